@@ -1,0 +1,66 @@
+/*
+ * The processor's own machinery: exceptions, interrupts, segments, tasks, control registers.
+ *
+ * Exceptions leave an instruction through cpu_raise(), which does not return: it restores
+ * EIP to insn_eip and jumps to where the engine runs instructions (fault_jmp), which then calls
+ * cpu_deliver_fault(). So an instruction must not change architectural state before the last
+ * access that may fault (or must put it back first).
+ */
+#ifndef PLEX86_CPU_CPU_H
+#define PLEX86_CPU_CPU_H
+
+#include "cpu/vcpu.h"
+
+/* --- exception.c --- */
+
+/* Raise exc at the current instruction. error_code is ignored for exceptions that push none.
+ * #PF: set cr2 first (mmu does). Faults restore insn_eip; #DB traps, #BP and #OF go through cpu_trap(). */
+_Noreturn void cpu_raise(struct vcpu *cpu, unsigned exc, uint32_t error_code);
+
+/* Deliver what cpu_raise() left: pushes the frame, or turns into #DF, or NEXT_TRIPLE_FAULT. */
+enum next cpu_deliver_fault(struct vcpu *cpu);
+
+/* Software interrupts: INT n, INT3, INTO, INT1 (icebp), with DPL check as each requires. Called by
+ * the instruction with eip already past it; may cpu_raise(). */
+enum int_kind { INT_N, INT_3, INT_O, INT_1 };
+void cpu_software_interrupt(struct vcpu *cpu, uint8_t vector, enum int_kind kind);
+
+/* At an instruction boundary: deliver pending #DB traps, NMI, INTR (cpu->intr_line and IF and no
+ * shadow); end the interrupt shadow. NEXT_RUN, NEXT_HALT, NEXT_TRIPLE_FAULT. */
+enum next cpu_check_events(struct vcpu *cpu);
+
+/* --- segment.c --- */
+void segment_derive(struct segment *s);			/* read_top/write_top from attr and limit */
+void segment_load_real(struct vcpu *cpu, unsigned seg, uint16_t selector);	/* real and vm86 mode: base = selector << 4 */
+void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector);	/* MOV/POP/LxS Sreg, not CS; any mode; may raise */
+void cpu_update_mode(struct vcpu *cpu);			/* after CR0, EFLAGS.VM or CS changed: cpl, tlb pointer */
+static inline bool cpu_protected(const struct vcpu *cpu) { return cpu->cr0 & CR0_PE; }
+static inline bool cpu_vm86(const struct vcpu *cpu) { return cpu->eflags & EFLAGS_VM; }
+static inline unsigned cpu_iopl(const struct vcpu *cpu) { return cpu->eflags >> 12 & 3; }
+
+/* --- far transfers (far.c), tasks (task.c) --- all may raise; eip/cs/ss/esp change only on success */
+void cpu_far_jmp(struct vcpu *cpu, uint16_t selector, uint32_t offset, unsigned opsize);
+void cpu_far_call(struct vcpu *cpu, uint16_t selector, uint32_t offset, unsigned opsize);
+void cpu_far_ret(struct vcpu *cpu, unsigned opsize, uint16_t extra_bytes);
+void cpu_iret(struct vcpu *cpu, unsigned opsize);
+void cpu_sysenter(struct vcpu *cpu);
+void cpu_sysexit(struct vcpu *cpu);
+enum task_cause { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
+void cpu_task_switch(struct vcpu *cpu, uint16_t tss_selector, enum task_cause cause, bool has_error, uint32_t error_code);
+
+/* --- control.c: CR, DR, EFLAGS, MSR, CPUID, reset --- */
+void cpu_reset(struct vcpu *cpu);			/* power-on state: real mode, F000:FFF0 */
+void cpu_set_cr0(struct vcpu *cpu, uint32_t val);	/* may raise #GP */
+void cpu_set_cr3(struct vcpu *cpu, uint32_t val);
+void cpu_set_cr4(struct vcpu *cpu, uint32_t val);
+void cpu_set_dr(struct vcpu *cpu, unsigned n, uint32_t val);
+uint32_t cpu_get_dr(struct vcpu *cpu, unsigned n);
+/* POPF/IRET rules: change only the bits of mask; sets attention when IF or TF need a look. */
+void cpu_set_eflags(struct vcpu *cpu, uint32_t val, uint32_t mask);
+uint64_t cpu_rdmsr(struct vcpu *cpu, uint32_t index);	/* may raise #GP(0) */
+void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val);
+void cpu_cpuid(struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);	/* eax ebx ecx edx */
+bool cpu_io_allowed(struct vcpu *cpu, uint16_t port, unsigned size);	/* IOPL and the TSS bitmap; false: #GP(0) */
+void cpu_set_a20(struct vcpu *cpu, bool on);
+
+#endif

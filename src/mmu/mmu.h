@@ -1,0 +1,118 @@
+/*
+ * Guest memory as an instruction reaches it: segment check, TLB, page walk.
+ *
+ * mem_xxx(): segment:offset, with the current CPL's rights. lin_xxx(): linear address, same rights.
+ * sys_xxx(): linear, supervisor rights whatever CPL is (descriptor tables, TSS, IDT, stacks of a
+ * more privileged level). All may cpu_raise(): #GP/#SS from the segment, #PF from paging.
+ * Accesses that cross a page check both pages before the first byte is written. Little-endian.
+ */
+#ifndef PLEX86_MMU_MMU_H
+#define PLEX86_MMU_MMU_H
+
+#include <string.h>
+
+#include "cpu/vcpu.h"
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_CODE };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };	/* #PF error code */
+
+/* --- slow paths (mmu.c). size 1..16; bytes in buf. user: rights of CPL 3 --- */
+void mmu_read(struct vcpu *cpu, lin_t lin, void *buf, unsigned size, bool user);
+void mmu_write(struct vcpu *cpu, lin_t lin, const void *buf, unsigned size, bool user);
+/* #GP(0)/#SS(0) if [off, off + size) may not be accessed through seg; the full check. Returns linear. */
+lin_t segment_check(struct vcpu *cpu, unsigned seg, uint32_t off, unsigned size, bool write);
+
+/* Probe: raise what an access of this kind would, without doing it (sets A and, for write, D). */
+void mmu_probe(struct vcpu *cpu, lin_t lin, unsigned size, enum access kind, bool user);
+
+/* Host pointer for up to a page's rest of direct RAM access with the right checked and A/D set (may
+ * raise #PF), or NULL if it must go byte by byte (MMIO, code page, watchpoint). For bulk string work. */
+uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
+
+/* Guest-physical address for execution at lin (may raise #PF, with I/D bit rules). */
+gpa_t mmu_code(struct vcpu *cpu, lin_t lin);
+
+/* Walk without side effects, for debuggers and reports: false if not mapped. */
+bool mmu_translate(struct vcpu *cpu, lin_t lin, gpa_t *gpa);
+
+int mmu_init(struct vcpu *cpu);			/* allocates the tables; 0 or -errno */
+void mmu_free(struct vcpu *cpu);
+void mmu_flush(struct vcpu *cpu, bool global);	/* CR3 load: global = false keeps G pages (when CR4.PGE) */
+void mmu_flush_page(struct vcpu *cpu, lin_t lin);	/* INVLPG */
+void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset);	/* page becomes PAGE_CODE: drop its write entries */
+void mmu_debug_changed(struct vcpu *cpu);	/* DR7/DR0-3 written: watched pages must miss */
+void mmu_load_pdpte(struct vcpu *cpu);		/* PAE; #GP(0) on reserved bits */
+
+/* --- fast paths --- */
+
+#define MMU_DEFINE_READ(bits)								\
+static inline uint##bits##_t lin_read##bits(struct vcpu *cpu, lin_t lin)		\
+{											\
+	uintptr_t e = cpu->tlb->read[lin >> PAGE_SHIFT];				\
+	uint##bits##_t v;								\
+	if (likely(e != 0 && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v)))		\
+		memcpy(&v, (const void *)(e + lin), sizeof(v));				\
+	else										\
+		mmu_read(cpu, lin, &v, sizeof(v), cpu->cpl == 3);			\
+	return v;									\
+}											\
+static inline uint##bits##_t mem_read##bits(struct vcpu *cpu, unsigned seg, uint32_t off) \
+{											\
+	const struct segment *s = &cpu->seg[seg];					\
+	if (likely((uint64_t)off + sizeof(uint##bits##_t) <= s->read_top))		\
+		return lin_read##bits(cpu, s->base + off);				\
+	return lin_read##bits(cpu, segment_check(cpu, seg, off, bits / 8, false));	\
+}											\
+static inline uint##bits##_t sys_read##bits(struct vcpu *cpu, lin_t lin)		\
+{											\
+	uint##bits##_t v;								\
+	mmu_read(cpu, lin, &v, sizeof(v), false);					\
+	return v;									\
+}
+
+#define MMU_DEFINE_WRITE(bits)								\
+static inline void lin_write##bits(struct vcpu *cpu, lin_t lin, uint##bits##_t v)	\
+{											\
+	uintptr_t e = cpu->tlb->write[lin >> PAGE_SHIFT];				\
+	if (likely(e != 0 && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v)))		\
+		memcpy((void *)(e + lin), &v, sizeof(v));				\
+	else										\
+		mmu_write(cpu, lin, &v, sizeof(v), cpu->cpl == 3);			\
+}											\
+static inline void mem_write##bits(struct vcpu *cpu, unsigned seg, uint32_t off, uint##bits##_t v) \
+{											\
+	const struct segment *s = &cpu->seg[seg];					\
+	if (likely((uint64_t)off + sizeof(v) <= s->write_top))				\
+		lin_write##bits(cpu, s->base + off, v);					\
+	else										\
+		lin_write##bits(cpu, segment_check(cpu, seg, off, bits / 8, true), v);	\
+}											\
+static inline void sys_write##bits(struct vcpu *cpu, lin_t lin, uint##bits##_t v)	\
+{											\
+	mmu_write(cpu, lin, &v, sizeof(v), false);					\
+}
+
+MMU_DEFINE_READ(8)
+MMU_DEFINE_READ(16)
+MMU_DEFINE_READ(32)
+MMU_DEFINE_READ(64)
+MMU_DEFINE_WRITE(8)
+MMU_DEFINE_WRITE(16)
+MMU_DEFINE_WRITE(32)
+MMU_DEFINE_WRITE(64)
+
+/*
+ * For read-modify-write: the linear address after the write check (segment and page), so that the
+ * later write cannot fault. Every RMW instruction reads through this.
+ */
+static inline lin_t mem_rmw(struct vcpu *cpu, unsigned seg, uint32_t off, unsigned size)
+{
+	const struct segment *s = &cpu->seg[seg];
+	lin_t lin = likely((uint64_t)off + size <= s->write_top) ? s->base + off
+	    : segment_check(cpu, seg, off, size, true);
+	if (unlikely(cpu->tlb->write[lin >> PAGE_SHIFT] == 0 || (lin & PAGE_MASK) > PAGE_BYTES - size))
+		mmu_probe(cpu, lin, size, ACCESS_WRITE, cpu->cpl == 3);
+	return lin;
+}
+
+#endif
