@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "cpu/vcpu.h"
+#include "cpu/cpu.h"
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_CODE };
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };	/* #PF error code */
@@ -40,6 +40,8 @@ void mmu_free(struct vcpu *cpu);
 void mmu_flush(struct vcpu *cpu, bool global);	/* CR3 load: global = false keeps G pages (when CR4.PGE) */
 void mmu_flush_page(struct vcpu *cpu, lin_t lin);	/* INVLPG */
 void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset);	/* page becomes PAGE_CODE: drop its write entries */
+void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset);	/* the next store to the page is seen again (dirty tracking) */
+void mmu_select(struct vcpu *cpu);		/* after CPL, CR0.AM or EFLAGS.AC changed: which TLB accesses go through */
 void mmu_debug_changed(struct vcpu *cpu);	/* DR7/DR0-3 written: watched pages must miss */
 void mmu_load_pdpte(struct vcpu *cpu);		/* PAE; #GP(0) on reserved bits */
 

@@ -41,7 +41,8 @@ enum {					/* phys.page_flags[], one byte a page of the memfd */
 struct phys {
 	int fd;				/* memfd */
 	uint8_t *ram;			/* the physical view: memfd offset 0 is ram[0] */
-	uint64_t fd_bytes;		/* size of the memfd: RAM, then ROMs and video memory */
+	uint64_t fd_bytes;		/* in use: RAM, then what phys_alloc_extra() gave for ROMs and video memory */
+	uint64_t reserved_bytes;	/* size of the memfd */
 	uint64_t ram_bytes;		/* guest RAM (-m) */
 	uint8_t *page_flags;		/* [fd_bytes / 4096] */
 	struct phys_region region[PHYS_MAX_REGIONS];

@@ -1,0 +1,394 @@
+/*
+ * The software TLB and the slow paths behind it.		[SDM 3, "Caching Translation Information"]
+ *
+ * Flat tables, one entry a linear page, so that a hit is one load in all tiers. They are sparse
+ * mappings (untouched parts cost nothing); a fill list remembers which entries to clear, global
+ * pages apart, so that a CR3 load costs what was used since the last. Nothing here watches the
+ * guest's page tables: entries live as a hardware TLB's may, until CR3, INVLPG, CR0 or CR4 drop them.
+ */
+#include "mmu/mmu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "mmu/phys.h"
+#include "mmu/walk.h"
+
+#define FILL_MAX 65536u		/* entries a list holds; more: the tables are dropped whole */
+
+struct fill_list {
+	uint32_t n;
+	uint32_t page[FILL_MAX];	/* linear page numbers */
+};
+
+struct mmu {
+	struct tlb never;		/* tables in which nothing is ever entered: every access goes the slow way */
+	struct fill_list *fills[2][2];	/* [user][global] */
+	uint8_t large[1024];		/* per 4 MiB of linear space: entries were made from a large page */
+	bool check_alignment;		/* CR0.AM, EFLAGS.AC and CPL 3 */
+	bool watching;			/* DR7 enables a data breakpoint */
+};
+
+static void *map_table(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* One stretch of address space for a privilege's three tables, so that scanned code reaches all from one register. */
+#define TLB_BYTES (TLB_PAGES * (2 * sizeof(uintptr_t) + sizeof(uint32_t)))
+
+static int tlb_alloc(struct tlb *tlb)
+{
+	uint8_t *p = map_table(TLB_BYTES);
+	if (!p)
+		return -ENOMEM;
+	tlb->read = (uintptr_t *)p;
+	tlb->write = (uintptr_t *)(p + TLB_PAGES * sizeof(uintptr_t));
+	tlb->code = (uint32_t *)(p + 2 * TLB_PAGES * sizeof(uintptr_t));
+	return 0;
+}
+
+static void tlb_release(struct tlb *tlb)
+{
+	if (tlb->read)
+		munmap(tlb->read, TLB_BYTES);
+	*tlb = (struct tlb){ 0 };
+}
+
+int mmu_init(struct vcpu *cpu)
+{
+	struct mmu *mmu = calloc(1, sizeof(*mmu));
+	if (!mmu)
+		return -ENOMEM;
+	cpu->mmu = mmu;
+	int err = tlb_alloc(&mmu->never);
+	for (unsigned u = 0; u < 2 && !err; u++) {
+		err = tlb_alloc(&cpu->tlbs[u]);
+		for (unsigned g = 0; g < 2 && !err; g++) {
+			mmu->fills[u][g] = map_table(sizeof(struct fill_list));
+			if (!mmu->fills[u][g])
+				err = -ENOMEM;
+		}
+	}
+	cpu->tlb = &cpu->tlbs[0];
+	if (err)
+		mmu_free(cpu);
+	return err;
+}
+
+void mmu_free(struct vcpu *cpu)
+{
+	struct mmu *mmu = cpu->mmu;
+	if (!mmu)
+		return;
+	tlb_release(&mmu->never);
+	for (unsigned u = 0; u < 2; u++) {
+		tlb_release(&cpu->tlbs[u]);
+		for (unsigned g = 0; g < 2; g++)
+			if (mmu->fills[u][g])
+				munmap(mmu->fills[u][g], sizeof(struct fill_list));
+	}
+	free(mmu);
+	cpu->mmu = NULL;
+}
+
+/* --- flushing --- */
+
+static void clear_entry(struct vcpu *cpu, unsigned user, uint32_t page)
+{
+	cpu->tlbs[user].read[page] = 0;
+	cpu->tlbs[user].write[page] = 0;
+	cpu->tlbs[user].code[page] = 0;
+}
+
+static void flush_list(struct vcpu *cpu, unsigned user, struct fill_list *list)
+{
+	if (list->n > FILL_MAX / 2) {		/* dearer one by one than as a whole, which drops the other list's too */
+		madvise(cpu->tlbs[user].read, TLB_BYTES, MADV_DONTNEED);
+		cpu->mmu->fills[user][0]->n = cpu->mmu->fills[user][1]->n = 0;
+		return;
+	}
+	for (uint32_t i = 0; i < list->n; i++)
+		clear_entry(cpu, user, list->page[i]);
+	list->n = 0;
+}
+
+void mmu_flush(struct vcpu *cpu, bool global)
+{
+	for (unsigned u = 0; u < 2; u++) {
+		flush_list(cpu, u, cpu->mmu->fills[u][0]);
+		if (global)
+			flush_list(cpu, u, cpu->mmu->fills[u][1]);
+	}
+	if (global)
+		memset(cpu->mmu->large, 0, sizeof(cpu->mmu->large));
+}
+
+void mmu_flush_page(struct vcpu *cpu, lin_t lin)
+{
+	uint32_t first = lin >> PAGE_SHIFT, n = 1;
+	if (cpu->mmu->large[lin >> 22]) {	/* INVLPG drops the whole page that maps lin, whatever its size */
+		first = lin >> 22 << 10;
+		n = 1024;
+	}
+	for (uint32_t page = first; page < first + n; page++) {
+		clear_entry(cpu, 0, page);
+		clear_entry(cpu, 1, page);
+	}
+}
+
+void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset)
+{
+	uint8_t *flags = &cpu->phys->page_flags[fd_offset >> PAGE_SHIFT];
+	if (!(*flags & PAGE_TLB_WRITE))
+		return;
+	*flags &= (uint8_t)~PAGE_TLB_WRITE;
+	uintptr_t host = (uintptr_t)cpu->phys->ram + (fd_offset & ~(uint64_t)PAGE_MASK);
+	for (unsigned u = 0; u < 2; u++) {
+		for (unsigned g = 0; g < 2; g++) {
+			const struct fill_list *list = cpu->mmu->fills[u][g];
+			for (uint32_t i = 0; i < list->n; i++) {
+				uintptr_t *e = &cpu->tlbs[u].write[list->page[i]];
+				if (*e && *e + ((uintptr_t)list->page[i] << PAGE_SHIFT) == host)
+					*e = 0;
+			}
+		}
+	}
+}
+
+void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset)
+{
+	cpu->phys->page_flags[fd_offset >> PAGE_SHIFT] |= PAGE_CODE;
+	mmu_drop_writes(cpu, fd_offset);
+}
+
+void mmu_select(struct vcpu *cpu)
+{
+	cpu->mmu->check_alignment = cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
+	cpu->tlb = cpu->mmu->check_alignment ? &cpu->mmu->never : &cpu->tlbs[cpu->cpl == 3];
+}
+
+/* --- data breakpoints: watched pages are never entered, so that every access comes here --- */
+
+static bool breakpoint(const struct vcpu *cpu, unsigned n, lin_t *first, unsigned *len, unsigned *rw)
+{
+	static const unsigned lens[4] = { 1, 2, 8, 4 };
+	if (!(cpu->dr[7] >> (n * 2) & 3))
+		return false;
+	unsigned control = cpu->dr[7] >> (16 + n * 4);
+	*rw = control & 3;
+	*len = lens[control >> 2 & 3];
+	*first = cpu->dr[n] & ~(lin_t)(*len - 1);
+	return true;
+}
+
+static bool page_watched(const struct vcpu *cpu, lin_t lin)
+{
+	lin_t first;
+	unsigned len, rw;
+	if (!cpu->mmu->watching)
+		return false;
+	for (unsigned n = 0; n < 4; n++)
+		if (breakpoint(cpu, n, &first, &len, &rw) && (rw & 1) && (first ^ lin) >> PAGE_SHIFT == 0)
+			return true;
+	return false;
+}
+
+static void note_breakpoints(struct vcpu *cpu, lin_t lin, unsigned size, bool write)
+{
+	lin_t first;
+	unsigned len, rw;
+	for (unsigned n = 0; n < 4; n++) {
+		if (!breakpoint(cpu, n, &first, &len, &rw) || !(rw == 3 || (rw == 1 && write)))
+			continue;
+		if ((lin_t)(lin - first) < len || (lin_t)(first - lin) < size) {
+			cpu->dr6_pending |= BIT(n);
+			__atomic_or_fetch(&cpu->attention, ATTN_EVENT, __ATOMIC_RELAXED);
+		}
+	}
+}
+
+void mmu_debug_changed(struct vcpu *cpu)
+{
+	lin_t first;
+	unsigned len, rw;
+	cpu->mmu->watching = false;
+	for (unsigned n = 0; n < 4; n++)
+		if (breakpoint(cpu, n, &first, &len, &rw) && (rw & 1))
+			cpu->mmu->watching = true;
+	mmu_flush(cpu, true);
+}
+
+/* --- filling --- */
+
+static void remember(struct vcpu *cpu, unsigned user, uint32_t page, const struct walk *w)
+{
+	const struct tlb *t = &cpu->tlbs[user];
+	struct fill_list *list = cpu->mmu->fills[user][w->global];
+	if (w->large)
+		cpu->mmu->large[page >> 10] = 1;
+	if (t->read[page] | t->write[page] | t->code[page])
+		return;				/* listed when its first entry was made */
+	if (list->n == FILL_MAX)
+		flush_list(cpu, user, list);
+	list->page[list->n++] = page;
+}
+
+/* Enter what the walk allows. Host address of the byte, or NULL if this access must not go direct. */
+static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum access kind, bool user)
+{
+	uint8_t *host = phys_host(cpu->phys, w->gpa, kind == ACCESS_WRITE);
+	if (!host || page_watched(cpu, lin))
+		return NULL;
+	uint32_t page = lin >> PAGE_SHIFT;
+	uintptr_t entry = (uintptr_t)host - lin;
+	uint8_t *flags = &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT];
+	if (kind == ACCESS_WRITE && *flags & PAGE_TRACKED)
+		*flags |= PAGE_DIRTY;
+	remember(cpu, user, page, w);
+	cpu->tlbs[user].read[page] = entry;
+
+	/* No write entry until D is set, nor for a page whose stores must be seen. */
+	bool seen = (*flags & PAGE_CODE) || ((*flags & (PAGE_TRACKED | PAGE_DIRTY)) == PAGE_TRACKED);
+	if (w->writable && w->dirty && !seen && phys_host(cpu->phys, w->gpa, true)) {
+		cpu->tlbs[user].write[page] = entry;
+		*flags |= PAGE_TLB_WRITE;
+	} else if (kind == ACCESS_WRITE) {
+		return NULL;
+	}
+	return host;
+}
+
+static struct walk walk_or_fault(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	struct walk w = guest_walk(cpu, lin, kind, user, true);
+	if (!w.ok) {
+		cpu->cr2 = lin;
+		cpu_raise(cpu, EXC_PF, w.error_code);
+	}
+	return w;
+}
+
+gpa_t mmu_code(struct vcpu *cpu, lin_t lin)
+{
+	bool user = cpu->cpl == 3;
+	uint32_t page = lin >> PAGE_SHIFT;
+	uint32_t e = cpu->tlbs[user].code[page];
+	if (likely(e != 0))
+		return ((gpa_t)(e - 1) << PAGE_SHIFT) | (lin & PAGE_MASK);
+	struct walk w = walk_or_fault(cpu, lin, ACCESS_CODE, user);
+	gpa_t gpa = w.gpa & cpu->phys->a20_mask;
+	if (gpa >> 32)				/* nothing there: not worth an entry, which has no room for it */
+		return gpa;
+	remember(cpu, user, page, &w);
+	cpu->tlbs[user].code[page] = (uint32_t)(gpa >> PAGE_SHIFT) + 1;
+	return gpa;
+}
+
+/* Translation of one page of a slow access: the TLB's if it holds one, as hardware would. */
+struct target {
+	uint8_t *host;		/* RAM, reachable directly; else NULL and gpa */
+	gpa_t gpa;
+};
+
+static struct target target_of(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	const struct tlb *t = &cpu->tlbs[user];
+	uintptr_t e = (kind == ACCESS_WRITE ? t->write : t->read)[lin >> PAGE_SHIFT];
+	if (e)
+		return (struct target){ .host = (uint8_t *)(e + lin) };
+	struct walk w = walk_or_fault(cpu, lin, kind, user);
+	return (struct target){ .host = fill(cpu, lin, &w, kind, user), .gpa = w.gpa };
+}
+
+uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	if (cpu->mmu->check_alignment && user)
+		return NULL;
+	return target_of(cpu, lin, kind, user).host;
+}
+
+static void check_alignment(struct vcpu *cpu, lin_t lin, unsigned size, bool user)
+{
+	if (cpu->mmu->check_alignment && user && (size & (size - 1)) == 0 && size <= 8 && lin & (size - 1))
+		cpu_raise(cpu, EXC_AC, 0);
+}
+
+void mmu_probe(struct vcpu *cpu, lin_t lin, unsigned size, enum access kind, bool user)
+{
+	check_alignment(cpu, lin, size, user);
+	target_of(cpu, lin, kind, user);
+	lin_t last = lin + size - 1;
+	if ((lin ^ last) >> PAGE_SHIFT)
+		target_of(cpu, last & ~PAGE_MASK, kind, user);
+}
+
+static void read_part(struct vcpu *cpu, struct target t, uint8_t *buf, unsigned n)
+{
+	if (t.host)
+		memcpy(buf, t.host, n);
+	else
+		phys_read(cpu->phys, t.gpa, buf, n);
+}
+
+static void write_part(struct vcpu *cpu, struct target t, const uint8_t *buf, unsigned n)
+{
+	if (t.host)
+		memcpy(t.host, buf, n);
+	else
+		phys_write(cpu->phys, t.gpa, buf, n);
+}
+
+void mmu_read(struct vcpu *cpu, lin_t lin, void *buf, unsigned size, bool user)
+{
+	check_alignment(cpu, lin, size, user);
+	unsigned n = MIN(size, PAGE_BYTES - (lin & PAGE_MASK));
+	struct target t = target_of(cpu, lin, ACCESS_READ, user);
+	if (likely(n == size)) {
+		read_part(cpu, t, buf, n);
+	} else {
+		struct target t2 = target_of(cpu, lin + n, ACCESS_READ, user);
+		read_part(cpu, t, buf, n);
+		read_part(cpu, t2, (uint8_t *)buf + n, size - n);
+	}
+	if (unlikely(cpu->mmu->watching))
+		note_breakpoints(cpu, lin, size, false);
+}
+
+void mmu_write(struct vcpu *cpu, lin_t lin, const void *buf, unsigned size, bool user)
+{
+	check_alignment(cpu, lin, size, user);
+	unsigned n = MIN(size, PAGE_BYTES - (lin & PAGE_MASK));
+	struct target t = target_of(cpu, lin, ACCESS_WRITE, user);
+	if (likely(n == size)) {
+		write_part(cpu, t, buf, n);
+	} else {
+		struct target t2 = target_of(cpu, lin + n, ACCESS_WRITE, user);
+		write_part(cpu, t, buf, n);
+		write_part(cpu, t2, (const uint8_t *)buf + n, size - n);
+	}
+	if (unlikely(cpu->mmu->watching))
+		note_breakpoints(cpu, lin, size, true);
+}
+
+/* --- segments ---						[SDM 3, "Limit Checking", "Type Checking"] */
+
+lin_t segment_check(struct vcpu *cpu, unsigned seg, uint32_t off, unsigned size, bool write)
+{
+	const struct segment *s = &cpu->seg[seg];
+	uint64_t last = (uint64_t)off + size - 1;
+	bool ok = s->attr & SEG_P;
+	if (s->attr & SEG_CODE)
+		ok &= !write && (s->attr & SEG_READABLE);
+	else
+		ok &= !write || (s->attr & SEG_WRITABLE);
+	if (!(s->attr & SEG_CODE) && s->attr & SEG_EXPAND_DOWN)
+		ok &= off > s->limit && last <= (s->attr & SEG_DB ? 0xFFFFFFFFu : 0xFFFFu);
+	else if (s->limit != 0xFFFFFFFFu)	/* a 4 GiB segment wraps: "may or may not" fault, and no CPU we know does */
+		ok &= last <= s->limit;
+	if (!ok)
+		cpu_raise(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);
+	return s->base + off;
+}

@@ -1,0 +1,25 @@
+/*
+ * The guest's page tables.						[SDM 3, "Paging"]
+ */
+#ifndef PLEX86_MMU_WALK_H
+#define PLEX86_MMU_WALK_H
+
+#include "mmu/mmu.h"
+
+struct walk {
+	bool ok;
+	uint32_t error_code;	/* !ok: what #PF pushes */
+	gpa_t gpa;		/* ok: of the byte asked for, before the A20 mask */
+	bool writable;		/* a write with the same rights would be allowed now... */
+	bool dirty;		/* ... and D is already set (always, with paging off) */
+	bool global;		/* G, and CR4.PGE is on */
+	bool large;		/* 2 or 4 MiB page, or paging off */
+	bool user;		/* U/S: user code may read it */
+	bool nx;		/* not executable */
+};
+
+/* Translate lin for an access of this kind. Sets A and, for a write, D, if set_ad and it is allowed.
+ * Raises nothing. */
+struct walk guest_walk(struct vcpu *cpu, lin_t lin, enum access kind, bool user, bool set_ad);
+
+#endif
