@@ -125,7 +125,7 @@ enum next {
 
 struct vcpu {
 	/* architectural: saved, compared in lock-step */
-	uint32_t gpr[8];
+	uint32_t gpr[9];		/* [REG_NONE] is always 0, so that an address needs no test */
 	uint32_t eip;
 	uint32_t eflags;		/* complete and exact at every instruction boundary */
 	struct segment seg[6];		/* index SEG_xxx */

@@ -23,11 +23,8 @@ exec_fn *emulate_handler(const struct insn *in);
 /* Effective address (offset), cut to the address size. */
 static inline uint32_t insn_ea(const struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t ea = (uint32_t)in->disp;
-	if (in->base != REG_NONE)
-		ea += cpu->gpr[in->base];
-	if (in->index != REG_NONE)
-		ea += cpu->gpr[in->index] << in->scale;
+	uint32_t ea = (uint32_t)in->disp + cpu->gpr[in->base] + (cpu->gpr[in->index] << in->scale);
+
 	return in->adsize == 2 ? (uint16_t)ea : ea;
 }
 
