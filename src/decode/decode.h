@@ -40,7 +40,8 @@ enum operand_kind {
 	OPND_NONE,
 	OPND_REG,	/* reg = REG_xxx of that size; size 1: AL CL DL BL AH CH DH BH */
 	OPND_MEM,	/* the insn's base/index/scale/disp/seg; size 0 where the memory has none (LEA, INVLPG) */
-	OPND_IMM,	/* the insn's imm, sign- or zero-extended to 32 bits as the SDM says */
+	OPND_IMM,	/* the insn's imm: Ib, Iw, Iz zero-extended, the "sign-extended imm8" forms
+			 * (83, 6A, 6B) sign-extended to 32 bits: cut to size where size is 2 */
 	OPND_IMM2,	/* ENTER's second immediate: imm2 */
 	OPND_ONE,	/* the constant 1 of the D0/D1 shifts */
 	OPND_REL,	/* branch displacement in imm, sign-extended; target = next eip + imm, cut to opsize */
@@ -62,7 +63,9 @@ struct operand {
 /*
  * One decoded instruction. All implicit operands that the SDM's opcode map writes out (AL, eAX,
  * CL, DX, 1) are in opnd[]; those it does not (the EDX of MUL, the ESI/EDI of strings) are not.
- * String instructions: no OPND_MEM; seg is the (overridable) source segment, ES:EDI is implied.
+ * String instructions: no operand (nopnd 0), but opnd[0].size is the element's size; seg is the
+ * (overridable) source segment, ES:EDI is implied. XLAT, MASKMOVQ: seg likewise.
+ * seg is DS, SS for an EBP or ESP base, or the override, whether there is memory or not.
  */
 struct insn {
 	uint16_t name;		/* enum insn_name */
