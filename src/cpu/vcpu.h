@@ -147,11 +147,13 @@ struct vcpu {
 	bool intr_line;			/* level of INTR: the interrupt controller asks */
 	bool shadow;			/* STI / MOV SS / POP SS: no interrupt before the next instruction ends */
 	bool shadow_ss;			/* ... and no debug trap either (MOV SS / POP SS) */
+	bool ferr;			/* FERR# is asserted: an x87 error was announced with CR0.NE = 0 */
 	uint32_t dr6_pending;		/* data/instruction breakpoint bits to report when this instruction ends */
 
 	/* derived: may be dropped and rebuilt */
 	uint8_t cpl;			/* CS.RPL in protected mode, 0 in real, 3 in vm86 */
 	bool fx_live;			/* the guest's x87/SSE state is in the host's registers, not in fx */
+	bool fpu_host_pe;		/* the host's own FSW.PE may be set (fpu_fast.c) */
 	struct tlb *tlb;		/* &tlbs[cpl == 3] : what ordinary accesses use */
 	struct tlb tlbs[2];		/* 0 supervisor, 1 user */
 	uint32_t insn_eip;		/* start of the instruction being carried out (eip is already past it) */
