@@ -1,0 +1,21 @@
+#include "host/clock.h"
+
+#include <time.h>
+
+ns_t host_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (ns_t)ts.tv_sec * 1000000000u + (ns_t)ts.tv_nsec;
+}
+
+int64_t host_wall_s(bool local)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (!local || localtime_r(&now, &tm) == NULL)
+		return now;
+	return timegm(&tm);
+}

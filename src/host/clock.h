@@ -1,0 +1,12 @@
+/*
+ * The host's clocks.
+ */
+#ifndef PLEX86_HOST_CLOCK_H
+#define PLEX86_HOST_CLOCK_H
+
+#include "util/types.h"
+
+ns_t host_clock_ns(void);		/* monotonic; its zero means nothing */
+int64_t host_wall_s(bool local);	/* seconds since 1970: UTC, or the local time read as if it were UTC */
+
+#endif
