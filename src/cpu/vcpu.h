@@ -123,6 +123,24 @@ enum next {
 	NEXT_STOP,		/* vm_stop() has the reason */
 };
 
+/* The last things that happened to the processor, for reports and -d (meter/trace.h). */
+#define CPU_EVENTS 16
+enum event_kind {
+	EVENT_EXCEPTION,	/* vector; a: error code, b: CR2 */
+	EVENT_INTERRUPT,	/* vector, from the interrupt controller */
+	EVENT_SOFTWARE_INT,	/* vector: INT n, INT3, INTO, INT1 */
+	EVENT_NMI,
+	EVENT_IN, EVENT_OUT,	/* vector: size; a: port, b: value */
+	EVENT_HALT,
+	EVENT_RESET,
+};
+struct cpu_event {
+	uint8_t kind, vector;
+	uint16_t cs;
+	uint32_t eip, a, b;
+	uint64_t icount;
+};
+
 struct vcpu {
 	/* architectural: saved, compared in lock-step */
 	uint32_t gpr[9];		/* [REG_NONE] is always 0, so that an address needs no test */
@@ -169,6 +187,8 @@ struct vcpu {
 	struct emulator *emulator;	/* tier 0's block cache */
 	struct scanner *scanner;	/* tier 1; NULL: --engine emulate */
 	struct trace *trace;		/* -d; NULL when off */
+	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */
+	uint32_t nevents;
 	void *fault_jmp[5];		/* __builtin_setjmp buffer: where cpu_raise() goes */
 	void *vm;
 };

@@ -1,0 +1,89 @@
+/*
+ * The state of the processor, for people: shown when a run stops for a reason worth looking at.
+ */
+#include "cpu/cpu.h"
+#include "meter/disasm.h"
+#include "meter/trace.h"
+#include "mmu/mmu.h"
+#include "mmu/phys.h"
+
+static void print_segment(FILE *f, const char *name, const struct segment *s)
+{
+	fprintf(f, "%-3s=%04X base %08X limit %08X attr %04X", name, s->selector, s->base, s->limit, s->attr);
+	if (!(s->attr & SEG_P))
+		fputs(" null or not present\n", f);
+	else if (!(s->attr & SEG_S))
+		fprintf(f, " system type %X\n", s->attr & 15);
+	else
+		fprintf(f, " %s%s DPL %u\n", s->attr & SEG_CODE ? "code" : "data", s->attr & SEG_DB ? "32" : "16", s->attr >> 5 & 3);
+}
+
+void report_registers(FILE *f, const struct vcpu *cpu)
+{
+	static const char *const seg_name[6] = { "ES", "CS", "SS", "DS", "FS", "GS" };
+	const uint32_t *r = cpu->gpr;
+	uint32_t fl = cpu->eflags;
+
+	fprintf(f, "EAX=%08X EBX=%08X ECX=%08X EDX=%08X\n", r[REG_EAX], r[REG_EBX], r[REG_ECX], r[REG_EDX]);
+	fprintf(f, "ESI=%08X EDI=%08X EBP=%08X ESP=%08X\n", r[REG_ESI], r[REG_EDI], r[REG_EBP], r[REG_ESP]);
+	fprintf(f, "EIP=%08X EFL=%08X [%c%c%c%c%c%c%c%c%c] CPL=%u %s%s\n", cpu->eip, fl,
+	    fl & EFLAGS_OF ? 'O' : '-', fl & EFLAGS_DF ? 'D' : '-', fl & EFLAGS_IF ? 'I' : '-', fl & EFLAGS_TF ? 'T' : '-',
+	    fl & EFLAGS_SF ? 'S' : '-', fl & EFLAGS_ZF ? 'Z' : '-', fl & EFLAGS_AF ? 'A' : '-', fl & EFLAGS_PF ? 'P' : '-',
+	    fl & EFLAGS_CF ? 'C' : '-', cpu->cpl,
+	    !cpu_protected(cpu) ? "real mode" : cpu_vm86(cpu) ? "virtual-8086" : "protected mode", cpu->halted ? ", halted" : "");
+	for (unsigned i = 0; i < 6; i++)
+		print_segment(f, seg_name[i], &cpu->seg[i]);
+	print_segment(f, "LDT", &cpu->ldtr);
+	print_segment(f, "TR", &cpu->tr);
+	fprintf(f, "GDT=%08X limit %04X IDT=%08X limit %04X\n", cpu->gdtr.base, cpu->gdtr.limit, cpu->idtr.base, cpu->idtr.limit);
+	fprintf(f, "CR0=%08X CR2=%08X CR3=%08X CR4=%08X DR6=%08X DR7=%08X EFER=%llX\n", cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4,
+	    cpu->dr[6], cpu->dr[7], (unsigned long long)cpu->efer);
+}
+
+/* Up to len bytes of memory at lin that can be had without a side effect; returns how many. */
+static unsigned peek(struct vcpu *cpu, lin_t lin, uint8_t *buf, unsigned len)
+{
+	for (unsigned i = 0; i < len; i++) {
+		gpa_t gpa;
+		const uint8_t *host;
+
+		if (!mmu_translate(cpu, lin + i, &gpa))
+			return i;
+		host = phys_host(cpu->phys, gpa, false);
+		if (host == NULL)
+			return i;
+		buf[i] = *host;
+	}
+	return len;
+}
+
+void report_instruction(FILE *f, struct vcpu *cpu, uint32_t eip)
+{
+	const struct segment *cs = &cpu->seg[SEG_CS];
+	uint8_t code[15];
+	char text[160], hex[2 * sizeof(code) + 1] = "";
+	unsigned n = peek(cpu, cs->base + eip, code, sizeof(code));
+
+	fprintf(f, " %04X.%08X  ", cs->selector, eip);
+	if (n == 0) {
+		fputs("(no memory there)\n", f);
+		return;
+	}
+	unsigned len = disasm_att(text, sizeof(text), code, n, cs->attr & SEG_DB, eip);
+	for (unsigned i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02X", code[i]);
+	fprintf(f, "%-24s %s\n", hex, text);
+}
+
+void report_all(FILE *f, struct vcpu *cpu)
+{
+	report_registers(f, cpu);
+	fputs("Current instruction:\n", f);
+	report_instruction(f, cpu, cpu->eip);
+	unsigned n = MIN(cpu->nevents, (uint32_t)CPU_EVENTS);
+	if (n)
+		fputs("Last events (instruction count, address, event):\n", f);
+	for (unsigned i = cpu->nevents - n; i != cpu->nevents; i++)
+		event_print(f, &cpu->event[i % CPU_EVENTS]);
+	fprintf(f, "%llu instructions\n", (unsigned long long)cpu->icount);
+}
