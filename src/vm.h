@@ -4,8 +4,15 @@
 #ifndef PLEX86_VM_H
 #define PLEX86_VM_H
 
+#include "boot/boot.h"
 #include "cpu/vcpu.h"
+#include "dev/pc.h"
+#include "host/chardev.h"
+#include "host/io.h"
+#include "host/kick.h"
+#include "meter/trace.h"
 #include "mmu/phys.h"
+#include "util/error.h"
 
 /* Why a run ended; also plex86's exit status (man page, EXIT STATUS). */
 enum stop_reason {
@@ -21,7 +28,78 @@ enum stop_reason {
 	STOP_SIGNAL = 8,		/* SIGTERM, SIGINT, SIGHUP: 128 + signal */
 };
 
-struct vm;
+enum vm_engine { ENGINE_EMULATE, ENGINE_SCAN };
+enum vm_clock { CLOCK_HOST, CLOCK_INSTRUCTIONS };
+
+#define VM_RAM_MIN	(1ull << 20)
+#define VM_RAM_MAX	(3584ull << 20)		/* above it: the hole for PCI devices */
+/* --clock instructions: guest time an instruction takes, and how often host input is looked at. */
+#define VM_INSN_NS		10u
+#define VM_INPUT_PERIOD_NS	1000000u
+
+/* What the user asked for. Strings stay the caller's, and must live as long as the VM. */
+struct vm_config {
+	uint64_t ram_bytes;		/* whole pages, VM_RAM_MIN..VM_RAM_MAX */
+	struct boot_config boot;
+	struct vm_serial_config {
+		enum chardev_kind kind;
+		const char *path;
+	} serial[PC_SERIAL_PORTS];
+	enum vm_engine engine;
+	enum vm_clock clock;
+	bool no_reboot;
+	bool rtc_local;			/* the RTC shows local time, not UTC */
+	bool debugcon;			/* port E9h writes to standard error */
+	bool pvpanic;
+	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
+	uint8_t debug_exit_size;
+	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
+};
+
+struct vm_serial {			/* a serial port and what it is connected to */
+	struct vm *vm;
+	unsigned port;
+	struct chardev chardev;
+	struct chardev_ops ops;
+	volatile bool room;		/* set by the writer's thread: the UART may send on */
+};
+
+struct vm {
+	struct vcpu cpu;
+	struct phys phys;
+	struct pc pc;
+	struct boot boot;
+	const struct vm_config *cfg;
+
+	/* why it stopped */
+	enum stop_reason stop_reason;
+	char stop_text[256];
+	int exit_status;
+
+	/* time: guest time is host_clock_ns() - start_ns, or icount * VM_INSN_NS + skipped_ns */
+	ns_t start_ns;
+	ns_t skipped_ns;
+	ns_t input_ns;			/* instruction clock: when host input is looked at next */
+
+	/* host */
+	enum next (*run)(struct vcpu *cpu);	/* the engine */
+	const struct cpu_bus *board_bus;	/* the board's, which ours passes accesses on to */
+	void *board_arg;
+	struct cpu_bus bus;
+	struct host_kick kick;
+	struct host_io io;
+	struct vm_serial serial[PC_SERIAL_PORTS];
+	struct trace trace;
+	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
+};
+
+/* On the thread that will run it. 0 or -errno with err set; *vm may be freed in any case. */
+int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err);
+void vm_run(struct vm *vm);		/* until it stops: stop_reason, stop_text, exit_status */
+void vm_close_host(struct vm *vm);	/* output written out, terminal and signals as they were; the state stays readable */
+void vm_free(struct vm *vm);
+
+ns_t vm_now(struct vm *vm);		/* guest time */
 
 /*
  * End the VM at the next instruction boundary. The first reason given stays. fmt says in one line

@@ -1,0 +1,535 @@
+/*
+ * The machine: where processor, memory, board and host meet. One thread runs the guest and its devices.
+ *
+ * The loop: run the guest until something wants attention, look after it, run on. A kick (host/kick.h)
+ * brings the guest back for a device's deadline, for input, or for a signal from the user.
+ *
+ * Two clocks. Host time: the guest's time is the host's since the start. Instruction time: every
+ * instruction takes VM_INSN_NS, HLT skips to the next deadline, and host input is looked at only at
+ * instants of guest time, so that a run is the same every time.
+ */
+#include "vm.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "emulate/emulate.h"
+#include "host/clock.h"
+#include "host/tty.h"
+
+/* Room behind RAM for ROMs and video memory; costs nothing until it is touched. */
+#define EXTRA_BYTES	(64ull << 20)
+/* What the RTC shows at the start of a run by the instruction clock: 2000-01-01. */
+#define FIXED_START_S	946684800
+
+void vm_stop(struct vm *vm, enum stop_reason reason, const char *fmt, ...)
+{
+	if (vm->stop_reason == STOP_NONE) {
+		va_list ap;
+
+		va_start(ap, fmt);
+		vsnprintf(vm->stop_text, sizeof(vm->stop_text), fmt, ap);
+		va_end(ap);
+		vm->stop_reason = reason;
+		vm->exit_status = (int)reason;
+	}
+	__atomic_or_fetch(&vm->cpu.attention, ATTN_STOP, __ATOMIC_SEQ_CST);
+}
+
+ns_t vm_now(struct vm *vm)
+{
+	if (vm->cfg->clock == CLOCK_INSTRUCTIONS)
+		return vm->cpu.icount * VM_INSN_NS + vm->skipped_ns;
+	return host_clock_ns() - vm->start_ns;
+}
+
+static ns_t host_time_of(struct vm *vm, ns_t guest_ns)
+{
+	return guest_ns == NS_NEVER ? HOST_NEVER : guest_ns + vm->start_ns;
+}
+
+/* --- what the board tells us --- */
+
+static ns_t on_now(void *arg)
+{
+	return vm_now(arg);
+}
+
+static size_t on_serial_tx(void *arg, unsigned port, const uint8_t *buf, size_t len)
+{
+	struct vm *vm = arg;
+
+	return chardev_put(&vm->serial[port].chardev, buf, len);
+}
+
+static void on_serial_rx_ready(void *arg, unsigned port)
+{
+	struct vm *vm = arg;
+
+	chardev_input_ready(&vm->serial[port].chardev);
+}
+
+static void on_debug_char(void *arg, uint16_t port, uint8_t byte)
+{
+	putc(byte, stderr);
+}
+
+static void on_set_a20(void *arg, bool on)
+{
+	struct vm *vm = arg;
+
+	vm->phys.a20_mask = on ? ~(gpa_t)0 : ~(gpa_t)(1u << 20);
+	cpu_set_a20(&vm->cpu, on);
+}
+
+static void on_power_off(void *arg)
+{
+	vm_stop(arg, STOP_POWEROFF, "the guest powered off");
+}
+
+static void on_debug_exit(void *arg, uint32_t val)
+{
+	struct vm *vm = arg;
+
+	vm_stop(vm, STOP_DEBUG_EXIT, "isa-debug-exit: the guest wrote 0x%x", val);
+	if (vm->stop_reason == STOP_DEBUG_EXIT)
+		vm->exit_status = (int)((val << 1 | 1) & 0xFF);
+}
+
+static void on_panic(void *arg, uint8_t events)
+{
+	if (events & BIT(2))
+		vm_stop(arg, STOP_POWEROFF, "the guest announced its shutdown at the panic port");
+	else if (events & BIT(0))
+		vm_stop(arg, STOP_GUEST_PANIC, "the guest panicked");
+}
+
+/* Port accesses pass here on their way to the board: they are what a report shows last. */
+static uint32_t on_io_read(void *arg, uint16_t port, unsigned size)
+{
+	struct vm *vm = arg;
+	uint32_t val = vm->board_bus->io_read(vm->board_arg, port, size);
+
+	trace_event(&vm->cpu, EVENT_IN, (uint8_t)size, port, val);
+	return val;
+}
+
+static void on_io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
+{
+	struct vm *vm = arg;
+
+	trace_event(&vm->cpu, EVENT_OUT, (uint8_t)size, port, val);
+	vm->board_bus->io_write(vm->board_arg, port, size, val);
+}
+
+static int on_intr_ack(void *arg)
+{
+	struct vm *vm = arg;
+
+	return vm->board_bus->intr_ack(vm->board_arg);
+}
+
+static uint64_t on_tsc(void *arg)
+{
+	struct vm *vm = arg;
+
+	return vm->board_bus->tsc(vm->board_arg);
+}
+
+static void on_ferr(void *arg, bool level)
+{
+	struct vm *vm = arg;
+
+	if (vm->board_bus->ferr)
+		vm->board_bus->ferr(vm->board_arg, level);
+}
+
+static void on_a20_changed(void *arg)
+{
+	struct vm *vm = arg;
+
+	if (vm->board_bus->a20_changed)
+		vm->board_bus->a20_changed(vm->board_arg);
+}
+
+static uint64_t on_apic_base(void *arg)
+{
+	struct vm *vm = arg;
+
+	return vm->board_bus->apic_base(vm->board_arg);
+}
+
+static void on_set_apic_base(void *arg, uint64_t val)
+{
+	struct vm *vm = arg;
+
+	vm->board_bus->set_apic_base(vm->board_arg, val);
+}
+
+static void interpose_bus(struct vm *vm)
+{
+	vm->board_bus = vm->cpu.bus;
+	vm->board_arg = vm->cpu.bus_arg;
+	vm->bus = (struct cpu_bus){ .io_read = on_io_read, .io_write = on_io_write, .intr_ack = on_intr_ack,
+	    .tsc = on_tsc, .ferr = on_ferr, .a20_changed = on_a20_changed,
+	    .apic_base = vm->board_bus->apic_base ? on_apic_base : NULL,
+	    .set_apic_base = vm->board_bus->set_apic_base ? on_set_apic_base : NULL };
+	vm->cpu.bus = &vm->bus;
+	vm->cpu.bus_arg = vm;
+}
+
+/* --- what memory tells us --- */
+
+static void on_code_written(void *arg, uint64_t fd_offset, unsigned len)
+{
+	struct vm *vm = arg;
+
+	emulate_code_written(&vm->cpu, fd_offset, len);
+}
+
+static void on_map_changed(void *arg)
+{
+	struct vm *vm = arg;
+
+	mmu_flush(&vm->cpu, true);
+	emulate_flush(&vm->cpu);
+}
+
+/* --- what the user's side tells us --- */
+
+static bool on_input(void *arg, uint8_t byte)
+{
+	struct vm_serial *s = arg;
+
+	return pc_serial_input(&s->vm->pc, s->port, byte);
+}
+
+static void on_break(void *arg)
+{
+	struct vm_serial *s = arg;
+
+	pc_serial_break(&s->vm->pc, s->port);
+}
+
+static void on_quit(void *arg)
+{
+	struct vm_serial *s = arg;
+
+	vm_stop(s->vm, STOP_POWEROFF, "ended from the terminal");
+}
+
+/* On the writer's thread. */
+static void on_room(void *arg)
+{
+	struct vm_serial *s = arg;
+
+	s->room = true;
+	host_kick_now(&s->vm->kick);
+}
+
+/* --- set up --- */
+
+static int open_serial(struct vm *vm, struct error *err)
+{
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
+		struct vm_serial *s = &vm->serial[i];
+
+		s->vm = vm;
+		s->port = i;
+		s->ops = (struct chardev_ops){ on_input, on_break, on_quit, on_room, s };
+		int rc = chardev_open(&s->chardev, vm->cfg->serial[i].kind, vm->cfg->serial[i].path, &vm->io,
+		    vm->cfg->clock == CLOCK_INSTRUCTIONS, &s->ops, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int init_board(struct vm *vm)
+{
+	const struct vm_config *cfg = vm->cfg;
+	struct pc_config pc = {
+		.host = { .arg = vm, .serial_tx = on_serial_tx, .serial_rx_ready = on_serial_rx_ready,
+		    .debug_char = on_debug_char, .set_a20 = on_set_a20, .power_off = on_power_off,
+		    .debug_exit = on_debug_exit, .panic = on_panic },
+		.now = on_now, .now_arg = vm,
+		.start_time_s = cfg->clock == CLOCK_INSTRUCTIONS ? FIXED_START_S : host_wall_s(cfg->rtc_local),
+		.ram_bytes = cfg->ram_bytes,
+		.debugcon_e9 = cfg->debugcon, .debugcon_402 = cfg->debugcon, .pvpanic = cfg->pvpanic,
+		.debug_exit_port = cfg->debug_exit_port, .debug_exit_size = cfg->debug_exit_size,
+	};
+
+	int rc = pc_init(&vm->pc, &vm->cpu, &vm->phys, &pc);
+	if (rc == 0)
+		interpose_bus(vm);
+	return rc;
+}
+
+/* The processor's own tables and the engine. */
+static int init_cpu(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+
+	cpu->vm = vm;
+	cpu->phys = &vm->phys;
+	cpu->icount_stop = UINT64_MAX;
+	vm->phys.code_written = on_code_written;
+	vm->phys.map_changed = on_map_changed;
+	vm->phys.arg = vm;
+	int rc = mmu_init(cpu);
+	if (rc == 0)
+		rc = emulate_init(cpu);
+	vm->run = emulate_run;
+	return rc;
+}
+
+/* Power on, and reset: everything but memory and the RTC starts anew, and the kernel is loaded again. */
+static void power_on(struct vm *vm)
+{
+	cpu_reset(&vm->cpu);
+	on_set_a20(vm, true);		/* boot loaders leave it open */
+	vm->pc.a20 = true;
+	boot_load(&vm->boot, &vm->phys, &vm->cpu);
+	mmu_flush(&vm->cpu, true);
+}
+
+int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->cfg = cfg;
+	vm->stop_reason = STOP_NONE;
+	int rc = boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
+	if (rc < 0)
+		return rc;
+	vm->ready = 1;
+	if (cfg->trace_items) {
+		rc = trace_open(&vm->trace, cfg->trace_items, cfg->trace_filter, cfg->trace_file, err);
+		if (rc < 0)
+			return rc;
+		vm->cpu.trace = &vm->trace;
+	}
+	rc = phys_init(&vm->phys, cfg->ram_bytes, EXTRA_BYTES);
+	if (rc < 0)
+		return error_set(err, rc, "cannot reserve %llu MiB for the guest: %s",
+		    (unsigned long long)(cfg->ram_bytes >> 20), strerror(-rc));
+	vm->ready = 2;
+	rc = init_cpu(vm);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the processor: %s", strerror(-rc));
+	vm->ready = 3;
+	rc = host_kick_init(&vm->kick, &vm->cpu.attention, ATTN_KICK);
+	if (rc == 0)
+		rc = host_io_init(&vm->io, &vm->kick, cfg->clock == CLOCK_HOST);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up signals and timers: %s", strerror(-rc));
+	vm->ready = 4;
+	rc = open_serial(vm, err);
+	if (rc < 0)
+		return rc;
+	vm->start_ns = host_clock_ns();
+	rc = init_board(vm);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the board: %s", strerror(-rc));
+	power_on(vm);
+	return 0;
+}
+
+void vm_close_host(struct vm *vm)
+{
+	if (vm->ready < 4)
+		return;
+	/* From here on a signal ends us at once: writing out to a reader that hangs is no reason to stay. */
+	ns_t limit = vm->stop_reason == STOP_SIGNAL ? 1000000000u : HOST_NEVER;
+
+	host_kick_free(&vm->kick);
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
+		chardev_close(&vm->serial[i].chardev, limit);
+	host_io_free(&vm->io);
+	host_tty_restore_all();
+	vm->ready = 3;
+}
+
+void vm_free(struct vm *vm)
+{
+	vm_close_host(vm);
+	if (vm->ready >= 3) {
+		emulate_free(&vm->cpu);
+		mmu_free(&vm->cpu);
+	}
+	if (vm->ready >= 2)
+		phys_free(&vm->phys);
+	if (vm->ready >= 1)
+		boot_close(&vm->boot);
+	trace_close(&vm->trace);
+	vm->ready = 0;
+}
+
+/* --- the run loop --- */
+
+static void raw_terminals(struct vm *vm)
+{
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
+		chardev_raw(&vm->serial[i].chardev);
+}
+
+/* Stopped by the user's job control: no time passes for the guest, and the terminal is the shell's meanwhile. */
+static void suspend(struct vm *vm)
+{
+	ns_t since = host_clock_ns();
+
+	vm->kick.suspend = 0;
+	host_tty_restore_all();
+	host_suspend();
+	vm->start_ns += host_clock_ns() - since;
+	raw_terminals(vm);
+}
+
+static void service_host(struct vm *vm)
+{
+	if (vm->kick.user_signal)
+		vm_stop(vm, STOP_SIGNAL, "ended by signal %d (%s)", (int)vm->kick.user_signal, strsignal(vm->kick.user_signal));
+	if (vm->stop_reason == STOP_SIGNAL)
+		vm->exit_status = 128 + (int)vm->kick.user_signal;
+	if (vm->kick.suspend)
+		suspend(vm);
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
+		if (vm->serial[i].room) {
+			vm->serial[i].room = false;
+			pc_serial_tx_ready(&vm->pc, i);
+		}
+	}
+	if (vm->cfg->clock == CLOCK_HOST) {
+		host_io_service(&vm->io);
+	} else if (vm_now(vm) >= vm->input_ns) {
+		host_io_poll(&vm->io, 0);
+		vm->input_ns = vm_now(vm) / VM_INPUT_PERIOD_NS * VM_INPUT_PERIOD_NS + VM_INPUT_PERIOD_NS;
+	}
+}
+
+/* Devices up to now, and a kick for the next deadline. */
+static ns_t service_board(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+
+	pc_update(&vm->pc, vm_now(vm));
+	ns_t now = vm_now(vm);
+	ns_t next = pc_next_event(&vm->pc, now);
+
+	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
+		ns_t until = MIN(next, vm->input_ns);
+
+		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + VM_INSN_NS - 1) / VM_INSN_NS);
+	} else if (!cpu->halted) {
+		host_kick_at(&vm->kick, host_time_of(vm, next));
+	}
+	return next;
+}
+
+static ns_t service(struct vm *vm)
+{
+	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
+	service_host(vm);
+	return service_board(vm);
+}
+
+/*
+ * HLT. The engine has just found nothing to deliver, so what it left in ATTN_EVENT is done with: the
+ * board sets it again when a line changes.
+ */
+static void halt(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+
+	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_EVENT, __ATOMIC_SEQ_CST);
+	/* No interrupt can end it, and nothing on this board raises NMI by itself. */
+	if (!(cpu->eflags & EFLAGS_IF) && !cpu->nmi_pending) {
+		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");
+		return;
+	}
+	ns_t next = service(vm);
+	if (cpu->attention != 0)
+		return;
+	if (vm->cfg->clock == CLOCK_HOST) {
+		host_kick_sleep(&vm->kick, host_time_of(vm, next));
+		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	} else if (next != NS_NEVER) {
+		ns_t now = vm_now(vm);
+
+		vm->skipped_ns += MIN(next, vm->input_ns) > now ? MIN(next, vm->input_ns) - now : 0;
+		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	} else {
+		/* No deadline: only input goes on. Not for good, since a signal may come just before. */
+		host_io_poll(&vm->io, 100);
+		vm->input_ns = vm_now(vm);
+		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	}
+}
+
+static void reset(struct vm *vm, bool triple_fault)
+{
+	trace_event(&vm->cpu, EVENT_RESET, 0, 0, 0);
+	if (vm->cfg->no_reboot) {
+		if (triple_fault)
+			vm_stop(vm, STOP_TRIPLE_FAULT, "triple fault");
+		else
+			vm_stop(vm, STOP_POWEROFF, "the guest asked for a reset (-no-reboot)");
+		return;
+	}
+	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_RESET, __ATOMIC_SEQ_CST);
+	pc_reset(&vm->pc);
+	power_on(vm);
+	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+}
+
+/* The engine, or, with -d on instructions, one at a time. */
+static enum next run_some(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+	enum next next = NEXT_RUN;
+
+	if (cpu->trace == NULL || !(cpu->trace->items & TRACE_STEPS))
+		return vm->run(cpu);
+	while (next == NEXT_RUN) {
+		if (cpu->attention & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
+			return NEXT_ATTENTION;
+		next = cpu_check_events(cpu);
+		if (next != NEXT_RUN)
+			break;
+		trace_step(cpu);
+		next = emulate_step(cpu);
+	}
+	return next;
+}
+
+void vm_run(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+
+	raw_terminals(vm);
+	__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	while (vm->stop_reason == STOP_NONE) {
+		if (cpu->attention & ATTN_RESET)
+			reset(vm, false);
+		if ((cpu->attention & ATTN_KICK) || cpu->icount >= cpu->icount_stop)
+			service(vm);
+		if (vm->stop_reason != STOP_NONE)
+			break;
+		switch (run_some(vm)) {
+		case NEXT_HALT:
+			halt(vm);
+			break;
+		case NEXT_TRIPLE_FAULT:
+			reset(vm, true);
+			break;
+		case NEXT_STOP:
+			if (vm->stop_reason == STOP_NONE)
+				vm_stop(vm, STOP_INTERNAL, "the engine stopped without a reason");
+			break;
+		case NEXT_RUN:
+		case NEXT_ATTENTION:
+			break;
+		}
+	}
+}
