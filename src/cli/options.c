@@ -1,0 +1,474 @@
+/*
+ * Options are named as QEMU's users type them where there is a counterpart. One dash or two, and
+ * "--name value" or "--name=value", as the user likes.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct option {
+	const char *name, *alias;	/* alias: NULL or a second spelling */
+	const char *arg;		/* NULL: takes none */
+	const char *help;
+	int (*set)(struct options *o, const char *arg, struct error *err);
+};
+
+bool parse_size(const char *text, uint64_t unit, uint64_t *bytes)
+{
+	static const char suffixes[] = "BKMGT";
+	char *end;
+
+	errno = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	uint64_t n = strtoull(text, &end, 0);
+	if (errno)
+		return false;
+	if (*end) {
+		const char *s = strchr(suffixes, *end >= 'a' ? *end - 32 : *end);
+
+		if (s == NULL || end[1] != '\0')
+			return false;
+		unit = 1ull << (10 * (s - suffixes));
+	}
+	return !__builtin_mul_overflow(n, unit, bytes);
+}
+
+static bool parse_number(const char *text, uint64_t max, uint64_t *n)
+{
+	char *end;
+
+	errno = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	*n = strtoull(text, &end, 0);
+	return errno == 0 && *end == '\0' && *n <= max;
+}
+
+static int set_memory(struct options *o, const char *arg, struct error *err)
+{
+	uint64_t bytes;
+	const char *size = strncmp(arg, "size=", 5) == 0 ? arg + 5 : arg;
+
+	if (!parse_size(size, 1 << 20, &bytes))
+		return error_set(err, -EINVAL, "-m '%s': not a size (as 256, 512M or 1G)", arg);
+	if (bytes < VM_RAM_MIN)
+		return error_set(err, -EINVAL, "-m %s: a guest needs at least %llu MiB of memory", arg, VM_RAM_MIN >> 20);
+	if (bytes > VM_RAM_MAX)
+		return error_set(err, -EINVAL, "-m %s: a guest can have at most %llu MiB of memory", arg, VM_RAM_MAX >> 20);
+	o->vm.ram_bytes = bytes & ~(uint64_t)PAGE_MASK;
+	return 0;
+}
+
+static int set_kernel(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.boot.kernel = arg;
+	return 0;
+}
+
+static int set_initrd(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.boot.initrd = arg;
+	return 0;
+}
+
+static int set_append(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.boot.append = arg;
+	return 0;
+}
+
+static int set_flat(struct options *o, const char *arg, struct error *err)
+{
+	uint64_t addr;
+
+	if (!parse_number(arg, UINT32_MAX, &addr))
+		return error_set(err, -EINVAL, "--flat '%s': not an address", arg);
+	o->flat = true;
+	o->vm.boot.flat_addr = (uint32_t)addr;
+	return 0;
+}
+
+static int set_mode(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "real") != 0 && strcmp(arg, "protected") != 0)
+		return error_set(err, -EINVAL, "--mode '%s': it is real or protected", arg);
+	o->vm.boot.flat_real = arg[0] == 'r';
+	return 0;
+}
+
+static int set_serial(struct options *o, const char *arg, struct error *err)
+{
+	struct vm_serial_config s = { .kind = CHARDEV_NULL };
+
+	if (strcmp(arg, "stdio") == 0 || strcmp(arg, "mon:stdio") == 0)
+		s.kind = CHARDEV_STDIO;
+	else if (strcmp(arg, "pty") == 0)
+		s.kind = CHARDEV_PTY;
+	else if (strncmp(arg, "file:", 5) == 0 && arg[5])
+		s = (struct vm_serial_config){ CHARDEV_FILE, arg + 5 };
+	else if (strcmp(arg, "null") != 0 && strcmp(arg, "none") != 0)
+		return error_set(err, -EINVAL, "-serial '%s': it is stdio, file:PATH, pty or null", arg);
+	if (o->nserial == PC_SERIAL_PORTS)
+		return error_set(err, -EINVAL, "-serial: the machine has only %d serial ports", PC_SERIAL_PORTS);
+	for (unsigned i = 0; i < o->nserial; i++)
+		if (s.kind == CHARDEV_STDIO && o->vm.serial[i].kind == CHARDEV_STDIO)
+			return error_set(err, -EINVAL, "-serial stdio: only one serial port can have it");
+	o->vm.serial[o->nserial++] = s;
+	return 0;
+}
+
+/* The console is on the serial port already: there is no screen yet that it could be on instead. */
+static int set_nographic(struct options *o, const char *arg, struct error *err)
+{
+	return 0;
+}
+
+static int set_cpu(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "help") == 0) {
+		puts("Processors:\n  plex86     the one there is: 32-bit, SSE2 (also: max, qemu32, pentium4)");
+		o->command = CLI_DONE;
+		return 0;
+	}
+	static const char *const names[] = { "plex86", "max", "qemu32", "pentium4" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(arg, names[i]) == 0)
+			return 0;
+	return error_set(err, -EINVAL, "-cpu '%s': no such processor (-cpu help lists them)", arg);
+}
+
+static int set_no_reboot(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.no_reboot = true;
+	return 0;
+}
+
+static int set_trace(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "help") == 0) {
+		trace_list_items(stdout);
+		o->command = CLI_DONE;
+	}
+	o->vm.trace_items = arg;
+	return 0;
+}
+
+static int set_trace_filter(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.trace_filter = arg;
+	return 0;
+}
+
+static int set_trace_file(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.trace_file = arg;
+	return 0;
+}
+
+/* "isa-debug-exit,iobase=0xf4,iosize=4": one property of what follows the name. */
+static int debug_exit_property(struct options *o, const char *prop, size_t len, struct error *err)
+{
+	char text[32];
+	uint64_t n;
+
+	snprintf(text, sizeof(text), "%.*s", (int)MIN(len, sizeof(text) - 1), prop);
+	if (strncmp(text, "iobase=", 7) == 0 && parse_number(text + 7, 0xFFFF, &n) && n != 0)
+		o->vm.debug_exit_port = (uint16_t)n;
+	else if (strncmp(text, "iosize=", 7) == 0 && parse_number(text + 7, 4, &n) && n != 0 && n != 3)
+		o->vm.debug_exit_size = (uint8_t)n;
+	else
+		return error_set(err, -EINVAL, "-device isa-debug-exit: '%s' is not iobase=PORT or iosize=1|2|4", text);
+	return 0;
+}
+
+static int set_device(struct options *o, const char *arg, struct error *err)
+{
+	size_t len = strcspn(arg, ",");
+
+	if (strcmp(arg, "help") == 0) {
+		puts("Devices:\n  isa-debug-exit[,iobase=PORT][,iosize=N]  a write of V ends plex86 with status V * 2 + 1\n"
+		    "  pvpanic                                  the port where a guest kernel says that it panicked");
+		o->command = CLI_DONE;
+		return 0;
+	}
+	if (len == 7 && memcmp(arg, "pvpanic", 7) == 0 && arg[7] == '\0') {
+		o->vm.pvpanic = true;
+		return 0;
+	}
+	if (len != 14 || memcmp(arg, "isa-debug-exit", 14) != 0)
+		return error_set(err, -EINVAL, "-device '%.*s': no such device (-device help lists them)", (int)len, arg);
+	o->vm.debug_exit_port = 0x501;	/* QEMU's defaults */
+	o->vm.debug_exit_size = 2;
+	for (const char *p = arg + len; *p == ',';) {
+		size_t n = strcspn(++p, ",");
+		int rc = debug_exit_property(o, p, n, err);
+
+		if (rc < 0)
+			return rc;
+		p += n;
+	}
+	return 0;
+}
+
+static int set_debugcon(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.debugcon = true;
+	return 0;
+}
+
+static int set_engine(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "emulate") == 0)
+		o->vm.engine = ENGINE_EMULATE;
+	else if (strcmp(arg, "scan") == 0)
+		o->vm.engine = ENGINE_SCAN;
+	else
+		return error_set(err, -EINVAL, "--engine '%s': it is emulate or scan", arg);
+	return 0;
+}
+
+static int set_clock(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "host") != 0 && strcmp(arg, "instructions") != 0)
+		return error_set(err, -EINVAL, "--clock '%s': it is host or instructions", arg);
+	o->vm.clock = arg[0] == 'h' ? CLOCK_HOST : CLOCK_INSTRUCTIONS;
+	return 0;
+}
+
+static int set_rtc(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "base=utc") != 0 && strcmp(arg, "base=localtime") != 0)
+		return error_set(err, -EINVAL, "-rtc '%s': it is base=utc or base=localtime", arg);
+	o->vm.rtc_local = arg[5] == 'l';
+	return 0;
+}
+
+static int set_smp(struct options *o, const char *arg, struct error *err)
+{
+	return strcmp(arg, "1") == 0 ? 0 : error_set(err, -EINVAL, "-smp %s: the machine has one processor", arg);
+}
+
+static int set_none(struct options *o, const char *arg, struct error *err)
+{
+	return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "'%s': only 'none' can be had here", arg);
+}
+
+static int set_help(struct options *o, const char *arg, struct error *err)
+{
+	o->command = CLI_HELP;
+	return 0;
+}
+
+static int set_version(struct options *o, const char *arg, struct error *err)
+{
+	o->command = CLI_VERSION;
+	return 0;
+}
+
+static const struct option option_table[] = {
+	{ NULL, NULL, NULL, "What to boot", NULL },
+	{ "kernel", NULL, "FILE", "a Linux bzImage or a Multiboot 1 kernel (or give it as IMAGE)", set_kernel },
+	{ "initrd", NULL, "FILE", "initial RAM disk; Multiboot: \"FILE ARGS,FILE ARGS...\"", set_initrd },
+	{ "append", NULL, "TEXT", "the kernel's command line", set_append },
+	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat },
+	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode },
+	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot },
+	{ NULL, NULL, NULL, "The machine", NULL },
+	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory },
+	{ "cpu", NULL, "NAME", "the processor's model (-cpu help)", set_cpu },
+	{ "smp", NULL, "1", "processors: there is one", set_smp },
+	{ "device", NULL, "NAME,...", "add a device (-device help)", set_device },
+	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default) or localtime", set_rtc },
+	{ NULL, NULL, NULL, "Terminal and screen", NULL },
+	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty, null", set_serial },
+	{ "nographic", NULL, NULL, "no screen, the console is the first serial port (always so for now)", set_nographic },
+	{ "display", NULL, "none", "no screen", set_none },
+	{ "vga", NULL, "none", "no graphics card", set_none },
+	{ "monitor", NULL, "none", "no monitor console", set_none },
+	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon },
+	{ NULL, NULL, NULL, "How it runs", NULL },
+	{ "engine", NULL, "NAME", "emulate or scan", set_engine },
+	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
+	    "instructions, and a run is the same every time", set_clock },
+	{ NULL, NULL, NULL, "Looking inside", NULL },
+	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace },
+	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter },
+	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file },
+	{ NULL, NULL, NULL, "About plex86", NULL },
+	{ "help", "h", NULL, "this text", set_help },
+	{ "version", NULL, NULL, "the version", set_version },
+};
+
+void options_help(FILE *f)
+{
+	fputs("Usage: plex86 [run] [OPTION...] [IMAGE]     run a virtual machine\n"
+	    "       plex86 doctor                        what this host offers, and what that means for speed\n"
+	    "\n"
+	    "One dash or two, \"--name VALUE\" or \"--name=VALUE\".\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+		const struct option *opt = &option_table[i];
+		char left[48];
+
+		if (opt->name == NULL) {
+			fprintf(f, "\n%s:\n", opt->help);
+			continue;
+		}
+		snprintf(left, sizeof(left), "-%s%s%s%s%s", opt->name, opt->alias ? ", --" : "", opt->alias ? opt->alias : "",
+		    opt->arg ? " " : "", opt->arg ? opt->arg : "");
+		const char *line = opt->help;
+		fprintf(f, "  %-22s %.*s\n", left, (int)strcspn(line, "\n"), line);
+		while (*(line += strcspn(line, "\n")))
+			fprintf(f, "  %-22s %.*s\n", "", (int)strcspn(line + 1, "\n"), line + 1), line++;
+	}
+	fputs("\nOn the terminal: Ctrl-A x ends the machine, Ctrl-A h shows what else there is.\n"
+	    "\n"
+	    "Exit status:\n"
+	    "  0    the guest powered off, or the user quit        5    the guest's kernel panicked (pvpanic)\n"
+	    "  1    bad command line or input file                 6    a report was asked for and came\n"
+	    "  2    plex86 could not go on (see the report)        V*2+1  isa-debug-exit: the guest wrote V\n"
+	    "  3    triple fault, with -no-reboot                  128+N  ended by signal N\n"
+	    "  4    HLT with interrupts off, for good\n", f);
+}
+
+/* Number of edits from a to b: insertions, deletions, changed characters. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64], lb = (unsigned)strlen(b);
+
+	if (lb >= ARRAY_LEN(row))
+		return 99;
+	for (unsigned j = 0; j <= lb; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= lb; j++) {
+			unsigned cost = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = MIN(cost, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[lb];
+}
+
+static int unknown_option(const char *word, const char *name, size_t len, struct error *err)
+{
+	char plain[64];
+	const char *best = NULL;
+	unsigned best_d = 99;
+
+	snprintf(plain, sizeof(plain), "%.*s", (int)MIN(len, sizeof(plain) - 1), name);
+	for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+		const char *spellings[2] = { option_table[i].name, option_table[i].alias };
+
+		for (int s = 0; s < 2; s++) {
+			unsigned d = spellings[s] ? distance(plain, spellings[s]) : 99;
+			if (d < best_d) {
+				best_d = d;
+				best = spellings[s];
+			}
+		}
+	}
+	if (best && best_d <= 1 + strlen(plain) / 3 && best_d < strlen(plain))
+		return error_set(err, -EINVAL, "unknown option '%s': did you mean '-%s'? (plex86 --help lists them)", word, best);
+	return error_set(err, -EINVAL, "unknown option '%s' (plex86 --help lists them)", word);
+}
+
+static const struct option *find_option(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+		const struct option *o = &option_table[i];
+
+		if (o->name == NULL)
+			continue;
+		if ((strlen(o->name) == len && memcmp(o->name, name, len) == 0) ||
+		    (o->alias && strlen(o->alias) == len && memcmp(o->alias, name, len) == 0))
+			return o;
+	}
+	return NULL;
+}
+
+/* The option at argv[*i]; takes its argument too. */
+static int parse_option(struct options *o, int argc, char **argv, int *i, struct error *err)
+{
+	const char *word = argv[*i];
+	const char *name = word + 1 + (word[1] == '-');
+	size_t len = strcspn(name, "=");
+	const struct option *opt = find_option(name, len);
+	const char *arg = name[len] == '=' ? name + len + 1 : NULL;
+
+	if (opt == NULL)
+		return unknown_option(word, name, len, err);
+	if (opt->arg == NULL && arg)
+		return error_set(err, -EINVAL, "option '-%s' takes no value", opt->name);
+	if (opt->arg && arg == NULL) {
+		if (*i + 1 >= argc)
+			return error_set(err, -EINVAL, "option '%s' needs a value: %s", word, opt->arg);
+		arg = argv[++*i];
+	}
+	return opt->set(o, arg, err);
+}
+
+/* What the options mean together. */
+static int check(struct options *o, struct error *err)
+{
+	struct boot_config *b = &o->vm.boot;
+
+	if (o->flat) {
+		if (o->image == NULL)
+			return error_set(err, -EINVAL, "--flat: no program given");
+		if (b->kernel)
+			return error_set(err, -EINVAL, "--flat and -kernel exclude each other");
+		b->flat = o->image;
+	} else if (o->image && b->kernel) {
+		return error_set(err, -EINVAL, "'%s': there is a -kernel already, one of them is too many", o->image);
+	} else if (o->image) {
+		b->kernel = o->image;
+	}
+	if (b->kernel == NULL && b->flat == NULL)
+		return error_set(err, -EINVAL, "nothing to boot: give -kernel FILE, or --flat ADDR FILE (plex86 --help)");
+	if (b->flat && (b->initrd || b->append))
+		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
+	if (o->nserial == 0)
+		o->vm.serial[0].kind = CHARDEV_STDIO;
+	return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct error *err)
+{
+	int i = 1;
+	bool only_files = false;
+
+	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20 };
+	if (argc > 1 && strcmp(argv[1], "run") == 0) {
+		i = 2;
+	} else if (argc > 1 && strcmp(argv[1], "doctor") == 0) {
+		o->command = CLI_DOCTOR;
+		if (argc > 2)
+			return error_set(err, -EINVAL, "doctor takes no arguments");
+		return 0;
+	} else if (argc > 1 && strcmp(argv[1], "help") == 0) {
+		o->command = CLI_HELP;
+		return 0;
+	}
+	for (; i < argc && o->command == CLI_RUN; i++) {
+		if (!only_files && strcmp(argv[i], "--") == 0) {
+			only_files = true;
+		} else if (!only_files && argv[i][0] == '-' && argv[i][1]) {
+			int rc = parse_option(o, argc, argv, &i, err);
+			if (rc < 0)
+				return rc;
+		} else if (o->image) {
+			return error_set(err, -EINVAL, "'%s': there is an image already, '%s'", argv[i], o->image);
+		} else {
+			o->image = argv[i];
+		}
+	}
+	return o->command == CLI_RUN ? check(o, err) : 0;
+}

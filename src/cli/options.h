@@ -1,0 +1,28 @@
+/*
+ * The command line -> struct vm_config. One table of options feeds the parser and --help.
+ */
+#ifndef PLEX86_CLI_OPTIONS_H
+#define PLEX86_CLI_OPTIONS_H
+
+#include "vm.h"
+
+enum cli_command { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_DOCTOR, CLI_DONE /* said what was asked, as -d help */ };
+
+struct options {
+	enum cli_command command;
+	struct vm_config vm;
+	const char *image;		/* the argument that is no option */
+	bool flat;
+	unsigned nserial;
+};
+
+/* 0, or -EINVAL with err set. Strings point into argv. */
+int options_parse(struct options *o, int argc, char **argv, struct error *err);
+void options_help(FILE *f);
+
+/* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */
+bool parse_size(const char *text, uint64_t unit, uint64_t *bytes);
+
+int doctor(FILE *f);			/* plex86 doctor: the exit status */
+
+#endif
