@@ -25,9 +25,46 @@ enum next cpu_deliver_fault(struct vcpu *cpu);
 enum int_kind { INT_N, INT_3, INT_O, INT_1 };
 void cpu_software_interrupt(struct vcpu *cpu, uint8_t vector, enum int_kind kind);
 
-/* At an instruction boundary: deliver pending #DB traps, NMI, INTR (cpu->intr_line and IF and no
- * shadow); end the interrupt shadow. NEXT_RUN, NEXT_HALT, NEXT_TRIPLE_FAULT. */
+/*
+ * At an instruction boundary: deliver pending #DB traps, NMI, INTR (cpu->intr_line and IF and no
+ * shadow); end the interrupt shadow. NEXT_RUN, NEXT_HALT, NEXT_TRIPLE_FAULT.
+ *
+ * The engine's side of the contract:
+ *  - call it whenever ATTN_EVENT is set at an instruction boundary, with eip and icount exact (icount
+ *    one higher for every retired instruction; a faulting instruction or an unfinished REP is not retired);
+ *  - if it returns NEXT_RUN and ATTN_EVENT is still set, carry out exactly one instruction (TF, RF, an
+ *    interrupt shadow or an instruction breakpoint needs the next boundary) and call it again;
+ *  - if it returns NEXT_HALT the CPU sleeps; call again when intr_line or nmi_pending was raised.
+ * A REP string instruction that stops in the middle (eip = insn_eip) sets EFLAGS.RF, and clears it
+ * when it is finished (SDM 3, "Instruction-Breakpoint Exception Condition"). With TF set it does one
+ * iteration and calls cpu_debug_trap(cpu, DR6_BS) if it is not finished.
+ */
 enum next cpu_check_events(struct vcpu *cpu);
+
+/* Have the run loop look up at the next boundary. Callable from a signal handler or another thread. */
+static inline void cpu_attend(struct vcpu *cpu, uint32_t bits)
+{
+	__atomic_or_fetch(&cpu->attention, bits, __ATOMIC_SEQ_CST);
+}
+
+/* Run fn(cpu, arg); true if it left through cpu_raise() (exc_vector and exc_error say what). */
+bool cpu_try(struct vcpu *cpu, void (*fn)(struct vcpu *, void *), void *arg);
+
+/* --- debug.c --- */
+enum { DR6_BD = BIT(13), DR6_BS = BIT(14), DR6_BT = BIT(15), DR6_FIXED1 = 0xFFFF0FF0 };
+enum { DR7_GD = BIT(13), DR7_FIXED1 = BIT(10) };
+enum dr7_rw { DR7_EXEC, DR7_WRITE, DR7_IO, DR7_ACCESS };
+/* Report DR6 bits as a #DB trap when the current instruction ends. */
+void cpu_debug_trap(struct vcpu *cpu, uint32_t dr6_bits);
+/* DR6 B0-B3 of the enabled breakpoints of this kind that [addr, addr + size) hits. DR7_ACCESS asks for a
+ * read, DR7_WRITE for a write (which DR7_ACCESS breakpoints see too), DR7_IO needs CR4.DE. */
+uint32_t cpu_breakpoints_hit(const struct vcpu *cpu, enum dr7_rw kind, uint32_t addr, unsigned size);
+/* IN, OUT, INS, OUTS, after the access: an I/O breakpoint traps. */
+static inline void cpu_io_breakpoint(struct vcpu *cpu, uint16_t port, unsigned size)
+{
+	if (unlikely((cpu->cr4 & CR4_DE) && (cpu->dr[7] & 0xFF)))
+		cpu_debug_trap(cpu, cpu_breakpoints_hit(cpu, DR7_IO, port, size));
+}
 
 /* --- segment.c --- */
 void segment_derive(struct segment *s);			/* read_top/write_top from attr and limit */
@@ -53,6 +90,7 @@ void cpu_reset(struct vcpu *cpu);			/* power-on state: real mode, F000:FFF0 */
 void cpu_set_cr0(struct vcpu *cpu, uint32_t val);	/* may raise #GP */
 void cpu_set_cr3(struct vcpu *cpu, uint32_t val);
 void cpu_set_cr4(struct vcpu *cpu, uint32_t val);
+void cpu_set_efer(struct vcpu *cpu, uint64_t val);
 void cpu_set_dr(struct vcpu *cpu, unsigned n, uint32_t val);
 uint32_t cpu_get_dr(struct vcpu *cpu, unsigned n);
 /* POPF/IRET rules: change only the bits of mask; sets attention when IF or TF need a look. */
@@ -60,6 +98,7 @@ void cpu_set_eflags(struct vcpu *cpu, uint32_t val, uint32_t mask);
 uint64_t cpu_rdmsr(struct vcpu *cpu, uint32_t index);	/* may raise #GP(0) */
 void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val);
 void cpu_cpuid(struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);	/* eax ebx ecx edx */
+uint64_t cpu_tsc(struct vcpu *cpu);
 bool cpu_io_allowed(struct vcpu *cpu, uint16_t port, unsigned size);	/* IOPL and the TSS bitmap; false: #GP(0) */
 void cpu_set_a20(struct vcpu *cpu, bool on);
 

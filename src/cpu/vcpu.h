@@ -175,6 +175,13 @@ struct vcpu {
 	struct tlb *tlb;		/* &tlbs[cpl == 3] : what ordinary accesses use */
 	struct tlb tlbs[2];		/* 0 supervisor, 1 user */
 	uint32_t insn_eip;		/* start of the instruction being carried out (eip is already past it) */
+	uint8_t exc_vector;		/* what cpu_raise() left for cpu_deliver_fault() */
+	uint32_t exc_error;
+	bool exc_no_rf;			/* the fault pushes RF as it is (instruction breakpoint) */
+	bool event_ext;			/* delivering what is not the program's doing: EXT in error codes */
+	/* what cpu_check_events() saw at the last boundary it looked at: it ends when an instruction retires */
+	bool tf_armed, shadow_armed, rf_armed;
+	uint64_t check_icount;
 	uint64_t icount;		/* instructions retired */
 	uint64_t icount_stop;		/* leave the run loop when icount reaches this */
 	volatile uint32_t attention;	/* ATTN_xxx; also set from signal handlers and other threads */

@@ -1,0 +1,85 @@
+/*
+ * What happens between two instructions: debug traps, NMI, INTR, instruction breakpoints, in the
+ * order of "Priority Among Concurrent Events".					[SDM 3]
+ *
+ * Nothing is asked while ATTN_EVENT is clear. Whoever makes an event possible (raises a line, sets
+ * IF, TF or RF, begins a shadow) sets it; here it is cleared first and conditions are looked at
+ * after, so a line raised meanwhile by another thread is not lost.
+ */
+#include "cpu/descriptor.h"
+
+/* An instruction retired since the last look: what was armed for one instruction is over. */
+static void events_retire(struct vcpu *cpu)
+{
+	if (cpu->icount == cpu->check_icount)
+		return;
+	cpu->check_icount = cpu->icount;
+	if (cpu->tf_armed && !(cpu->shadow_ss && !cpu->shadow_armed))
+		cpu->dr6_pending |= DR6_BS;	/* TF was set when the instruction began; MOV SS does not trap */
+	cpu->tf_armed = false;
+	if (cpu->shadow_armed)
+		cpu->shadow = cpu->shadow_ss = cpu->shadow_armed = false;
+	if (cpu->rf_armed) {
+		cpu->eflags &= ~EFLAGS_RF;
+		cpu->rf_armed = false;
+	}
+}
+
+static bool exec_breakpoints(const struct vcpu *cpu)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if ((cpu->dr[7] >> 2 * i & 3) && (cpu->dr[7] >> (16 + 4 * i) & 3) == DR7_EXEC)
+			return true;
+	}
+	return false;
+}
+
+/* The event that comes first, if any may come now. */
+static bool event_next(struct vcpu *cpu, struct event *ev)
+{
+	if (cpu->dr6_pending && !cpu->shadow_ss) {
+		cpu->dr[6] = (cpu->dr[6] & ~0xFu) | cpu->dr6_pending;
+		cpu->dr6_pending = 0;
+		*ev = (struct event){ .vector = EXC_DB, .exception = true, .external = true };
+		return true;
+	}
+	if (cpu->nmi_pending && !cpu->nmi_blocked && !cpu->shadow_ss) {
+		cpu->nmi_pending = false;
+		cpu->nmi_blocked = true;
+		*ev = (struct event){ .vector = EXC_NMI, .external = true };
+		return true;
+	}
+	if (cpu->intr_line && (cpu->eflags & EFLAGS_IF) && !cpu->shadow) {
+		*ev = (struct event){ .vector = cpu->bus->intr_ack(cpu->bus_arg), .external = true };
+		return true;
+	}
+	if (!cpu->halted && !(cpu->eflags & EFLAGS_RF) && !cpu->shadow_ss && exec_breakpoints(cpu)) {
+		uint32_t hit = cpu_breakpoints_hit(cpu, DR7_EXEC, cpu->seg[SEG_CS].base + cpu->eip, 1);
+		if (hit) {
+			cpu->dr[6] = (cpu->dr[6] & ~0xFu) | hit;
+			*ev = (struct event){ .vector = EXC_DB, .exception = true, .external = true };
+			return true;
+		}
+	}
+	return false;
+}
+
+enum next cpu_check_events(struct vcpu *cpu)
+{
+	struct event ev;
+
+	__atomic_and_fetch(&cpu->attention, ~ATTN_EVENT, __ATOMIC_SEQ_CST);
+	events_retire(cpu);
+	while (event_next(cpu, &ev)) {
+		cpu->insn_eip = cpu->eip;	/* a fault on the way in is reported at this boundary */
+		if (event_deliver(cpu, ev) == NEXT_TRIPLE_FAULT)
+			return NEXT_TRIPLE_FAULT;
+	}
+
+	cpu->tf_armed = cpu->eflags & EFLAGS_TF;
+	cpu->rf_armed = cpu->eflags & EFLAGS_RF;
+	cpu->shadow_armed = cpu->shadow;
+	if (cpu->tf_armed || cpu->rf_armed || cpu->shadow_armed || cpu->halted || exec_breakpoints(cpu))
+		cpu_attend(cpu, ATTN_EVENT);
+	return cpu->halted ? NEXT_HALT : NEXT_RUN;
+}
