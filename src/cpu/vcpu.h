@@ -112,6 +112,7 @@ enum {
 	ATTN_KICK	= BIT(1),	/* from outside (signal or thread): poll devices, timers, requests */
 	ATTN_STOP	= BIT(2),	/* vm_stop() was called */
 	ATTN_RESET	= BIT(3),	/* reset requested (triple fault, CF9, keyboard controller) */
+	ATTN_CODE	= BIT(4),	/* the block being run was dropped: leave it after this instruction (an engine's own) */
 };
 
 /* Result of running the guest. */
