@@ -71,7 +71,7 @@ void insn_mnemonic(const struct insn *in, char text[24])
 	snprintf(text, 24, "%s", stem);
 }
 
-bool is_string(uint16_t name)
+static bool is_string(uint16_t name)
 {
 	return name == I_MOVS || name == I_CMPS || name == I_STOS || name == I_LODS || name == I_SCAS ||
 	    name == I_INS || name == I_OUTS;
@@ -96,15 +96,17 @@ static void see_memory(struct seen_operand *s, const struct insn *in)
 	s->disp = in->adsize == 2 ? (int16_t)in->disp : in->disp;
 }
 
-void see_ours(struct seen *s, struct insn *in, const uint8_t *code, size_t avail, bool big)
+static void see_ours(struct pair *p)
 {
+	struct seen *s = &p->ours;
+	const struct insn *in = &p->in;
 	static const uint8_t verdict[] = {
 		[DECODE_OK] = SEEN_OK, [DECODE_SHORT] = SEEN_SHORT,
 		[DECODE_TOO_LONG] = SEEN_TOO_LONG, [DECODE_UD] = SEEN_UD,
 	};
 
 	memset(s, 0, sizeof(*s));
-	s->verdict = verdict[decode_insn(in, code, avail, big)];
+	s->verdict = verdict[decode_insn(&p->in, p->code, p->avail, p->big)];
 	if (s->verdict != SEEN_OK)
 		return;
 	s->len = in->len;
@@ -318,7 +320,7 @@ void pair_decode(struct pair *p, const ZydisDecoder *decoder, const uint8_t *cod
 	p->code = code;
 	p->avail = avail;
 	p->big = big;
-	see_ours(&p->ours, &p->in, code, avail, big);
+	see_ours(p);
 	ZydisDecoderContext ctx;
 	p->zstatus = ZydisDecoderDecodeInstruction(decoder, &ctx, code, avail, &p->zin);
 	if (ZYAN_SUCCESS(p->zstatus))
@@ -369,7 +371,7 @@ const char *seen_difference(const struct seen *a, const struct seen *b)
 	return NULL;
 }
 
-void print_seen(const char *who, const struct seen *s)
+static void print_seen(const char *who, const struct seen *s)
 {
 	static const char verdict[][9] = { "ok", "short", "too long", "#UD" };
 

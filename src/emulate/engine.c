@@ -1,0 +1,133 @@
+/*
+ * The run loop of tier 0.
+ *
+ * icount counts attempts: an instruction that completes counts one, one that faults counts one, and
+ * each element of a REP string instruction counts one. So guest time, where it is made of icount,
+ * goes on even if the guest does nothing but fault, and icount_stop is met exactly.
+ *
+ * What cpu_check_events() takes for "retired" is narrower: neither the faulting instruction nor the
+ * unfinished REP is. check_icount is set to icount where those count.
+ */
+#include "emulate/block.h"
+
+/* How many ops of b may run: inside the budget and inside CS's limit. Raises #GP(0) if none is. */
+static __attribute__((noinline)) unsigned ops_allowed(struct vcpu *cpu, const struct block *b)
+{
+	uint64_t eip = cpu->eip, budget = cpu->icount_stop - cpu->icount;
+	unsigned n = 0;
+
+	while (n < b->n && n < budget && eip + b->op[n].in.len - 1 <= cpu->seg[SEG_CS].limit)
+		eip += b->op[n++].in.len;
+	if (n == 0) {
+		cpu->insn_eip = cpu->eip;
+		cpu_raise(cpu, EXC_GP, 0);
+	}
+	return n;
+}
+
+/* At least one instruction; then on while nothing wants attention. Only a block's last changes EIP. */
+static inline void run_ops(struct vcpu *cpu, const struct op *op, unsigned n)
+{
+	const struct op *end = op + n;
+	uint32_t eip = cpu->eip;
+
+	do {
+		cpu->insn_eip = eip;
+		eip += op->in.len;
+		cpu->eip = eip;
+		op->fn(cpu, &op->in);
+		cpu->icount++;
+	} while (++op != end && likely(!cpu->attention));
+}
+
+static inline void run_block(struct vcpu *cpu, struct emulator *em)
+{
+	struct block *b = block_find(cpu, em);
+	unsigned n = b->n;
+
+	if (unlikely(cpu->icount_stop - cpu->icount < n || (uint64_t)cpu->eip + b->bytes > (uint64_t)cpu->seg[SEG_CS].limit + 1))
+		n = ops_allowed(cpu, b);
+	em->running = b;
+	run_ops(cpu, b->op, n);
+}
+
+/* Until something wants attention or the budget is used up. */
+static __attribute__((noinline)) void run_blocks(struct vcpu *cpu)
+{
+	struct emulator *em = cpu->emulator;
+
+	do
+		run_block(cpu, em);
+	while (likely(!cpu->attention && cpu->icount < cpu->icount_stop));
+}
+
+static void fault_counts(struct vcpu *cpu)
+{
+	cpu->icount++;
+	cpu->check_icount = cpu->icount;
+}
+
+/* Nothing is being carried out now: what waited for that. */
+static void leave_block(struct vcpu *cpu)
+{
+	struct emulator *em = cpu->emulator;
+
+	em->running = NULL;
+	if (cpu->attention & ATTN_CODE)
+		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
+	if (em->flush_wanted)
+		emulate_flush(cpu);
+}
+
+enum next emulate_run(struct vcpu *cpu)
+{
+	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
+
+	if (__builtin_setjmp(cpu->fault_jmp) != 0) {
+		cpu = keep;
+		leave_block(cpu);
+		fault_counts(cpu);
+		enum next next = cpu_deliver_fault(cpu);
+		if (next != NEXT_RUN)
+			return next;
+	}
+	for (;;) {
+		leave_block(cpu);
+		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
+			return NEXT_ATTENTION;
+		if (cpu->attention) {
+			enum next next = cpu_check_events(cpu);
+			if (next != NEXT_RUN)
+				return next;
+		}
+		if (cpu->icount >= cpu->icount_stop)
+			return NEXT_ATTENTION;
+		run_blocks(cpu);
+	}
+}
+
+static void step(struct vcpu *cpu, void *arg)
+{
+	struct emulator *em = cpu->emulator;
+	struct block *b = block_find(cpu, em);
+
+	if ((uint64_t)cpu->eip + b->op[0].in.len > (uint64_t)cpu->seg[SEG_CS].limit + 1) {
+		cpu->insn_eip = cpu->eip;
+		cpu_raise(cpu, EXC_GP, 0);
+	}
+	em->running = b;
+	run_ops(cpu, b->op, 1);
+}
+
+enum next emulate_step(struct vcpu *cpu)
+{
+	enum next next = NEXT_RUN;
+
+	if (cpu_try(cpu, step, NULL)) {
+		leave_block(cpu);
+		fault_counts(cpu);
+		next = cpu_deliver_fault(cpu);
+	}
+	leave_block(cpu);
+	return next != NEXT_RUN ? next : cpu->halted ? NEXT_HALT : NEXT_RUN;
+}
