@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/descriptor.h"
+#include "meter/trace.h"
 
 _Noreturn void cpu_raise(struct vcpu *cpu, unsigned exc, uint32_t error_code)
 {
@@ -81,6 +82,8 @@ static void event_enter(struct vcpu *cpu, void *arg)
 enum next event_deliver(struct vcpu *cpu, struct event ev)
 {
 	for (;;) {
+		trace_event(cpu, ev.exception ? EVENT_EXCEPTION : ev.vector == EXC_NMI ? EVENT_NMI : EVENT_INTERRUPT,
+		    (uint8_t)ev.vector, ev.error, cpu->cr2);
 		if (ev.exception && ev.vector == EXC_DB)
 			cpu->dr[7] &= ~DR7_GD;	/* so that the handler may use the debug registers */
 		cpu->event_ext = ev.external;
@@ -118,6 +121,7 @@ void cpu_software_interrupt(struct vcpu *cpu, uint8_t vector, enum int_kind kind
 	};
 
 	cpu->eflags &= ~EFLAGS_RF;
+	trace_event(cpu, EVENT_SOFTWARE_INT, vector, 0, 0);
 	cpu->event_ext = ev.external;
 	interrupt_enter(cpu, &ev);
 	cpu->event_ext = false;
