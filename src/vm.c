@@ -434,9 +434,25 @@ static ns_t service(struct vm *vm)
 	return service_board(vm);
 }
 
+/* Nothing to run until next: by the host's clock asleep, by the instruction clock with a jump in time. */
+static void wait_until(struct vm *vm, ns_t next)
+{
+	if (vm->cfg->clock == CLOCK_HOST) {
+		host_kick_sleep(&vm->kick, host_time_of(vm, next));
+	} else if (next != NS_NEVER) {
+		ns_t now = vm_now(vm), until = MIN(next, vm->input_ns);
+
+		vm->skipped_ns += until > now ? until - now : 0;
+	} else {
+		/* No deadline: only input goes on. Not for good, since a signal may have come just before. */
+		host_io_poll(&vm->io, 100);
+	}
+}
+
 /*
- * HLT. The engine has just found nothing to deliver, so what it left in ATTN_EVENT is done with: the
- * board sets it again when a line changes.
+ * HLT. The engine has just looked and found nothing to deliver, so what stands in ATTN_EVENT is done
+ * with; the board sets it again when a line changes. At the end it is set: the engine must look before
+ * it may run on.
  */
 static void halt(struct vm *vm)
 {
@@ -449,22 +465,9 @@ static void halt(struct vm *vm)
 		return;
 	}
 	ns_t next = service(vm);
-	if (cpu->attention != 0)
-		return;
-	if (vm->cfg->clock == CLOCK_HOST) {
-		host_kick_sleep(&vm->kick, host_time_of(vm, next));
-		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
-	} else if (next != NS_NEVER) {
-		ns_t now = vm_now(vm);
-
-		vm->skipped_ns += MIN(next, vm->input_ns) > now ? MIN(next, vm->input_ns) - now : 0;
-		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
-	} else {
-		/* No deadline: only input goes on. Not for good, since a signal may come just before. */
-		host_io_poll(&vm->io, 100);
-		vm->input_ns = vm_now(vm);
-		__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
-	}
+	if (cpu->attention == 0)
+		wait_until(vm, next);
+	__atomic_or_fetch(&cpu->attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
 }
 
 static void reset(struct vm *vm, bool triple_fault)
