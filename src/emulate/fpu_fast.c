@@ -44,6 +44,10 @@ static inline bool host_end(struct vcpu *cpu, uint16_t sw, uint16_t conditions)
 		const uint16_t cw = FCW_DEFAULT;
 		asm volatile("fldcw %0" : : "m"(cw));
 	}
+	if (unlikely(!(fx->fcw & FSW_UE))) {	/* a tiny but exact result sets no flag while masked */
+		host_fnclex(cpu);
+		return false;
+	}
 	if (sw & FSW_EXC) {
 		cpu->fpu_host_pe = true;
 		if (unlikely(sw & (~fx->fcw | (FSW_EXC & ~FSW_PE)) & FSW_EXC)) {
@@ -274,7 +278,7 @@ void exec_FTST(struct vcpu *cpu, const struct insn *in)
 		compare(cpu, in, true, cpu->fx.st[0], ZERO, false, 0);
 }
 
-/* FCOMI and friends: the result goes to ZF, PF, CF; OF, SF and AF are cleared. C0, C2, C3 stay. */
+/* FCOMI and friends: the result goes to ZF, PF, CF; OF, SF and AF are cleared. C0..C3 stay. */
 static inline void compare_eflags(struct vcpu *cpu, const struct insn *in, bool unordered, bool popping)
 {
 	struct fxstate *fx = &cpu->fx;
@@ -292,7 +296,7 @@ static inline void compare_eflags(struct vcpu *cpu, const struct insn *in, bool 
 		else
 			asm volatile("fldt %3\n\tfldt %2\n\tfcomip %%st(1), %%st\n\tlahf\n\tfnstsw %1\n\tfstp %%st(0)"
 			    : "=&a"(ax), "=m"(sw) : "m"(*a), "m"(*b) : "cc", X87_CLOBBER);
-		if (likely(host_end(cpu, sw, FSW_C1))) {
+		if (likely(host_end(cpu, sw, 0))) {
 			cpu->eflags = (cpu->eflags & ~EFLAGS_ARITH) |
 			    (ax >> 8 & (EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF));
 			if (popping)
@@ -302,8 +306,7 @@ static inline void compare_eflags(struct vcpu *cpu, const struct insn *in, bool 
 		}
 	}
 	fpu_run(cpu, in, NULL);
-	if (!(fx->fsw & ~fx->fcw & FSW_IE))		/* an unmasked #IA leaves EFLAGS as they were */
-		cpu->eflags &= ~EFLAGS_OF;
+	cpu->eflags &= ~EFLAGS_OF;	/* the others are the host's; they change even if #IA is unmasked */
 }
 
 void exec_FCOMI(struct vcpu *cpu, const struct insn *in) { compare_eflags(cpu, in, false, false); }

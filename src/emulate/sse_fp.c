@@ -23,13 +23,98 @@ static inline uint32_t host_stmxcsr(void)
 	return val;
 }
 
+/* Which operation rounds to what, for those that can overflow or underflow. */
+enum rounding { ROUND_NONE, ROUND_ADD, ROUND_SUB, ROUND_MUL, ROUND_DIV, ROUND_NARROW };
+
+static enum rounding rounding_of(unsigned name, unsigned *size, unsigned *lanes)
+{
+#define FOUR(NAME)									\
+	case I_##NAME##PS: *size = 4, *lanes = 4; return ROUND_##NAME;			\
+	case I_##NAME##PD: *size = 8, *lanes = 2; return ROUND_##NAME;			\
+	case I_##NAME##SS: *size = 4, *lanes = 1; return ROUND_##NAME;			\
+	case I_##NAME##SD: *size = 8, *lanes = 1; return ROUND_##NAME;
+	switch (name) {
+	FOUR(ADD)
+	FOUR(SUB)
+	FOUR(MUL)
+	FOUR(DIV)
+	case I_CVTPD2PS: *size = 8, *lanes = 2; return ROUND_NARROW;
+	case I_CVTSD2SS: *size = 8, *lanes = 1; return ROUND_NARROW;
+	default: *size = *lanes = 0; return ROUND_NONE;
+	}
+#undef FOUR
+}
+
+static long double lane_value(const fpu_slot *v, unsigned lane, unsigned size, bool denormal_is_zero)
+{
+	uint32_t s;
+	uint64_t d;
+	float f;
+	double g;
+
+	if (size == 4) {
+		memcpy(&s, (const uint8_t *)v + lane * 4, 4);
+		if (denormal_is_zero && !(s & 0x7F800000))
+			s = 0;
+		memcpy(&f, &s, 4);
+		return f;
+	}
+	memcpy(&d, (const uint8_t *)v + lane * 8, 8);
+	if (denormal_is_zero && !(d & 0x7FF0000000000000))
+		d = 0;
+	memcpy(&g, &d, 8);
+	return g;
+}
+
+#define X87_PAIR(op) asm volatile("fnclex\n\t" op "\n\tfnstsw %%ax\n\tfnclex" : "=t"(r), "=a"(sw) : "0"(b), "u"(a) : "st(1)")
+
+/*
+ * Is the result inexact with an unbounded exponent? That is what PE means beside an unmasked
+ * overflow or underflow. The x87 tells: it rounds to the same number of bits, and its exponent
+ * is wide enough for every result.
+ */
+static bool lane_inexact(enum rounding kind, long double a, long double b, bool to_single, uint32_t csr)
+{
+	const uint16_t cw = FSW_EXC | FCW_RESERVED1 | (to_single ? 0 : 0x200) | (csr >> 13 & 3) << 10;
+	const uint16_t restore = FCW_DEFAULT;
+	long double r;
+	uint16_t sw;
+
+	asm volatile("fldcw %0" : : "m"(cw));
+	switch (kind) {
+	case ROUND_ADD: X87_PAIR("faddp"); break;
+	case ROUND_SUB: X87_PAIR(".intel_syntax noprefix\n\tfsubp st(1), st\n\t.att_syntax prefix"); break;
+	case ROUND_DIV: X87_PAIR(".intel_syntax noprefix\n\tfdivp st(1), st\n\t.att_syntax prefix"); break;
+	default: X87_PAIR("fmulp");
+	}
+	asm volatile("fldcw %0" : : "m"(restore));
+	(void)r;
+	return sw & FSW_PE;
+}
+
+static bool result_inexact(unsigned name, const fpu_slot *a, const fpu_slot *b, uint32_t csr)
+{
+	unsigned size, lanes;
+	enum rounding kind = rounding_of(name, &size, &lanes);
+	bool inexact = false;
+
+	for (unsigned i = 0; i < lanes; i++) {
+		long double y = lane_value(b, i, size, csr & MXCSR_DAZ);
+		if (kind == ROUND_NARROW)
+			inexact |= lane_inexact(kind, 1, y, true, csr);
+		else
+			inexact |= lane_inexact(kind, lane_value(a, i, size, csr & MXCSR_DAZ), y, size == 4, csr);
+	}
+	return inexact;
+}
+
 /*
  * Some exception is unmasked. If one found before the computation is, only flags of that kind are
  * set; else all, and if one of these is unmasked the destination stays.
  * An unmasked underflow is a tiny result, a masked one is tiny and inexact: flush-to-zero makes
  * the host report the former.
  */
-static void sse_run_unmasked(struct vcpu *cpu, sse_op *op, fpu_slot *d, const fpu_slot *s)
+static void sse_run_unmasked(struct vcpu *cpu, const struct insn *in, sse_op *op, fpu_slot *d, const fpu_slot *s)
 {
 	const uint32_t csr = cpu->fx.mxcsr, unmasked = ~csr >> 7 & MXCSR_EXC;
 	uint32_t masked = (csr & ~MXCSR_EXC) | MXCSR_MASKS;
@@ -46,8 +131,13 @@ static void sse_run_unmasked(struct vcpu *cpu, sse_op *op, fpu_slot *d, const fp
 		raised |= host_stmxcsr() & FSW_UE;
 	}
 	host_ldmxcsr(MXCSR_DEFAULT);
-	if (raised & unmasked & XM_PRE)
+	if (raised & unmasked & XM_PRE) {
 		raised &= XM_PRE;
+	} else if (raised & unmasked & (FSW_OE | FSW_UE) && !(raised & ~unmasked & (FSW_OE | FSW_UE))) {
+		raised &= ~FSW_PE;
+		if (result_inexact(in->name, d, s, csr))
+			raised |= FSW_PE;
+	}
 	cpu->fx.mxcsr |= raised;
 	if (raised & unmasked)
 		cpu_raise(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD, 0);
@@ -55,12 +145,12 @@ static void sse_run_unmasked(struct vcpu *cpu, sse_op *op, fpu_slot *d, const fp
 }
 
 /* d = d op s. An unmasked exception leaves by cpu_raise() with d as it was. */
-static inline void sse_run(struct vcpu *cpu, sse_op *op, fpu_slot *d, const fpu_slot *s)
+static inline void sse_run(struct vcpu *cpu, const struct insn *in, sse_op *op, fpu_slot *d, const fpu_slot *s)
 {
 	const uint32_t csr = cpu->fx.mxcsr;
 
 	if (unlikely((csr & MXCSR_MASKS) != MXCSR_MASKS)) {
-		sse_run_unmasked(cpu, op, d, s);
+		sse_run_unmasked(cpu, in, op, d, s);
 		return;
 	}
 	host_ldmxcsr(csr);
@@ -74,7 +164,7 @@ static inline void sse_arith(struct vcpu *cpu, const struct insn *in, sse_op *op
 {
 	sse_check(cpu);
 	fpu_slot s = sse_source(cpu, in, &in->opnd[1]);
-	sse_run(cpu, op, xmm(cpu, in->opnd[0].reg), &s);
+	sse_run(cpu, in, op, xmm(cpu, in->opnd[0].reg), &s);
 }
 
 #define DEFINE_ARITH(NAME, op_text)							\
@@ -137,7 +227,7 @@ void exec_##NAME(struct vcpu *cpu, const struct insn *in)				\
 {											\
 	sse_check(cpu);									\
 	fpu_slot s = sse_source(cpu, in, &in->opnd[1]), d = *xmm(cpu, in->opnd[0].reg);	\
-	sse_run(cpu, sse_##NAME, &d, &s);						\
+	sse_run(cpu, in, sse_##NAME, &d, &s);						\
 	cpu->eflags = (cpu->eflags & ~EFLAGS_ARITH) | (uint32_t)d[0];			\
 }
 
@@ -172,7 +262,7 @@ void exec_##NAME(struct vcpu *cpu, const struct insn *in)				\
 {											\
 	sse_check(cpu);									\
 	fpu_slot s = sse_source(cpu, in, &in->opnd[1]), d = { 0, 0 };			\
-	sse_run(cpu, sse_##NAME, &d, &s);						\
+	sse_run(cpu, in, sse_##NAME, &d, &s);						\
 	cpu->gpr[in->opnd[0].reg] = (uint32_t)d[0];					\
 }
 
@@ -196,7 +286,7 @@ static inline void from_mmx(struct vcpu *cpu, const struct insn *in, sse_op *op,
 	}
 	s = sse_source(cpu, in, src);
 	d = *dst;
-	sse_run(cpu, op, &d, &s);
+	sse_run(cpu, in, op, &d, &s);
 	*dst = (fpu_slot){ d[0], keep_high ? (*dst)[1] : d[1] };
 }
 
@@ -213,8 +303,8 @@ static inline void to_mmx(struct vcpu *cpu, const struct insn *in, sse_op *op, b
 	s = sse_source(cpu, in, &in->opnd[1]);
 	if (two_singles)
 		s[1] = 0;		/* a register's upper half is no operand */
-	sse_run(cpu, op, &d, &s);
-	mmx_begin(&cpu->fx);
+	mmx_begin(&cpu->fx);		/* comes even with #XM, as the host shows */
+	sse_run(cpu, in, op, &d, &s);
 	mmx_set(&cpu->fx, in->opnd[0].reg, (uint64_t)d[0]);
 }
 

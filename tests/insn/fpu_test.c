@@ -1,0 +1,450 @@
+/*
+ * x87, MMX, SSE and SSE2 against the host CPU: every encoding of insn.def's ring-3 instructions of
+ * these kinds, with random state, must leave the same FXSAVE image, registers, flags and memory,
+ * or raise the same exception.
+ *
+ * What is not compared, for the host no longer does what the guest's processor did: FCS and FDS
+ * (deprecated: zero), and FDP and FOP where the host did not write them (it does so at unmasked
+ * exceptions only; where it does they must be equal).
+ * Environment: PLEX86_FPU_CASES is the number of cases for each encoding (default 24).
+ */
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/decode.h"
+#include "emulate/fpu.h"
+#include "mmu/phys.h"
+#include "tests/insn/fpu_native.h"
+#include "vm.h"
+
+/* --- random state --- */
+
+static uint64_t random_state = 0x9E3779B97F4A7C15;
+
+static uint64_t rnd(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545F4914F6CDD1D;
+}
+
+static unsigned below(unsigned n)
+{
+	return (unsigned)(rnd() >> 33) % n;
+}
+
+static uint64_t mantissa(unsigned bits)
+{
+	switch (below(6)) {
+	case 0: return 0;
+	case 1: return 1;
+	case 2: return (1ull << bits) - 1;
+	case 3: return (rnd() & 0xFF) << (bits - 8);
+	default: return rnd() & ((1ull << bits) - 1);
+	}
+}
+
+/* An exponent with everything worth meeting: e is its width. */
+static unsigned exponent(unsigned e)
+{
+	const unsigned max = (1u << e) - 1, bias = max / 2;
+
+	switch (below(12)) {
+	case 0: case 1: return 0;
+	case 2: case 3: return max;
+	case 4: return 1 + below(4);
+	case 5: return max - 1 - below(4);
+	case 6: return (e == 15 ? bias - 1023 : bias / 2) - 60 + below(64);
+	case 7: return e == 15 ? bias - 127 - 30 + below(64) : bias + 20 + below(20);
+	case 8: return below(max);
+	case 9: return bias + below(70) - 3;
+	default: return bias - 2 + below(5);
+	}
+}
+
+static uint32_t random_single(void)
+{
+	return (uint32_t)(rnd() & 1) << 31 | exponent(8) << 23 | (uint32_t)mantissa(23);
+}
+
+static uint64_t random_double(void)
+{
+	return (rnd() & 1) << 63 | (uint64_t)exponent(11) << 52 | mantissa(52);
+}
+
+static void random_extended(uint8_t *p)
+{
+	unsigned exp = exponent(15);
+	uint64_t m = mantissa(63);
+	bool integer_bit = exp != 0;
+
+	if (below(24) == 0)
+		integer_bit = !integer_bit;	/* unnormals, pseudo-denormals, pseudo-infinities */
+	if (below(6) == 0) {			/* small integers, and numbers that fit a double or a single */
+		m = (uint64_t)(below(2) ? rnd() : below(64)) << (below(2) ? 40 : 11) & INT64_MAX;
+		exp = 0x3FFF + below(40) - 4;
+		integer_bit = true;
+	}
+	m |= (uint64_t)integer_bit << 63;
+	uint16_t top = (uint16_t)(exp | below(2) << 15);
+	memcpy(p, &m, 8);
+	memcpy(p + 8, &top, 2);
+}
+
+static uint16_t random_cw(void)
+{
+	uint16_t cw = 0x40 | below(4) << 8 | below(4) << 10 | (below(16) == 0) << 12;
+
+	switch (below(4)) {
+	case 0: return cw | (below(64) & below(64));
+	case 1: return cw | (0x3F ^ (1 << below(6)));
+	default: return cw | 0x3F;
+	}
+}
+
+static uint32_t random_mxcsr(void)
+{
+	uint32_t csr = below(4) << 13 | (below(4) == 0) << 6 | (below(4) == 0) << 15;
+
+	if (below(3) == 0)
+		csr |= below(64);
+	switch (below(4)) {
+	case 0: return csr | below(64) << 7;
+	case 1: return csr | (0x3F ^ (1 << below(6))) << 7;
+	default: return csr | 0x3F << 7;
+	}
+}
+
+static void random_xmm(uint8_t *p)
+{
+	unsigned kind = below(3);
+
+	for (unsigned i = 0; i < 16; i += 8) {
+		uint64_t v = kind == 0 ? rnd() : kind == 1 ? random_double() :
+		    random_single() | (uint64_t)random_single() << 32;
+		memcpy(p + i, &v, 8);
+	}
+}
+
+static void random_fx(struct fxstate *fx)
+{
+	memset(fx, 0, sizeof(*fx));
+	fx->fcw = random_cw();
+	fx->fsw = below(8) << 11 | (rnd() & (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3));
+	if (below(3) == 0)
+		fx->fsw |= below(128) & (below(8) ? fx->fcw | FSW_SF : 0x7F);	/* seldom one pending */
+	if (fx->fsw & ~fx->fcw & FSW_EXC)
+		fx->fsw |= FSW_ES | FSW_B;
+	fx->ftw = below(3) ? 0xFF : below(2) ? rnd() : rnd() | rnd();
+	if (below(3) == 0)
+		fx->ftw &= ~(1 << (((fx->fsw >> 11) - 1) & 7));		/* room for a push */
+	fx->fop = rnd() & 0x7FF;
+	fx->fip = (uint32_t)rnd();
+	fx->fdp = (uint32_t)rnd();
+	fx->mxcsr = random_mxcsr();
+	for (unsigned i = 0; i < 8; i++) {
+		random_extended(fx->st[i]);
+		random_xmm(fx->xmm[i]);
+	}
+}
+
+/* Operands: each 16 bytes of one kind. For FXRSTOR the image at a multiple of 512 is mostly valid. */
+static void random_data(uint8_t *data)
+{
+	for (unsigned i = 0; i < NATIVE_DATA_BYTES; i += 16) {
+		uint8_t *p = data + i;
+		uint64_t v;
+
+		random_xmm(p);
+		switch (below(6)) {
+		case 0: case 1:
+			random_extended(p);
+			break;
+		case 2:
+			for (unsigned k = 0; k < 9; k++)	/* packed decimal */
+				p[k] = below(10) | below(10) << 4;
+			p[9] = below(2) << 7;
+			break;
+		case 3:
+			v = (uint64_t)((int64_t)rnd() >> below(63));
+			memcpy(p, &v, 8);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* --- the encodings --- */
+
+struct encoding {
+	uint8_t code[12];
+	unsigned len;
+	struct insn in;
+};
+
+static bool covered(unsigned name)
+{
+	return (name >= I_FADD && name <= I_FUCOMIP) || (name >= I_EMMS && name <= I_UCOMISD);
+}
+
+static struct encoding *encodings;
+static unsigned nencodings;
+
+/* Memory forms: [esi+disp8] and [disp32]; the rest of the ModRM space is the decoder's test. */
+static void add_encoding(const uint8_t *opcode, unsigned n, unsigned modrm)
+{
+	struct encoding e = { .len = 0 };
+
+	if (n != 0 && modrm < 0xC0 && (modrm & 0xC7) != 0x46 && (modrm & 0xC7) != 0x05)
+		return;
+	if (n != 0)
+		memcpy(e.code, opcode, n);
+	e.code[n] = modrm;
+	if (modrm < 0xC0) {
+		uint32_t disp = (modrm & 0xC7) == 0x05 ? NATIVE_DATA + 0x180 : 0x40;
+		memcpy(e.code + n + 1, &disp, 4);
+	}
+	if (decode_insn(&e.in, e.code, sizeof(e.code), true) != DECODE_OK || !covered(e.in.name))
+		return;
+	e.len = e.in.len;
+	encodings = realloc(encodings, (nencodings + 1) * sizeof(*encodings));
+	encodings[nencodings++] = e;
+}
+
+static void list_encodings(void)
+{
+	static const uint8_t prefixes[4] = { 0, 0x66, 0xF3, 0xF2 };
+
+	for (unsigned op = 0xD8; op <= 0xDF; op++)
+		for (unsigned modrm = 0; modrm < 256; modrm++)
+			add_encoding((uint8_t[]){ op }, 1, modrm);
+	for (unsigned modrm = 0; modrm < 0xC0; modrm++) {	/* the 14- and 94-byte images */
+		add_encoding((uint8_t[]){ 0x66, 0xD9 }, 2, modrm);
+		add_encoding((uint8_t[]){ 0x66, 0xDD }, 2, modrm);
+	}
+	for (unsigned p = 0; p < 4; p++)
+		for (unsigned op = 0; op < 256; op++)
+			for (unsigned modrm = 0; modrm < 256; modrm++) {
+				uint8_t b[3] = { prefixes[p], 0x0F, op };
+				add_encoding(p ? b : b + 1, p ? 3 : 2, modrm);
+			}
+	add_encoding(NULL, 0, 0x9B);		/* WAIT: the opcode stands where ModRM would */
+}
+
+/* --- one case --- */
+
+struct machine {
+	struct vcpu cpu;
+	struct phys phys;
+	struct cpu_bus bus;
+};
+
+/* Stands for vm.c, so that no board is linked: an instruction that is not emulated fails the test. */
+void vm_stop(struct vm *vm, enum stop_reason reason, const char *fmt, ...)
+{
+	fail_msg("vm_stop: %s", fmt);
+}
+
+static void no_ferr(void *arg, bool level) { }
+
+static struct machine *machine_new(void)
+{
+	struct machine *m = aligned_alloc(64, (sizeof(*m) + 63) & ~63ul);
+
+	memset(m, 0, sizeof(*m));
+	m->bus.ferr = no_ferr;
+	m->cpu.bus = &m->bus;
+	m->cpu.phys = &m->phys;
+	m->cpu.a20 = true;
+	CHECK_EQ(phys_init(&m->phys, 2 << 20, 0), 0);
+	CHECK_EQ(mmu_init(&m->cpu), 0);
+	m->cpu.cr0 = CR0_PE | CR0_MP | CR0_NE | CR0_ET;
+	m->cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	for (unsigned i = 0; i < 6; i++) {
+		m->cpu.seg[i] = (struct segment){ .limit = 0xFFFFFFFF,
+			.attr = SEG_P | SEG_S | SEG_DPL | SEG_WRITABLE | SEG_G | SEG_DB };
+		segment_derive(&m->cpu.seg[i]);
+	}
+	m->cpu.cpl = 3;
+	m->cpu.tlb = &m->cpu.tlbs[1];
+	return m;
+}
+
+static void machine_free(struct machine *m)
+{
+	mmu_free(&m->cpu);
+	phys_free(&m->phys);
+	free(m);
+}
+
+static void execute(struct vcpu *cpu, void *in)
+{
+	emulate_handler(in)(cpu, in);
+}
+
+/* Vector raised, or -1. */
+static int emulate(struct machine *m, const struct insn *in)
+{
+	m->cpu.insn_eip = NATIVE_INSN;
+	m->cpu.eip = NATIVE_INSN + in->len;
+	return cpu_try(&m->cpu, execute, (void *)in) ? m->cpu.exc_vector : -1;
+}
+
+static void hex(const char *what, const void *p, unsigned n)
+{
+	printf("  %-12s", what);
+	for (unsigned i = 0; i < n; i++)
+		printf("%02x%s", ((const uint8_t *)p)[n - 1 - i], i % 4 == 3 ? " " : "");
+	printf("\n");
+}
+
+static void show_fx(const char *who, const struct fxstate *fx)
+{
+	printf(" %s fcw %04x fsw %04x ftw %02x fop %03x fip %08x fdp %08x mxcsr %04x\n", who, fx->fcw, fx->fsw,
+	    fx->ftw, fx->fop, fx->fip, fx->fdp, fx->mxcsr);
+}
+
+/* What the guest's processor records and today's does not. */
+static void normalize(struct fxstate *got, const struct fxstate *want, const struct fxstate *before)
+{
+	if (want->fdp == before->fdp)
+		got->fdp = want->fdp;
+	if (want->fop == before->fop)
+		got->fop = want->fop;
+	got->fcs = want->fcs;
+	got->fds = want->fds;
+	got->mxcsr_mask = want->mxcsr_mask;
+	got->rsvd = want->rsvd;
+	got->rsvd2 = want->rsvd2;
+	got->rsvd3 = want->rsvd3;
+}
+
+static bool same(struct machine *m, const struct encoding *e, int vector, struct native_result r,
+    const struct fxstate *before, const uint8_t *data_before, const uint8_t *memory)
+{
+	struct native_block *b = native_block();
+	struct fxstate got = m->cpu.fx, want = b->fx_out;
+	const char *what = NULL;
+
+	normalize(&got, &want, before);
+	if (vector != r.vector || (r.vector >= 0 && r.eip != NATIVE_INSN))
+		what = "exception";
+	else if (memcmp(&got, &want, offsetof(struct fxstate, xmm[8])) != 0)
+		what = "FXSAVE image";
+	else if (memcmp(m->cpu.gpr, b->gpr_out, 32) != 0)
+		what = "registers";
+	else if ((m->cpu.eflags ^ b->eflags_out) & EFLAGS_ARITH)
+		what = "EFLAGS";
+	else if (memcmp(memory, native_data(), NATIVE_DATA_BYTES) != 0)
+		what = "memory";
+	if (!what)
+		return true;
+
+	printf("%s of %s differs:", what, insn_info[e->in.name].mnemonic);
+	for (unsigned i = 0; i < e->len; i++)
+		printf(" %02x", e->code[i]);
+	printf("; exception host %d, emulator %d; eflags before %x host %x emulator %x\n", r.vector, vector,
+	    b->eflags_in, b->eflags_out, m->cpu.eflags);
+	show_fx("before  ", before);
+	show_fx("host    ", &want);
+	show_fx("emulator", &got);
+	for (unsigned i = 0; i < 8; i++)
+		if (i < 2 || memcmp(got.st[i], want.st[i], 16) != 0) {
+			hex("st before", before->st[i], 10);
+			hex("   host", want.st[i], 16);
+			hex("   emulator", got.st[i], 16);
+		}
+	for (unsigned i = 0; i < 8; i++)
+		if (memcmp(got.xmm[i], want.xmm[i], 16) != 0 || i == e->in.opnd[0].reg || i == e->in.opnd[1].reg) {
+			hex("xmm before", before->xmm[i], 16);
+			hex("   host", want.xmm[i], 16);
+			hex("   emulator", got.xmm[i], 16);
+		}
+	for (unsigned i = 0; i < NATIVE_DATA_BYTES; i += 16)
+		if (memcmp(memory + i, native_data() + i, 16) != 0) {
+			printf("  data at +%x\n", i);
+			hex("before", data_before + i, 16);
+			hex("   host", native_data() + i, 16);
+			hex("   emulator", memory + i, 16);
+		}
+	uint32_t off = e->in.modrm < 0xC0 ? insn_ea(&m->cpu, &e->in) - NATIVE_DATA : 0;
+	hex("operand", data_before + MIN(off, NATIVE_DATA_BYTES - 16), 16);
+	return false;
+}
+
+static bool run_case(struct machine *m, const struct encoding *e, int *vector)
+{
+	struct native_block *b = native_block();
+	static uint8_t data[NATIVE_DATA_BYTES];
+	uint8_t *memory = phys_host(&m->phys, NATIVE_DATA, true);
+
+	random_fx(&b->fx_in);
+	random_data(data);
+	for (unsigned i = 0; i < 8; i++)
+		b->gpr_in[i] = (uint32_t)rnd();
+	b->gpr_in[REG_ESI] = NATIVE_DATA + 16 * below(8);
+	if (below(4) == 0)
+		b->gpr_in[REG_ESI] += below(16);
+	b->gpr_in[REG_EDI] = NATIVE_DATA + 0x100 + below(64);
+	b->eflags_in = 0x202 | (rnd() & EFLAGS_ARITH);
+	if (e->in.name == I_LDMXCSR || e->in.name == I_FXRSTOR) {
+		uint32_t csr = below(8) ? random_mxcsr() : (uint32_t)rnd(), off = e->in.name == I_FXRSTOR ? 24 : 0;
+		for (unsigned i = 0; i < NATIVE_DATA_BYTES; i += 16)
+			memcpy(data + i + off % 16, &csr, 4);
+	}
+	memcpy(native_data(), data, sizeof(data));
+	memcpy(memory, data, sizeof(data));
+	m->cpu.fx = b->fx_in;
+	memcpy(m->cpu.gpr, b->gpr_in, 32);
+	m->cpu.eflags = b->eflags_in;
+
+	struct native_result r = native_run(e->code, e->len);
+	*vector = r.vector;
+	return same(m, e, emulate(m, &e->in), r, &b->fx_in, data, memory);
+}
+
+TEST(every_x87_mmx_and_sse_instruction_does_on_the_emulator_what_it_does_on_the_host_cpu)
+{
+	static unsigned long cases_by_name[I_COUNT];
+	const char *env = getenv("PLEX86_FPU_CASES"), *only = getenv("PLEX86_FPU_ONLY");
+	unsigned long n = env ? strtoul(env, NULL, 0) : 24, cases = 0, differences = 0, faults = 0;
+	unsigned names = 0, all = 0;
+
+	if (!native_init())
+		SKIP();
+	struct machine *m = machine_new();
+	list_encodings();
+	for (unsigned i = 0; i < nencodings; i++) {
+		const struct encoding *e = &encodings[i];
+		if (only && strcmp(only, insn_info[e->in.name].mnemonic) != 0)
+			continue;
+		unsigned long bad = 0;
+		for (unsigned long k = 0; k < n && bad < 1; k++) {
+			int vector;
+			bad += !run_case(m, e, &vector);
+			faults += vector >= 0;
+			cases++;
+		}
+		cases_by_name[e->in.name] += n;
+		differences += bad;
+	}
+	for (unsigned i = 0; i < I_COUNT; i++)
+		if (covered(i)) {
+			all++;
+			names += cases_by_name[i] != 0;
+			if (!cases_by_name[i] && !only)
+				printf("no encoding of %s is covered\n", insn_info[i].mnemonic);
+		}
+	printf("host CPU comparison: %u of %u instructions, %u encodings, %lu cases (%lu with an exception), %lu differences\n",
+	    names, all, nencodings, cases, faults, differences);
+	machine_free(m);
+	native_exit();
+	CHECK_EQ(differences, 0);
+	if (!only)
+		CHECK_EQ(names, all);
+}
