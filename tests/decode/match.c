@@ -71,7 +71,7 @@ void insn_mnemonic(const struct insn *in, char text[24])
 	snprintf(text, 24, "%s", stem);
 }
 
-static bool is_string(uint16_t name)
+bool is_string(uint16_t name)
 {
 	return name == I_MOVS || name == I_CMPS || name == I_STOS || name == I_LODS || name == I_SCAS ||
 	    name == I_INS || name == I_OUTS;
@@ -96,17 +96,15 @@ static void see_memory(struct seen_operand *s, const struct insn *in)
 	s->disp = in->adsize == 2 ? (int16_t)in->disp : in->disp;
 }
 
-static void see_ours(struct pair *p)
+void see_ours(struct seen *s, struct insn *in, const uint8_t *code, size_t avail, bool big)
 {
-	struct seen *s = &p->ours;
-	const struct insn *in = &p->in;
 	static const uint8_t verdict[] = {
 		[DECODE_OK] = SEEN_OK, [DECODE_SHORT] = SEEN_SHORT,
 		[DECODE_TOO_LONG] = SEEN_TOO_LONG, [DECODE_UD] = SEEN_UD,
 	};
 
 	memset(s, 0, sizeof(*s));
-	s->verdict = verdict[decode_insn(&p->in, p->code, p->avail, p->big)];
+	s->verdict = verdict[decode_insn(in, code, avail, big)];
 	if (s->verdict != SEEN_OK)
 		return;
 	s->len = in->len;
@@ -320,7 +318,7 @@ void pair_decode(struct pair *p, const ZydisDecoder *decoder, const uint8_t *cod
 	p->code = code;
 	p->avail = avail;
 	p->big = big;
-	see_ours(p);
+	see_ours(&p->ours, &p->in, code, avail, big);
 	ZydisDecoderContext ctx;
 	p->zstatus = ZydisDecoderDecodeInstruction(decoder, &ctx, code, avail, &p->zin);
 	if (ZYAN_SUCCESS(p->zstatus))
@@ -371,7 +369,7 @@ const char *seen_difference(const struct seen *a, const struct seen *b)
 	return NULL;
 }
 
-static void print_seen(const char *who, const struct seen *s)
+void print_seen(const char *who, const struct seen *s)
 {
 	static const char verdict[][9] = { "ok", "short", "too long", "#UD" };
 

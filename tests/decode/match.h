@@ -43,6 +43,10 @@ struct pair {
 	struct seen ours, theirs;
 };
 
+bool is_string(uint16_t name);		/* MOVS, CMPS... */
+void see_ours(struct seen *s, struct insn *in, const uint8_t *code, size_t avail, bool big);
+void print_seen(const char *who, const struct seen *s);
+
 void zydis_setup(ZydisDecoder *decoder, bool big);
 void pair_decode(struct pair *p, const ZydisDecoder *decoder, const uint8_t *code, size_t avail, bool big);
 
