@@ -108,6 +108,33 @@ struct insn_info {		/* per insn_name */
 };
 extern const struct insn_info insn_info[I_COUNT];
 
+/*
+ * The flags of one instruction, exact for its form: condition, constant count, REP. Live flags before =
+ * reads | (live after & ~kills).
+ *   reads   what the outcome hangs on, and what stays as it was if the instruction may leave it alone
+ *	(a count of 0)
+ *   writes  what gets a defined value
+ *   undef   what the SDM leaves, or may leave, undefined
+ *   kills   whose old value is certainly gone: writes, and of undef what no x86 processor keeps (AF after
+ *	AND, say, but not OF after BT, which every one keeps). flags_test.c asks the host.
+ */
+struct insn_flags {
+	uint16_t reads, writes, undef, kills;
+};
+struct insn_flags insn_flags(const struct insn *in);
+
+/* As insn_info[].virt, but exact: MOV, PUSH, POP of a segment register are VIRT_SILENT. */
+enum virt insn_virt(const struct insn *in);
+
+/* Flags that condition 0..15 looks at.				[SDM 1, "EFLAGS Condition Codes"] */
+static inline uint16_t cond_reads(unsigned cond)
+{
+	static const uint16_t reads[8] = {
+		FLAG_O, FLAG_C, FLAG_Z, FLAG_C | FLAG_Z, FLAG_S, FLAG_P, FLAG_S | FLAG_O, FLAG_Z | FLAG_S | FLAG_O,
+	};
+	return reads[cond >> 1 & 7];
+}
+
 enum decode_error {
 	DECODE_OK,
 	DECODE_SHORT,		/* the bytes ran out before the instruction did (and before 15) */

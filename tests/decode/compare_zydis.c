@@ -133,14 +133,65 @@ static const struct difference_class {
 	{ "CLFLUSH, INVLPG use an address, not data: Zydis says 64 bytes and 1, here 1 and 0", is_address_only },
 };
 
+/* --- flags --- */
+
+static const struct flags_difference {
+	uint16_t names[6];
+	const char *why;
+} flags_differences[] = {
+	{ { I_ROL, I_ROR, I_RCL, I_RCR }, "rotates: exact for a constant count here, the general case in Zydis" },
+	{ { I_SHL, I_SHR, I_SAR, I_SHLD, I_SHRD }, "shifts: likewise; and what a count of 0 leaves alone is read" },
+	{ { I_CMPS, I_SCAS }, "REP CMPS, SCAS: what a count of 0 leaves alone is read; Zydis reads Z" },
+	{ { I_SBB }, "SBB: the SDM defines AF, Zydis does not" },
+	{ { I_INT, I_INT3, I_INT1, I_INTO }, "INT pushes the flags: all are read" },
+	{ { I_POPF, I_IRET }, "POPF, IRET: I stays where CPL > IOPL" },
+	{ { I_FCOMI, I_FCOMIP, I_FUCOMI, I_FUCOMIP }, "FCOMI: flags stay if #IA is unmasked" },
+	{ { I_MOV_CR, I_MOV_DR }, "MOV CR, DR: the SDM leaves the arithmetic flags undefined" },
+};
+
+static bool flags_equal(const struct pair *p)
+{
+	enum { ALL = FLAG_ARITH | FLAG_T | FLAG_I | FLAG_D };
+	const struct insn_flags f = insn_flags(&p->in);
+	const ZydisAccessedFlags *z = p->zin.cpu_flags;
+
+	if (z == NULL)
+		return (f.reads | f.writes | f.undef) == 0;
+	return f.reads == (z->tested & ALL) && f.undef == (z->undefined & ALL) &&
+	    f.writes == ((z->modified | z->set_0 | z->set_1) & ALL);
+}
+
+static bool flags_explained(uint16_t name, unsigned *which)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(flags_differences); i++)
+		for (unsigned n = 0; n < ARRAY_LEN(flags_differences[i].names); n++)
+			if (flags_differences[i].names[n] == name) {
+				*which = i;
+				return true;
+			}
+	return false;
+}
+
 /* --- running --- */
 
 struct comparison {
 	ZydisDecoder decoder[2];		/* 16-bit, 32-bit code */
 	unsigned long cases, valid, unexplained;
-	unsigned long in_class[ARRAY_LEN(classes)];
+	unsigned long in_class[ARRAY_LEN(classes)], in_flags_class[ARRAY_LEN(flags_differences)];
 	struct pair pair;
 };
+
+static void compare_flags(struct comparison *c)
+{
+	unsigned which;
+
+	if (c->pair.ours.verdict != SEEN_OK || c->pair.theirs.verdict != SEEN_OK || flags_equal(&c->pair))
+		return;
+	if (flags_explained(c->pair.in.name, &which))
+		c->in_flags_class[which]++;
+	else if (c->unexplained++ < 20)
+		pair_print(&c->pair, "flags");
+}
 
 /* Is the stretch of bytes decoded alike? Returns our length, 0 where there was no instruction. */
 static unsigned compare(struct comparison *c, const uint8_t *code, size_t avail, bool big)
@@ -160,6 +211,8 @@ static unsigned compare(struct comparison *c, const uint8_t *code, size_t avail,
 			c->in_class[i]++;
 		else if (c->unexplained++ < 20)
 			pair_print(p, what);
+	} else {
+		compare_flags(c);
 	}
 	return p->ours.verdict == SEEN_OK ? p->in.len : 0;
 }
@@ -316,6 +369,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ARRAY_LEN(classes); i++) {
 		printf("%10lu  %s\n", c.in_class[i], classes[i].why);
 		explained += c.in_class[i];
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(flags_differences); i++) {
+		printf("%10lu  flags of %s\n", c.in_flags_class[i], flags_differences[i].why);
+		explained += c.in_flags_class[i];
 	}
 	printf("decode against Zydis: %lu cases, %lu of them instructions to us, %lu random; "
 	    "%lu differences explained, %lu not\n", c.cases, c.valid, count_random, explained, c.unexplained);
