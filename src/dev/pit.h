@@ -27,12 +27,11 @@ struct pit_counter {
 	uint32_t ce_held;		/* ticks counted when the gate fell */
 	uint64_t load_at;		/* tick at which CR goes to CE; UINT64_MAX: not by itself */
 	bool half_low;			/* mode 3: ce_start begins a low half */
-	bool expired;			/* modes 0, 1, 4, 5: terminal count passed since the load */
+	bool triggered;			/* the scheduled load comes from a rise of the gate */
 	bool out;			/* level at the last sync */
 	bool count_latched, status_latched;
 	uint16_t latch;
 	uint8_t status;
-	bool latch_msb;			/* with rw 3: the latched LSB has been read */
 };
 
 struct pit {
