@@ -18,7 +18,7 @@ enum { ACPI_SCI_EN = BIT(0), ACPI_SLP_TYP = 7u << 10, ACPI_SLP_EN = BIT(13) };	/
 struct acpi {
 	uint16_t base;			/* I/O address; 0: off */
 	uint16_t pm1_sts, pm1_en, pm1_cnt;
-	bool timer_msb;			/* bit 23 of the timer when last looked at */
+	uint64_t timer_halves;		/* changes of the timer's bit 23 up to the last look */
 	int sleep_type;			/* SLP_EN was written with this type; -1: no */
 };
 

@@ -21,7 +21,7 @@ struct dma_chip {
 
 struct dma {
 	struct dma_chip chip[2];	/* 0: channels 0-3, bytes; 1: channels 4-7, words */
-	uint8_t page_spare[8];		/* page ports of no channel: 80h and friends, plain storage */
+	uint8_t page_spare[16];		/* page ports of no channel (84h-86h, 88h, 8Ch-8Eh): plain storage */
 };
 
 /* How the controller reaches memory. */

@@ -10,14 +10,16 @@
 enum i8042_link { I8042_KBD, I8042_AUX };
 
 struct i8042 {
-	uint8_t status;			/* OBF, IBF, SYS, A2, INH, AUXB, TO, PE; OBF and AUXB kept here */
+	uint8_t status;			/* OBF 0, IBF 1, SYS 2, A2 3, INH 4, AUXB 5, TO 6, PE 7 */
 	uint8_t ccb;			/* controller command byte (RAM byte 0) */
 	uint8_t ram[32];		/* ram[0] unused: see ccb */
 	uint8_t outport;		/* bit 0 reset#, 1 A20, 4 IRQ1, 5 IRQ12 */
 	uint8_t out;			/* output buffer */
+	bool out_reply;			/* it holds the controller's own answer, not a device's byte */
+	uint8_t held;			/* device byte that such an answer pushed out of the way */
+	bool held_full, held_aux;
 	uint8_t command;		/* 64h command that awaits its data byte at 60h; 0 = none */
 	bool release;			/* translation: F0h seen, the next byte is a break code */
-	bool test_done;			/* AAh has run: SYS stays set */
 	uint8_t tx[2];			/* byte for the device on each link */
 	bool tx_full[2];
 	ns_t link_busy;			/* no device byte comes in before this: serial links take time */

@@ -7,7 +7,7 @@
 #include "dev/keys.h"
 #include "util/types.h"
 
-#define PS2KBD_QUEUE	16		/* scan codes, as the real keyboard buffers */
+#define PS2KBD_QUEUE	128		/* a real one has 16; hosts send whole words at once */
 #define PS2KBD_REPLIES	8
 
 struct ps2kbd {
