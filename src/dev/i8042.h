@@ -42,7 +42,11 @@ bool i8042_irq(const struct i8042 *kc, enum i8042_link link);
 bool i8042_a20(const struct i8042 *kc);
 void i8042_set_a20(struct i8042 *kc, bool on);	/* A20 was changed elsewhere: the port reads it back */
 bool i8042_take_reset(struct i8042 *kc);	/* was the CPU reset line pulsed? */
-/* When a device byte that waits may come in. */
+/* Bring back a device byte that had to wait. */
+void i8042_update(struct i8042 *kc, ns_t now);
+/* When a byte that the device on link has ready may come in. */
+ns_t i8042_link_next(const struct i8042 *kc, enum i8042_link link, ns_t now);
+/* When i8042_update() has something to do. */
 ns_t i8042_next(const struct i8042 *kc, ns_t now);
 
 #endif

@@ -21,6 +21,8 @@ struct key_info {
 
 extern const struct key_info key_info[KEY_COUNT];
 
+/* qcode of a key, without the k_ of those that are no C name. */
+const char *key_name(enum key key);
 /* Key of that name ("ret", "ctrl", "a"), also a few aliases ("enter", "space"); KEY_NONE: unknown. */
 enum key key_by_name(const char *name);
 /* Key that sends this set 1 make code (E0xxh with prefix), as VNC's extended key event numbers them. */

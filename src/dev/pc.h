@@ -102,13 +102,15 @@ struct pc {
 	uint32_t irq_sources[24];	/* per line: bits of enum pc_irq_source that are high */
 	uint32_t pci_address;		/* CF8h */
 	uint8_t reset_control;		/* CF9h */
+	uint8_t port92;			/* as written */
+	uint32_t late_ticks;		/* timer interrupts owed to the guest: the host was late */
+	bool tick_held;			/* IRQ 0 is kept high past OUT 0's fall, for the same reason */
 	bool a20;
 	uint8_t post_code;		/* port 80h: the last value written */
 	uint8_t apm[2];			/* B2h, B3h */
 	bool ferr;			/* FERR# latched towards IRQ 13 */
 
 	/* derived */
-	bool update_busy;
 	bool rx_wanted[PC_SERIAL_PORTS];	/* pc_serial_input() was refused since the last room */
 	uint8_t leds;
 
@@ -130,6 +132,9 @@ struct pc {
 	void (*reset_hook)(void *arg);
 	void *hook_arg;			/* of the hooks above */
 };
+
+/* The CPU's view of the board; pc_init() installs it. */
+extern const struct cpu_bus pc_cpu_bus;
 
 /* Wire the board to cpu (bus, bus_arg) and phys, and put everything in its power-on state. 0 or -errno. */
 int pc_init(struct pc *pc, struct vcpu *cpu, struct phys *phys, const struct pc_config *cfg);
@@ -165,6 +170,9 @@ void pc_power_button(struct pc *pc);
 
 /* Move the ACPI PM block (PIIX4 PMBASE); 0 takes it off the bus. */
 void pc_acpi_move(struct pc *pc, uint16_t base);
+
+/* Guest memory as dma_transfer() wants it. */
+struct dma_memory pc_dma_memory(struct pc *pc);
 
 /* Frequency the speaker sounds at, in Hz; 0: silent. */
 unsigned pc_speaker_hz(const struct pc *pc);
