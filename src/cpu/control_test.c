@@ -1,0 +1,175 @@
+/* Control registers, MSRs, CPUID, I/O permission.		[SDM 3, "Control Registers"; SDM 4] */
+#include "cpu/machine.h"
+#include "cpu/cpuid.h"
+
+TEST(reset_starts_at_f000_fff0_with_the_base_of_the_top)
+{
+	struct machine *m = machine_new();
+	cpu_reset(&m->cpu);
+	CHECK_EQ(m->cpu.seg[SEG_CS].base + m->cpu.eip, 0xFFFFFFF0);
+	CHECK_EQ(m->cpu.seg[SEG_CS].selector, 0xF000);
+	CHECK_EQ(m->cpu.cr0, 0x60000010);
+	CHECK_EQ(m->cpu.eflags, 2);
+	CHECK_EQ(m->cpu.dr[6], 0xFFFF0FF0);
+	CHECK_EQ(m->cpu.dr[7], 0x400);
+	CHECK_EQ(m->cpu.gpr[REG_EDX], CPUID_SIGNATURE);
+	CHECK_EQ(cpu_tsc(&m->cpu), 0);
+	machine_free(m);
+}
+
+TEST(cr0_refuses_paging_without_protection_and_nw_without_cd)
+{
+	struct machine *m = machine_new();
+	CHECK_EQ(do_cr0(m, CR0_PG, 0, 0), EXC_GP);
+	CHECK_EQ(do_cr0(m, CR0_PE | CR0_NW, 0, 0), EXC_GP);
+	CHECK_EQ(do_cr0(m, 0x1FFAFFC1 & ~0u, 0, 0), -1);		/* reserved bits are ignored, ET stays */
+	CHECK_EQ(m->cpu.cr0 & 0x1FFAFFD0, CR0_ET);
+	machine_free(m);
+}
+
+TEST(cr4_refuses_bits_that_cpuid_does_not_announce)
+{
+	struct machine *m = machine_new();
+	CHECK_EQ(do_cr4(m, CR4_MCE, 0, 0), EXC_GP);
+	CHECK_EQ(do_cr4(m, BIT(13), 0, 0), EXC_GP);
+	CHECK_EQ(do_cr4(m, CR4_PAE | CR4_PGE | CR4_VME, 0, 0), -1);
+	CHECK_EQ(m->cpu.cr4, CR4_PAE | CR4_PGE | CR4_VME);
+	machine_free(m);
+}
+
+TEST(a_reserved_bit_in_a_pdpte_is_gp_and_cr3_keeps_its_value)
+{
+	struct machine *m = machine_new();
+	CHECK_EQ(do_cr4(m, CR4_PAE, 0, 0), -1);
+	poke32(m, 0x15000, 0x16001);				/* good */
+	poke32(m, 0x16000, 0x000000E7);				/* 2 MiB page at 0 */
+	poke32(m, 0x15020, 0x16003);				/* bit 1 is reserved */
+	CHECK_EQ(do_cr3(m, 0x15020, 0, 0), -1);			/* paging is off: nothing is loaded */
+	CHECK_EQ(do_cr0(m, m->cpu.cr0 | CR0_PG, 0, 0), EXC_GP);
+	CHECK_EQ(m->cpu.cr0 & CR0_PG, 0);
+	CHECK_EQ(do_cr3(m, 0x15000, 0, 0), -1);
+	CHECK_EQ(do_cr0(m, m->cpu.cr0 | CR0_PG, 0, 0), -1);
+	CHECK_EQ(do_cr3(m, 0x15020, 0, 0), EXC_GP);
+	CHECK_EQ(m->cpu.cr3, 0x15000);
+	CHECK_EQ(m->cpu.pdpte[0], 0x16001);
+	machine_free(m);
+}
+
+TEST(the_io_bitmap_rules_when_cpl_is_above_iopl)
+{
+	struct machine *m = machine_new();
+	memset(m->phys.ram + TSS_A + 0x200, 0xFF, 0x200);
+	CHECK(cpu_io_allowed(&m->cpu, 0x60, 1));
+	machine_user(m);
+	CHECK(!cpu_io_allowed(&m->cpu, 0x60, 1));
+	poke8(m, TSS_A + 0x200 + 0x60 / 8, 0xFE);
+	CHECK(cpu_io_allowed(&m->cpu, 0x60, 1));
+	CHECK(!cpu_io_allowed(&m->cpu, 0x60, 2));		/* every byte of the access must be allowed */
+	poke8(m, TSS_A + 0x200 + 0x60 / 8, 0x7F);
+	CHECK(cpu_io_allowed(&m->cpu, 0x67, 1));
+	CHECK(!cpu_io_allowed(&m->cpu, 0x67, 2));		/* spans into the next byte */
+	m->cpu.eflags |= EFLAGS_IOPL;
+	CHECK(cpu_io_allowed(&m->cpu, 0x3F8, 4));
+	m->cpu.eflags |= EFLAGS_VM;
+	CHECK(!cpu_io_allowed(&m->cpu, 0x3F8, 4));		/* in vm86 IOPL does not help */
+	machine_free(m);
+}
+
+TEST(the_io_bitmap_is_read_two_bytes_at_a_time_within_the_tss_limit)
+{
+	struct machine *m = machine_new();
+	machine_user(m);
+	memset(m->phys.ram + TSS_A + 0x200, 0, 0x200);
+	m->cpu.tr.limit = 0x200 + 0x10;				/* bytes 0..10h: ports 0..7Fh need byte 10h as the second */
+	CHECK(cpu_io_allowed(&m->cpu, 0x7F, 1));
+	CHECK(!cpu_io_allowed(&m->cpu, 0x80, 1));
+	m->cpu.tr.attr = 0x83;					/* a 16-bit TSS has none */
+	CHECK(!cpu_io_allowed(&m->cpu, 0, 1));
+	machine_free(m);
+}
+
+TEST(an_unknown_msr_is_gp)
+{
+	struct machine *m = machine_new();
+	CHECK_EQ(do_rdmsr(m, 0xC0000081, 0, 0), EXC_GP);
+	CHECK_EQ(do_wrmsr(m, 0xC0000081, 0, 0), EXC_GP);
+	CHECK_EQ(do_rdmsr(m, 0x1B, 0, 0), EXC_GP);		/* no local APIC here */
+	CHECK_EQ(do_rdmsr(m, 0x210, 0, 0), EXC_GP);		/* a ninth variable MTRR */
+	CHECK_EQ(do_wrmsr(m, 0xFE, 0, 0), EXC_GP);		/* read only */
+	machine_free(m);
+}
+
+TEST(mtrrs_and_pat_keep_values_and_refuse_reserved_types)
+{
+	struct machine *m = machine_new();
+	CHECK_EQ(do_wrmsr(m, 0x200, 0, 0xC0000006), -1);
+	CHECK_EQ(do_wrmsr(m, 0x201, 0xF, 0xC0000800), -1);
+	CHECK_EQ(do_rdmsr(m, 0x201, 0, 0), -1);
+	CHECK_EQ(m->cpu.gpr[REG_EAX], 0xC0000800);
+	CHECK_EQ(m->cpu.gpr[REG_ECX], 0xF);
+	CHECK_EQ(do_wrmsr(m, 0x200, 0, 2), EXC_GP);
+	CHECK_EQ(do_wrmsr(m, 0x201, 0x10, 0), EXC_GP);		/* above 36 bits */
+	CHECK_EQ(do_wrmsr(m, 0x250, 0x06060606, 0x06060606), -1);
+	CHECK_EQ(do_wrmsr(m, 0x250, 0x06060606, 0x07060606), EXC_GP);
+	CHECK_EQ(do_wrmsr(m, 0x277, 0x00070406, 0x00070406), -1);
+	CHECK_EQ(do_wrmsr(m, 0x277, 0x00070403, 0x00070406), EXC_GP);
+	CHECK_EQ(do_wrmsr(m, 0x2FF, 0, 0xC06), -1);
+	CHECK_EQ(do_wrmsr(m, 0x2FF, 0, 0x1006), EXC_GP);
+	machine_free(m);
+}
+
+TEST(the_time_stamp_counter_can_be_written_and_goes_on)
+{
+	struct machine *m = machine_new();
+	m->tsc = 1000;
+	CHECK_EQ(do_wrmsr(m, 0x10, 1, 5), -1);
+	m->tsc = 1100;
+	CHECK_EQ(cpu_tsc(&m->cpu), 0x100000005 + 100);
+	machine_free(m);
+}
+
+TEST(nx_exists_exactly_when_cpuid_says_so)
+{
+	struct machine *m = machine_new();
+	uint32_t r[4];
+	cpu_cpuid(&m->cpu, 0x80000001, 0, r);
+	CHECK_EQ(r[3] >> 20 & 1, 1);
+	CHECK_EQ(do_wrmsr(m, 0xC0000080, 0, EFER_NXE), -1);
+	CHECK_EQ(do_wrmsr(m, 0xC0000080, 0, EFER_NXE | 1), EXC_GP);
+	CHECK_EQ(do_wrmsr(m, 0x1A0, 4, 1), -1);			/* XD disable */
+	cpu_cpuid(&m->cpu, 0x80000001, 0, r);
+	CHECK_EQ(r[3] >> 20 & 1, 0);
+	CHECK_EQ(do_wrmsr(m, 0xC0000080, 0, 0), EXC_GP);
+	machine_free(m);
+}
+
+TEST(cpuid_names_itself)
+{
+	struct machine *m = machine_new();
+	uint32_t r[4];
+	char name[49] = { 0 };
+	cpu_cpuid(&m->cpu, 0x40000000, 0, r);
+	memcpy(name, &r[1], 12);
+	CHECK_STR(name, "plex86plex86");
+	cpu_cpuid(&m->cpu, 1, 0, r);
+	CHECK(r[2] & BIT(31));
+	CHECK_EQ(r[3] & BIT(9), 0);				/* no APIC on this board */
+	CHECK_EQ(r[3] & (BIT(7) | BIT(14)), 0);			/* no MCE, no MCA */
+	for (unsigned i = 0; i < 3; i++)
+		cpu_cpuid(&m->cpu, 0x80000002 + i, 0, (uint32_t *)(name + 16 * i));
+	CHECK_EQ(strncmp(name, "plex86", 6), 0);
+	machine_free(m);
+}
+
+TEST(the_a20_gate_masks_physical_addresses)
+{
+	struct machine *m = machine_new();
+	cpu_set_a20(&m->cpu, false);
+	CHECK_EQ(do_write32(m, 0x100000, 0x1234, 0), -1);
+	CHECK_EQ(peek32(m, 0), 0x1234);
+	cpu_set_a20(&m->cpu, true);
+	CHECK_EQ(do_write32(m, 0x100000, 0x5678, 0), -1);
+	CHECK_EQ(peek32(m, 0), 0x1234);
+	CHECK_EQ(peek32(m, 0x100000), 0x5678);
+	machine_free(m);
+}
