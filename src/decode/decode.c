@@ -152,19 +152,18 @@ enum operand_how {
 	HOW_NONE, HOW_FIXED, HOW_ONE, HOW_OPCODE_REG, HOW_STRING, HOW_IMM, HOW_IMM_SIGNED, HOW_IMM2,
 	HOW_REL, HOW_FAR, HOW_MOFFS, HOW_REG_FIELD, HOW_RM_REG, HOW_RM,
 };
-enum operand_form { FORM_ANY, FORM_MEM, FORM_REG };	/* what mod must be; else #UD */
 
-/* Sizes that depend on the operand-size attribute. */
-enum { SIZE_V = 0x80, SIZE_FAR, SIZE_PAIR, SIZE_ENV, SIZE_STATE };
+/* Sizes: as they are up to 16; then those that depend on the operand-size attribute. */
+enum { SIZE_V = 17, SIZE_FAR, SIZE_PAIR, SIZE_ENV, SIZE_STATE, SIZE_COUNT };
 
 /* kind is that of the register form; arg: the register of HOW_FIXED, or the size of a memory form
  * that differs from the register's (0: the same). */
 struct operand_rule {
-	uint8_t how, kind, size, form, arg;
+	uint8_t how, kind, size, arg;
 };
 
-#define FIXED(kind, reg, size)	{ HOW_FIXED, kind, size, FORM_ANY, reg }
-#define MEM_ONLY(size)		{ HOW_RM, OPND_MEM, size, FORM_MEM, 0 }
+#define FIXED(kind, reg, size)	{ HOW_FIXED, kind, size, reg }
+#define MEM_ONLY(size)		{ HOW_RM, OPND_MEM, size, 0 }
 
 static const struct operand_rule operand_rules[C_COUNT] = {
 	[C_AL] = FIXED(OPND_REG, REG_AL, 1),
@@ -179,32 +178,32 @@ static const struct operand_rule operand_rules[C_COUNT] = {
 	[C_FS] = FIXED(OPND_SREG, SEG_FS, 2),
 	[C_GS] = FIXED(OPND_SREG, SEG_GS, 2),
 	[C_ST0] = FIXED(OPND_ST, 0, 10),
-	[C_One] = { HOW_ONE, OPND_ONE, 1, FORM_ANY, 0 },
-	[C_Zb] = { HOW_OPCODE_REG, OPND_REG, 1, FORM_ANY, 0 },
-	[C_Zv] = { HOW_OPCODE_REG, OPND_REG, SIZE_V, FORM_ANY, 0 },
-	[C_StrB] = { HOW_STRING, OPND_NONE, 1, FORM_ANY, 0 },
-	[C_StrV] = { HOW_STRING, OPND_NONE, SIZE_V, FORM_ANY, 0 },
-	[C_Ib] = { HOW_IMM, OPND_IMM, 1, FORM_ANY, 0 },
-	[C_Iw] = { HOW_IMM, OPND_IMM, 2, FORM_ANY, 0 },
-	[C_Iz] = { HOW_IMM, OPND_IMM, SIZE_V, FORM_ANY, 0 },
-	[C_sIb] = { HOW_IMM_SIGNED, OPND_IMM, SIZE_V, FORM_ANY, 0 },
-	[C_I2b] = { HOW_IMM2, OPND_IMM2, 1, FORM_ANY, 0 },
-	[C_Jb] = { HOW_REL, OPND_REL, 1, FORM_ANY, 0 },
-	[C_Jz] = { HOW_REL, OPND_REL, SIZE_V, FORM_ANY, 0 },
-	[C_Ap] = { HOW_FAR, OPND_FAR, SIZE_FAR, FORM_ANY, 0 },
-	[C_Ob] = { HOW_MOFFS, OPND_MEM, 1, FORM_ANY, 0 },
-	[C_Ov] = { HOW_MOFFS, OPND_MEM, SIZE_V, FORM_ANY, 0 },
-	[C_Eb] = { HOW_RM, OPND_REG, 1, FORM_ANY, 0 },
-	[C_Ew] = { HOW_RM, OPND_REG, 2, FORM_ANY, 0 },
-	[C_Ed] = { HOW_RM, OPND_REG, 4, FORM_ANY, 0 },
-	[C_Ev] = { HOW_RM, OPND_REG, SIZE_V, FORM_ANY, 0 },
-	[C_RvMw] = { HOW_RM, OPND_REG, SIZE_V, FORM_ANY, 2 },
-	[C_RdMw] = { HOW_RM, OPND_REG, 4, FORM_ANY, 2 },
-	[C_RdAny] = { HOW_RM_REG, OPND_REG, 4, FORM_ANY, 0 },
-	[C_Gb] = { HOW_REG_FIELD, OPND_REG, 1, FORM_ANY, 0 },
-	[C_Gw] = { HOW_REG_FIELD, OPND_REG, 2, FORM_ANY, 0 },
-	[C_Gd] = { HOW_REG_FIELD, OPND_REG, 4, FORM_ANY, 0 },
-	[C_Gv] = { HOW_REG_FIELD, OPND_REG, SIZE_V, FORM_ANY, 0 },
+	[C_One] = { HOW_ONE, OPND_ONE, 1, 0 },
+	[C_Zb] = { HOW_OPCODE_REG, OPND_REG, 1, 0 },
+	[C_Zv] = { HOW_OPCODE_REG, OPND_REG, SIZE_V, 0 },
+	[C_StrB] = { HOW_STRING, OPND_NONE, 1, 0 },
+	[C_StrV] = { HOW_STRING, OPND_NONE, SIZE_V, 0 },
+	[C_Ib] = { HOW_IMM, OPND_IMM, 1, 0 },
+	[C_Iw] = { HOW_IMM, OPND_IMM, 2, 0 },
+	[C_Iz] = { HOW_IMM, OPND_IMM, SIZE_V, 0 },
+	[C_sIb] = { HOW_IMM_SIGNED, OPND_IMM, SIZE_V, 0 },
+	[C_I2b] = { HOW_IMM2, OPND_IMM2, 1, 0 },
+	[C_Jb] = { HOW_REL, OPND_REL, 1, 0 },
+	[C_Jz] = { HOW_REL, OPND_REL, SIZE_V, 0 },
+	[C_Ap] = { HOW_FAR, OPND_FAR, SIZE_FAR, 0 },
+	[C_Ob] = { HOW_MOFFS, OPND_MEM, 1, 0 },
+	[C_Ov] = { HOW_MOFFS, OPND_MEM, SIZE_V, 0 },
+	[C_Eb] = { HOW_RM, OPND_REG, 1, 0 },
+	[C_Ew] = { HOW_RM, OPND_REG, 2, 0 },
+	[C_Ed] = { HOW_RM, OPND_REG, 4, 0 },
+	[C_Ev] = { HOW_RM, OPND_REG, SIZE_V, 0 },
+	[C_RvMw] = { HOW_RM, OPND_REG, SIZE_V, 2 },
+	[C_RdMw] = { HOW_RM, OPND_REG, 4, 2 },
+	[C_RdAny] = { HOW_RM_REG, OPND_REG, 4, 0 },
+	[C_Gb] = { HOW_REG_FIELD, OPND_REG, 1, 0 },
+	[C_Gw] = { HOW_REG_FIELD, OPND_REG, 2, 0 },
+	[C_Gd] = { HOW_REG_FIELD, OPND_REG, 4, 0 },
+	[C_Gv] = { HOW_REG_FIELD, OPND_REG, SIZE_V, 0 },
 	[C_M] = MEM_ONLY(0),
 	[C_Mb] = MEM_ONLY(1),
 	[C_Mw] = MEM_ONLY(2),
@@ -217,45 +216,35 @@ static const struct operand_rule operand_rules[C_COUNT] = {
 	[C_Ma] = MEM_ONLY(SIZE_PAIR),
 	[C_Menv] = MEM_ONLY(SIZE_ENV),
 	[C_Mstate] = MEM_ONLY(SIZE_STATE),
-	[C_Sw] = { HOW_REG_FIELD, OPND_SREG, 2, FORM_ANY, 0 },
-	[C_Cd] = { HOW_REG_FIELD, OPND_CR, 4, FORM_ANY, 0 },
-	[C_Dd] = { HOW_REG_FIELD, OPND_DR, 4, FORM_ANY, 0 },
-	[C_Pq] = { HOW_REG_FIELD, OPND_MMX, 8, FORM_ANY, 0 },
-	[C_Qd] = { HOW_RM, OPND_MMX, 8, FORM_ANY, 4 },
-	[C_Qq] = { HOW_RM, OPND_MMX, 8, FORM_ANY, 0 },
-	[C_Nq] = { HOW_RM_REG, OPND_MMX, 8, FORM_REG, 0 },
-	[C_Vx] = { HOW_REG_FIELD, OPND_XMM, 16, FORM_ANY, 0 },
-	[C_Wd] = { HOW_RM, OPND_XMM, 16, FORM_ANY, 4 },
-	[C_Wq] = { HOW_RM, OPND_XMM, 16, FORM_ANY, 8 },
-	[C_Wx] = { HOW_RM, OPND_XMM, 16, FORM_ANY, 0 },
-	[C_Ux] = { HOW_RM_REG, OPND_XMM, 16, FORM_REG, 0 },
-	[C_STi] = { HOW_RM_REG, OPND_ST, 10, FORM_ANY, 0 },
+	[C_Sw] = { HOW_REG_FIELD, OPND_SREG, 2, 0 },
+	[C_Cd] = { HOW_REG_FIELD, OPND_CR, 4, 0 },
+	[C_Dd] = { HOW_REG_FIELD, OPND_DR, 4, 0 },
+	[C_Pq] = { HOW_REG_FIELD, OPND_MMX, 8, 0 },
+	[C_Qd] = { HOW_RM, OPND_MMX, 8, 4 },
+	[C_Qq] = { HOW_RM, OPND_MMX, 8, 0 },
+	[C_Nq] = { HOW_RM_REG, OPND_MMX, 8, 0 },
+	[C_Vx] = { HOW_REG_FIELD, OPND_XMM, 16, 0 },
+	[C_Wd] = { HOW_RM, OPND_XMM, 16, 4 },
+	[C_Wq] = { HOW_RM, OPND_XMM, 16, 8 },
+	[C_Wx] = { HOW_RM, OPND_XMM, 16, 0 },
+	[C_Ux] = { HOW_RM_REG, OPND_XMM, 16, 0 },
+	[C_STi] = { HOW_RM_REG, OPND_ST, 10, 0 },
 };
 
-static uint8_t operand_size(uint8_t size, unsigned opsize)
-{
-	switch (size) {
-	case SIZE_V:
-		return opsize;
-	case SIZE_FAR:
-		return opsize + 2;
-	case SIZE_PAIR:
-		return opsize * 2;
-	case SIZE_ENV:
-		return opsize == 4 ? 28 : 14;
-	case SIZE_STATE:
-		return opsize == 4 ? 108 : 94;
-	default:
-		return size;
-	}
-}
+/* [opsize == 4][size of the rule] */
+static const uint8_t operand_size[2][SIZE_COUNT] = {
+	{ 0, 1, 2, [4] = 4, [6] = 6, [8] = 8, [10] = 10, [16] = 16,
+	  [SIZE_V] = 2, [SIZE_FAR] = 4, [SIZE_PAIR] = 4, [SIZE_ENV] = 14, [SIZE_STATE] = 94 },
+	{ 0, 1, 2, [4] = 4, [6] = 6, [8] = 8, [10] = 10, [16] = 16,
+	  [SIZE_V] = 4, [SIZE_FAR] = 6, [SIZE_PAIR] = 8, [SIZE_ENV] = 28, [SIZE_STATE] = 108 },
+};
 
 static void decode_operand(struct insn *in, struct cursor *c, struct operand *o, uint8_t code)
 {
 	const struct operand_rule *rule = &operand_rules[code];
 
 	o->kind = rule->kind;
-	o->size = operand_size(rule->size, in->opsize);
+	o->size = operand_size[in->opsize >> 2][rule->size];
 	switch (rule->how) {
 	case HOW_FIXED:
 		o->reg = rule->arg;
@@ -347,23 +336,19 @@ static const struct insn_row *decode_opcode(struct insn *in, struct cursor *c)
 }
 
 /* Is the ModRM byte one that this row allows? */
-static bool form_valid(const struct insn *in, const struct insn_row *row)
+static bool form_valid(const struct insn *in, uint16_t attr)
 {
 	unsigned reg = in->modrm >> 3 & 7;
-	bool mem = in->modrm < 0xC0;
 
-	for (unsigned i = 0; i < 3; i++) {
-		uint8_t form = operand_rules[row->code[i]].form;
-		if (form != FORM_ANY && (form == FORM_MEM) != mem)
-			return false;
-		if (row->code[i] == C_Sw && reg > SEG_GS)
-			return false;
-	}
-	if ((row->attr & ROW_NOCS) && reg == SEG_CS)
+	if (attr & (in->modrm < 0xC0 ? ROW_REG_ONLY : ROW_MEM_ONLY))
 		return false;
-	if ((row->attr & ROW_CR) && !(BIT(reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4))))
+	if (likely(!(attr & (ROW_SREG | ROW_NOCS | ROW_CR))))
+		return true;
+	if ((attr & ROW_SREG) && reg > SEG_GS)
 		return false;
-	return true;
+	if ((attr & ROW_NOCS) && reg == SEG_CS)
+		return false;
+	return !(attr & ROW_CR) || (BIT(reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4)));
 }
 
 static enum decode_error invalid(struct insn *in, const uint8_t *code, const struct cursor *c)
@@ -394,7 +379,7 @@ enum decode_error decode_insn(struct insn *in, const uint8_t *code, size_t avail
 	in->name = row->name;
 
 	if (row->attr & ROW_MODRM) {
-		if (unlikely(!form_valid(in, row)))
+		if (unlikely(!form_valid(in, row->attr)))
 			return invalid(in, code, &c);
 		if (in->modrm < 0xC0 && !(row->attr & (ROW_CR | ROW_DR))) {
 			if (in->adsize == 2)

@@ -82,13 +82,17 @@ enum {
 	ROW_NOCS	= BIT(3),	/* MOV Sw,Ew: CS is no destination */
 	ROW_CR		= BIT(4),	/* MOV CR: reg is 0, 2, 3 or 4; mod is ignored, rm is a register */
 	ROW_DR		= BIT(5),	/* MOV DR: mod is ignored too */
-	ROW_MODRM	= BIT(6),	/* a ModRM byte follows (found from the operands) */
+	/* found from the operands */
+	ROW_MODRM	= BIT(6),	/* a ModRM byte follows */
+	ROW_MEM_ONLY	= BIT(7),	/* mod must say memory */
+	ROW_REG_ONLY	= BIT(8),	/* mod must say register */
+	ROW_SREG	= BIT(9),	/* the reg field names a segment register: 0 to 5 */
 };
 
 struct insn_row {
 	uint16_t name;			/* enum insn_name */
+	uint16_t attr;			/* ROW_xxx */
 	uint8_t code[3];		/* enum operand_code */
-	uint8_t attr;			/* ROW_xxx */
 };
 
 /* Row 0 is the reserved opcode: I_INVALID. */

@@ -25,12 +25,17 @@ enum {
 	ROW_COUNT
 };
 
-#define NEEDS_MODRM(a, b)	(C_##a >= C_NEEDS_MODRM || C_##b >= C_NEEDS_MODRM ? ROW_MODRM : 0)
+/* What an operand code means to the row. ModRM operands are the first or the second. */
+#define CODE_ATTR(c)								\
+	((C_##c >= C_NEEDS_MODRM ? ROW_MODRM : 0) |				\
+	 (C_##c >= C_M && C_##c <= C_Mstate ? ROW_MEM_ONLY : 0) |		\
+	 (C_##c == C_Nq || C_##c == C_Ux ? ROW_REG_ONLY : 0) |			\
+	 (C_##c == C_Sw ? ROW_SREG : 0))
 #define ROW_INIT(attr, name, a, b, c, ...) \
-	{ I_##name, { C_##a, C_##b, C_##c }, ROW_##attr | NEEDS_MODRM(a, b) },
+	{ I_##name, ROW_##attr | CODE_ATTR(a) | CODE_ATTR(b), { C_##a, C_##b, C_##c } },
 
 const struct insn_row insn_rows[ROW_COUNT] = {
-	[ROW_RESERVED] = { I_INVALID, { 0 }, 0 },
+	[ROW_RESERVED] = { I_INVALID, 0, { 0 } },
 #define OP(slots, attr, name, ...) ROW_INIT(attr, name, ##__VA_ARGS__, , , , )
 #define OP_GROUP(...)
 #define OP_SPLIT(...)
