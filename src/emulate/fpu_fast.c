@@ -342,17 +342,15 @@ void exec_FLD(struct vcpu *cpu, const struct insn *in)
 		ok = can_push(fx);
 	} else {
 		read_source(cpu, in, buf);
-		if (unlikely(cpu->fpu_host_pe))
-			host_fnclex(cpu);
 		if (in->opcode == 0xD9)
 			asm volatile("flds %2\n\tfnstsw %%ax\n\tfstpt %1" : "=&a"(sw), "=m"(r)
 			    : "m"(buf) : X87_CLOBBER);
 		else
 			asm volatile("fldl %2\n\tfnstsw %%ax\n\tfstpt %1" : "=&a"(sw), "=m"(r)
 			    : "m"(buf) : X87_CLOBBER);
-		if (unlikely(sw & FSW_EXC))
+		ok = !(sw & (FSW_IE | FSW_DE)) && can_push(fx);	/* PE is an old one's */
+		if (unlikely(sw & (FSW_IE | FSW_DE)))
 			host_fnclex(cpu);
-		ok = !(sw & FSW_EXC) && can_push(fx);
 	}
 	if (likely(ok)) {
 		push(fx, slot_of(&r));
