@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""The boot log of a Debian kernel under plex86 is QEMU's, but for the differences that are listed.
+
+usage: boot_log.py PLEX86 KERNEL [OPTION OF PLEX86...]      KERNEL: 686 or 686-pae
+Same kernel, initramfs and command line; differences.py has what may differ, and why.
+"""
+import difflib
+import re
+import subprocess
+import sys
+
+import differences
+import monitors
+
+APPEND = "console=ttyS0 job=/etc/report"
+
+
+def boot(monitor, kernel, extra=()):
+    """The console log as text, and the exit status."""
+    done = subprocess.run(monitors.command(monitor, kernel, APPEND, extra=extra), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=1500, check=False)
+    return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.returncode
+
+
+def ends_of(lines):
+    return "\n".join(lines[-15:])
+
+
+def main():
+    plex86, kernel, *extra = sys.argv[1:]
+    want, _, _ = boot("qemu", kernel)
+    got, errors, status = boot(plex86, kernel, extra)
+    print(f"{kernel}: {len(want.splitlines())} lines under QEMU, {len(got.splitlines())} under plex86")
+    if status != 0:
+        sys.exit(f"plex86 ended with status {status}, not 0 as a power-off does:\n{ends_of(got.splitlines())}\n{errors}")
+    for what in (r"^Linux .* i686 GNU/Linux", r"^Mem: +\d+", r"reboot: Power down"):
+        if not re.search(what, got, re.M):
+            sys.exit(f"plex86: no line like {what!r}; the log ends:\n{ends_of(got.splitlines())}")
+    want, got = differences.normalize(want), differences.normalize(got)
+    diff = list(difflib.unified_diff(want, got, "qemu", "plex86", lineterm="", n=0))
+    if diff:
+        print("\n".join(diff))
+        sys.exit("the logs differ in lines that differences.py does not list")
+    print(f"{len(want)} lines equal after the listed differences")
+
+
+if __name__ == "__main__":
+    main()
