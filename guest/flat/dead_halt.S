@@ -1,0 +1,7 @@
+	.globl _start
+_start:
+	clc
+	stc
+	nop
+	cli
+	hlt

@@ -1,0 +1,541 @@
+#!/usr/bin/env python3
+"""Drives build/plex86 as a user would: bad input, our flat guests, terminal, signals.
+
+cli_test.py PLEX86 GUEST_DIR [PATTERN]: TAP on stdout. Nothing is timed: a test waits for what must
+come; the limit below is only for what never comes.
+"""
+import fnmatch
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import fcntl
+import struct
+
+PLEX86, GUESTS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+LIMIT_S = 60
+tests = []
+
+
+def test(fn):
+    tests.append(fn)
+    return fn
+
+
+def run(*args, stdin=subprocess.DEVNULL, data=None, **kw):
+    """plex86 with these arguments: (status, stdout, stderr)."""
+    kw = dict(kw)
+    if data is not None:
+        kw["input"] = data
+    else:
+        kw["stdin"] = stdin
+    r = subprocess.run([PLEX86, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_S, **kw)
+    return r.returncode, r.stdout.decode("latin-1"), r.stderr.decode("latin-1")
+
+
+def guest(name):
+    return os.path.join(GUESTS, name + ".bin")
+
+
+def flat(name, *args, **kw):
+    return run("run", "--flat", "0x100000", *args, guest(name), **kw)
+
+
+def check(got, want):
+    if got != want:
+        raise AssertionError("got %r, want %r" % (got, want))
+
+
+def check_in(needle, hay):
+    if needle not in hay:
+        raise AssertionError("%r is not in %r" % (needle, hay))
+
+
+def one_line_error(status, text, *args, **kw):
+    code, out, err = run(*args, **kw)
+    check(code, status)
+    check(out, "")
+    check(err.count("\n"), 1)
+    if not err.startswith("plex86: "):
+        raise AssertionError("not a line of ours: %r" % err)
+    check_in(text, err)
+
+
+def temp(data):
+    f = tempfile.NamedTemporaryFile(prefix="plex86-test-")
+    f.write(data)
+    f.flush()
+    return f
+
+
+def bzimage(body=65536, init_size=0x100000):
+    """The smallest file that passes as a bzImage; its code is HLT."""
+    k = bytearray(1024) + b"\xF4" * body
+    k[0x1F1] = 1
+    struct.pack_into("<I", k, 0x1F4, body // 16)
+    struct.pack_into("<H", k, 0x1FE, 0xAA55)
+    k[0x200:0x206] = b"\xEB\x66HdrS"
+    struct.pack_into("<H", k, 0x206, 0x20F)
+    k[0x211] = 1
+    struct.pack_into("<III", k, 0x22C, 0x37FFFFFF, 0x1000, 0)
+    struct.pack_into("<I", k, 0x238, 255)
+    struct.pack_into("<QI", k, 0x258, 0x400000, init_size)
+    return bytes(k)
+
+
+# --- bad input: one clear line, status 1
+
+@test
+def missing_kernel():
+    one_line_error(1, "No such file", "run", "-kernel", "/nonexistent/vmlinuz")
+
+
+@test
+def directory_as_kernel():
+    one_line_error(1, "Is a directory", "run", "-kernel", "/")
+
+
+@test
+def empty_kernel():
+    one_line_error(1, "empty", "run", "-kernel", "/dev/null")
+
+
+@test
+def truncated_bzimage():
+    with temp(bzimage()[:-8192]) as f:
+        one_line_error(1, "truncated", "run", "-kernel", f.name)
+
+
+@test
+def something_that_is_no_kernel():
+    with temp(b"hello\n" * 100) as f:
+        one_line_error(1, "not a kernel", "run", "-kernel", f.name)
+
+
+@test
+def kernel_64_bit_only():
+    k = bytearray(bzimage())
+    struct.pack_into("<H", k, 0x236, 3)
+    with temp(k) as f:
+        one_line_error(1, "64-bit", "run", "-kernel", f.name)
+
+
+@test
+def kernel_too_old():
+    k = bytearray(bzimage())
+    struct.pack_into("<H", k, 0x206, 0x201)
+    with temp(k) as f:
+        one_line_error(1, "too old", "run", "-kernel", f.name)
+
+
+@test
+def kernel_that_needs_more_memory():
+    with temp(bzimage(init_size=64 << 20)) as f:
+        one_line_error(1, "needs at least", "run", "-m", "32", "-kernel", f.name)
+
+
+@test
+def initrd_larger_than_memory():
+    with temp(bzimage()) as k, temp(b"") as i:
+        i.truncate(40 << 20)
+        one_line_error(1, "do not fit", "run", "-m", "32", "-kernel", k.name, "-initrd", i.name)
+
+
+@test
+def unreadable_kernel():
+    if os.geteuid() == 0:
+        return "root reads everything"
+    with temp(bzimage()) as f:
+        os.chmod(f.name, 0)
+        one_line_error(1, "Permission denied", "run", "-kernel", f.name)
+
+
+@test
+def memory_of_0():
+    one_line_error(1, "at least", "run", "-m", "0", "-kernel", "k")
+
+
+@test
+def memory_of_100_tib():
+    one_line_error(1, "at most", "run", "-m", "100T", "-kernel", "k")
+
+
+@test
+def unknown_option_names_the_nearest():
+    one_line_error(1, "did you mean '-kernel'?", "run", "--kernle", "k")
+
+
+@test
+def nothing_to_boot():
+    one_line_error(1, "nothing to boot", "run")
+
+
+@test
+def flat_program_beyond_memory():
+    one_line_error(1, "do not fit", "run", "-m", "1", "--flat", "0x100000", guest("hello"))
+
+
+@test
+def trace_item_that_is_unknown():
+    one_line_error(1, "unknown item", "run", "-d", "everything", "--flat", "0x100000", guest("hello"))
+
+
+@test
+def serial_file_that_cannot_be_made():
+    one_line_error(1, "No such file", "run", "-serial", "file:/nonexistent/log", "--flat", "0x100000", guest("hello"))
+
+
+# --- about itself
+
+@test
+def help_lists_every_option_and_fits_a_terminal():
+    code, out, err = run("--help")
+    check((code, err), (0, ""))
+    for option in ("-kernel", "--memory", "-serial", "--clock", "-no-reboot", "Exit status"):
+        check_in(option, out)
+    check([line for line in out.split("\n") if len(line) > 100], [])
+
+
+@test
+def version():
+    code, out, err = run("--version")
+    check((code, err), (0, ""))
+    if not re.fullmatch(r"plex86 \d+\.\d+\.\d+\n", out):
+        raise AssertionError(out)
+
+
+@test
+def doctor_says_what_the_host_offers():
+    code, out, err = run("doctor")
+    check((code, err), (0, ""))
+    for fact in ("FSGSBASE", "vm.max_map_count", "vm.mmap_min_addr", "32-bit code segments"):
+        check_in(fact, out)
+
+
+# --- guests and how they end
+
+@test
+def hello_prints_and_powers_off():
+    check(flat("hello"), (0, "hello from ring 0\n", ""))
+
+
+@test
+def run_may_be_left_out():
+    check(run("--flat", "0x100000", guest("hello")), (0, "hello from ring 0\n", ""))
+
+
+@test
+def real_mode_boot_sector():
+    check(run("--flat", "0x7c00", "--mode", "real", guest("boot_sector")), (0, "hello from real mode\n", ""))
+
+
+@test
+def multiboot_kernel_with_modules():
+    with temp(b"first module") as a, temp(b"second") as b:
+        code, out, err = run("-kernel", guest("multiboot"), "-append", "a=1 b", "-m", "64",
+                             "-initrd", "%s x,%s" % (a.name, b.name))
+        check((code, err), (0, ""))
+        lines = out.split("\n")
+        check(lines[0], "2badb002")
+        check(lines[1], "command line: %s a=1 b" % guest("multiboot"))
+        check(lines[2:5], ["modules: 00000002", "first module", "second"])
+        check(lines[5], "KiB above 1 MiB: 0000fb80")	# 63 MiB less the tables' 128 KiB
+
+
+@test
+def triple_fault_without_reboot_ends_with_status_3_and_a_report():
+    code, out, err = flat("triple_fault", "-no-reboot")
+    check((code, out), (3, ""))
+    check(err.split("\n")[0], "plex86: triple fault")
+    check_in("Current instruction:\n 0008.00100007  0F0B                     ud2\n", err)
+    check_in("exception #UD", err)
+
+
+@test
+def dead_halt_ends_with_status_4():
+    code, out, err = flat("dead_halt")
+    check(code, 4)
+    check_in("for good", err)
+
+
+@test
+def debug_exit_gives_its_status():
+    check(flat("debug_exit", "-device", "isa-debug-exit,iobase=0xf4,iosize=4")[0], 21 * 2 + 1)
+
+
+@test
+def every_way_to_reset_loads_the_image_again():
+    check(flat("resets"), (0, "".join("start 5eed%04x\n" % n for n in range(1, 6)), ""))
+
+
+@test
+def no_reboot_ends_at_the_first_reset():
+    check(flat("resets", "-no-reboot"), (0, "start 5eed0001\n", ""))
+
+
+@test
+def instruction_clock_repeats_itself_to_the_byte():
+    first = flat("timer", "--clock", "instructions")
+    check(first[0], 0)
+    check(first[1].count("\n"), 20)
+    check(flat("timer", "--clock", "instructions"), first)
+
+
+@test
+def host_clock_ticks_in_hlt():
+    code, out, err = flat("timer")
+    check((code, err), (0, ""))
+    check([int(line.split()[0], 16) for line in out.split("\n") if line][-1], 20)
+
+
+@test
+def trace_of_instructions_and_ports_goes_to_a_file():
+    with temp(b"") as f:
+        check(flat("hello", "-d", "in_asm,io", "-D", f.name), (0, "hello from ring 0\n", ""))
+        text = open(f.name).read()
+        check_in(" 0008.00100000  56                       push    %esi\n", text)
+        check_in("out 1 bytes, port 03f8: 68\n", text)
+        check_in("out 2 bytes, port 0604: 2000\n", text)
+
+
+@test
+def trace_filter_leaves_out_other_addresses():
+    with temp(b"") as f:
+        check(flat("hello", "-d", "exec", "-dfilter", "0x100000+1", "-D", f.name)[0], 0)
+        check(open(f.name).read(), " 0008.00100000\n")
+
+
+# --- console
+
+@test
+def serial_output_to_a_file():
+    with temp(b"") as f:
+        check(flat("hello", "-serial", "file:" + f.name), (0, "", ""))
+        check(open(f.name).read(), "hello from ring 0\n")
+
+
+@test
+def input_from_a_pipe_reaches_the_guest_whole():
+    data = bytes(range(1, 112)) * 50 + b"q"
+    code, out, err = flat("echo", data=data)
+    check((code, err), (0, ""))
+    check(out.encode("latin-1"), b"ready\n" + data)
+
+
+@test
+def input_from_a_file_reaches_the_guest():
+    with temp(b"from a file q") as f:
+        check(flat("echo", stdin=open(f.name, "rb"))[:2], (0, "ready\nfrom a file q"))
+
+
+@test
+def closed_stdin_is_said_and_is_no_reason_not_to_run():
+    r = subprocess.run(["sh", "-c", 'exec "$0" --flat 0x100000 "$1" <&-', PLEX86, guest("hello")],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_S)
+    check((r.returncode, r.stdout), (0, b"hello from ring 0\n"))
+    check(r.stderr, b"plex86: standard input is closed: the guest's console gets no input\n")
+
+
+@test
+def slow_reader_gets_all_of_the_output():
+    p = subprocess.Popen([PLEX86, "--flat", "0x100000", guest("flood")], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE)
+    got = b""
+    while True:
+        piece = os.read(p.stdout.fileno(), 777)
+        if not piece:
+            break
+        got += piece
+    check(p.wait(LIMIT_S), 0)
+    check(len(got), 4096 * 64)
+    check(got[:64], b"a" * 63 + b"\n" if got[:1] == b"a" else got[:1] * 63 + b"\n")
+
+
+@test
+def reader_that_goes_away_does_not_end_the_guest():
+    r = subprocess.run(["sh", "-c", '"$0" --flat 0x100000 "$1" | head -c 100 >/dev/null', PLEX86, guest("flood")],
+                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT_S)
+    check((r.returncode, r.stderr), (0, b""))
+
+
+def wait_for(fd, text):
+    got = b""
+    while text not in got:
+        piece = os.read(fd, 4096)
+        if not piece:
+            raise AssertionError("end of output before %r: %r" % (text, got))
+        got += piece
+    return got
+
+
+def signal_ends(name, sig, status):
+    p = subprocess.Popen([PLEX86, "--flat", "0x100000", guest(name)], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(p.stdout.fileno(), b"\n")
+    p.send_signal(sig)
+    err = p.stderr.read().decode()
+    check(p.wait(LIMIT_S), status)
+    check(err.count("\n"), 1)
+    check_in("plex86: ended by signal %d" % sig, err)
+
+
+@test
+def sigterm_ends_an_idle_guest_with_status_143():
+    signal_ends("idle", signal.SIGTERM, 143)
+
+
+@test
+def sigterm_ends_a_busy_guest():
+    signal_ends("spin", signal.SIGTERM, 143)
+
+
+@test
+def sigint_and_sighup_end_with_their_status():
+    signal_ends("idle", signal.SIGINT, 130)
+    signal_ends("idle", signal.SIGHUP, 129)
+
+
+@test
+def sigterm_ends_although_nobody_reads_the_output():
+    p = subprocess.Popen([PLEX86, "--flat", "0x100000", guest("flood")], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.read(p.stdout.fileno(), 1)
+    p.send_signal(signal.SIGTERM)
+    p.stderr.read()
+    check(p.wait(LIMIT_S), 143)
+
+
+class Terminal:
+    """plex86 on a pseudo terminal of its own."""
+
+    def __init__(self, name, *args):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.p = subprocess.Popen([PLEX86, "--flat", "0x100000", *args, guest(name)], stdin=self.slave,
+                                  stdout=self.slave, stderr=self.slave)
+
+    def send(self, data):
+        os.write(self.master, data)
+
+    def wait_for(self, text):
+        return wait_for(self.master, text)
+
+    def ends_with(self, status):
+        check(self.p.wait(LIMIT_S), status)
+        check(termios.tcgetattr(self.slave), self.before)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@test
+def ctrl_a_x_quits_an_idle_guest_and_the_terminal_is_as_before():
+    t = Terminal("idle")
+    t.wait_for(b"idle\r\n")
+    check(termios.tcgetattr(t.slave)[3] & (termios.ICANON | termios.ECHO | termios.ISIG), 0)
+    t.send(b"\x01x")
+    t.ends_with(0)
+
+
+@test
+def ctrl_a_x_quits_a_guest_that_never_reads():
+    t = Terminal("spin")
+    t.wait_for(b"spinning\r\n")
+    t.send(b"y" * 3000)
+    t.send(b"y" * 3000 + b"\x01x")
+    t.ends_with(0)
+
+
+@test
+def ctrl_a_h_helps_and_ctrl_a_twice_is_the_guests():
+    t = Terminal("echo")
+    t.wait_for(b"ready\r\n")
+    t.send(b"\x01h")
+    t.wait_for(b"end the virtual machine")
+    t.send(b"\x01\x01")
+    t.wait_for(b"\x01")
+    t.send(b"\x03")			# Ctrl-C is the guest's
+    t.wait_for(b"\x03")
+    t.send(b"q")
+    t.ends_with(0)
+
+
+@test
+def terminal_is_restored_after_sigterm():
+    t = Terminal("idle")
+    t.wait_for(b"idle\r\n")
+    t.p.send_signal(signal.SIGTERM)
+    t.ends_with(143)
+
+
+@test
+def terminal_is_restored_after_a_crash_of_the_monitor():
+    t = Terminal("idle")
+    t.wait_for(b"idle\r\n")
+    t.p.send_signal(signal.SIGSEGV)
+    t.wait_for(b"internal error")
+    t.ends_with(-signal.SIGSEGV)
+
+
+@test
+def terminal_resize_disturbs_nothing():
+    t = Terminal("echo")
+    t.wait_for(b"ready\r\n")
+    fcntl.ioctl(t.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+    t.p.send_signal(signal.SIGWINCH)
+    t.send(b"zq")
+    t.wait_for(b"zq")
+    t.ends_with(0)
+
+
+@test
+def serial_port_on_a_pseudo_terminal():
+    p = subprocess.Popen([PLEX86, "--flat", "0x100000", "-serial", "pty", guest("echo")], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    path = re.search(rb"/dev/\S+", p.stderr.readline()).group(0)
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    wait_for(fd, b"ready\n")
+    os.write(fd, b"abcq")
+    wait_for(fd, b"abcq")
+    check(p.wait(LIMIT_S), 0)
+    os.close(fd)
+    p.stderr.close()
+    p.stdout.close()
+
+
+# --- cost
+
+@test
+def untouched_memory_costs_nothing():
+    p = subprocess.Popen([PLEX86, "-m", "3G", "--flat", "0x100000", guest("idle")], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE)
+    wait_for(p.stdout.fileno(), b"idle\n")
+    rss = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % p.pid).read()).group(1))
+    p.terminate()
+    p.wait(LIMIT_S)
+    if rss > 48 * 1024:
+        raise AssertionError("%d KiB resident" % rss)
+
+
+def main():
+    pattern = sys.argv[3] if len(sys.argv) > 3 else "*"
+    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
+    print("1..%d" % len(chosen))
+    failed = 0
+    for number, fn in enumerate(chosen, 1):
+        name = fn.__name__.replace("_", " ")
+        try:
+            skip = fn()
+            print("ok %d - %s%s" % (number, name, " # SKIP " + skip if skip else ""))
+        except (AssertionError, OSError, subprocess.SubprocessError, AttributeError, IndexError) as e:
+            failed += 1
+            print("not ok %d - %s" % (number, name))
+            print("# %s: %s" % (type(e).__name__, str(e)[:2000].replace("\n", "\n# ")))
+        sys.stdout.flush()
+    return 1 if failed else 0
+
+
+sys.exit(main())
