@@ -10,10 +10,11 @@
 #include <strings.h>
 
 struct option {
-	const char *name, *alias;	/* alias: NULL or a second spelling */
+	const char *name, *alias;	/* alias: NULL or a long second spelling */
 	const char *arg;		/* NULL: takes none */
 	const char *help;
 	int (*set)(struct options *o, const char *arg, struct error *err);
+	bool ours;			/* no counterpart in QEMU: --help shows it with two dashes, as GNU programs have it */
 };
 
 bool parse_size(const char *text, uint64_t unit, uint64_t *bytes)
@@ -274,8 +275,8 @@ static const struct option option_table[] = {
 	{ "kernel", NULL, "FILE", "a Linux bzImage or a Multiboot 1 kernel (or give it as IMAGE)", set_kernel },
 	{ "initrd", NULL, "FILE", "initial RAM disk; Multiboot: \"FILE ARGS,FILE ARGS...\"", set_initrd },
 	{ "append", NULL, "TEXT", "the kernel's command line", set_append },
-	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat },
-	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode },
+	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat, true },
+	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode, true },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot },
 	{ NULL, NULL, NULL, "The machine", NULL },
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory },
@@ -291,15 +292,15 @@ static const struct option option_table[] = {
 	{ "monitor", NULL, "none", "no monitor console", set_none },
 	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon },
 	{ NULL, NULL, NULL, "How it runs", NULL },
-	{ "engine", NULL, "NAME", "emulate or scan", set_engine },
+	{ "engine", NULL, "NAME", "emulate or scan", set_engine, true },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
-	    "instructions, and a run is the same every time", set_clock },
+	    "instructions, and a run is the same every time", set_clock, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace },
 	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter },
 	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file },
 	{ NULL, NULL, NULL, "About plex86", NULL },
-	{ "help", "h", NULL, "this text", set_help },
+	{ "h", "help", NULL, "this text", set_help },
 	{ "version", NULL, NULL, "the version", set_version },
 };
 
@@ -317,7 +318,7 @@ void options_help(FILE *f)
 			fprintf(f, "\n%s:\n", opt->help);
 			continue;
 		}
-		snprintf(left, sizeof(left), "-%s%s%s%s%s", opt->name, opt->alias ? ", --" : "", opt->alias ? opt->alias : "",
+		snprintf(left, sizeof(left), "%s%s%s%s%s%s", opt->ours ? "--" : "-", opt->name, opt->alias ? ", --" : "", opt->alias ? opt->alias : "",
 		    opt->arg ? " " : "", opt->arg ? opt->arg : "");
 		const char *line = opt->help;
 		fprintf(f, "  %-22s %.*s\n", left, (int)strcspn(line, "\n"), line);
