@@ -1,0 +1,72 @@
+/*
+ * plex86: command line -> struct vm -> run -> the reason it stopped.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/options.h"
+
+static bool wants_report(enum stop_reason reason)
+{
+	return reason == STOP_INTERNAL || reason == STOP_TRIPLE_FAULT || reason == STOP_DEAD_HALT ||
+	    reason == STOP_GUEST_PANIC || reason == STOP_TRAP;
+}
+
+static int run(const struct vm_config *cfg)
+{
+	struct error err = { 0 };
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (vm == NULL || vm_init(vm, cfg, &err) < 0) {
+		fprintf(stderr, "plex86: %s\n", vm ? err.text : "no memory");
+		if (vm)
+			vm_free(vm);
+		free(vm);
+		return STOP_USAGE;
+	}
+	vm_run(vm);
+
+	/* The console first, all of it: what we say comes after what the guest said. */
+	int status = vm->exit_status;
+	struct vcpu *cpu = &vm->cpu;
+	vm_close_host(vm);
+	if (wants_report(vm->stop_reason)) {
+		fprintf(stderr, "plex86: %s\n", vm->stop_text);
+		report_all(stderr, cpu);
+	} else if (vm->stop_reason == STOP_SIGNAL) {
+		fprintf(stderr, "plex86: %s\n", vm->stop_text);
+	}
+	vm_free(vm);
+	free(vm);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct error err = { 0 };
+	unsigned closed = host_std_descriptors();
+
+	if (options_parse(&o, argc, argv, &err) < 0) {
+		fprintf(stderr, "plex86: %s\n", err.text);
+		return STOP_USAGE;
+	}
+	switch (o.command) {
+	case CLI_HELP:
+		options_help(stdout);
+		return 0;
+	case CLI_VERSION:
+		puts("plex86 " PLEX86_VERSION);
+		return 0;
+	case CLI_DOCTOR:
+		return doctor(stdout);
+	case CLI_DONE:
+		return 0;
+	case CLI_RUN:
+		break;
+	}
+	if ((closed & BIT(0)) && o.vm.serial[0].kind == CHARDEV_STDIO)
+		fputs("plex86: standard input is closed: the guest's console gets no input\n", stderr);
+	return run(&o.vm);
+}
