@@ -127,8 +127,6 @@ static void pc_timer_irq(struct pc *pc)
 	uint32_t edges = pit_take_edges(&pc->pit);
 	bool out = pc->pit.counter[0].out;
 
-	if (pc->pic.chip[0].imr & BIT(IRQ_TIMER))
-		pc->late_ticks = 0;	/* nobody counts them */
 	if (edges != 0) {
 		pc->late_ticks = MIN(pc->late_ticks + edges - 1, LATE_TICKS_MAX);
 		pc_tick(pc);
@@ -138,6 +136,8 @@ static void pc_timer_irq(struct pc *pc)
 		pc_tick(pc);
 		pc->tick_held = !out;
 	}
+	if (pc->pic.chip[0].imr & BIT(IRQ_TIMER))
+		pc->late_ticks = 0;	/* nobody counts them */
 	if (!(pc->pic.chip[0].irr & BIT(IRQ_TIMER)))
 		pc->tick_held = false;
 	if (!out && !pc->tick_held)
