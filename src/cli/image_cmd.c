@@ -1,0 +1,164 @@
+/*
+ * plex86 image: make, describe and copy disk images. Options as qemu-img has them.
+ */
+#include "cli/image_cmd.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/image.h"
+
+static void help(FILE *f)
+{
+	fputs("Usage: plex86 image create [-f raw|qcow2] [-b BASE [-F FORMAT]] [-o cluster_size=SIZE] FILE [SIZE]\n"
+	    "       plex86 image info [-f FORMAT] FILE\n"
+	    "       plex86 image convert [-f FORMAT] [-O raw|qcow2] FROM TO\n"
+	    "\n"
+	    "create   make an image of SIZE (as 500M or 10G); with -b it shows BASE until it is written to,\n"
+	    "         and SIZE may be left out\n"
+	    "info     what a file is, its size, and the images it is laid over\n"
+	    "convert  copy what a guest would see; zeros take no space\n"
+	    "\n"
+	    "The format of a new image is qcow2 if its name ends so, else raw.\n", f);
+}
+
+static int fail(const char *text)
+{
+	fprintf(stderr, "plex86 image: %s\n", text);
+	return 1;
+}
+
+static int usage(void)
+{
+	help(stderr);
+	return 1;
+}
+
+/* A new image's format, by the ending of its name. */
+static const char *format_of_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 6 && strcmp(path + len - 6, ".qcow2") == 0 ? "qcow2" : "raw";
+}
+
+static bool cluster_option(const char *arg, uint32_t *bytes)
+{
+	uint64_t n;
+
+	if (strncmp(arg, "cluster_size=", 13) != 0 || image_parse_size(arg + 13, &n) < 0 || n == 0 || n > UINT32_MAX)
+		return false;
+	*bytes = n;
+	return true;
+}
+
+static int create(int argc, char **argv, FILE *out)
+{
+	struct image_create_options o = { 0 };
+	struct image_error err = { "" };
+	int c;
+
+	while ((c = getopt(argc, argv, "f:b:F:o:")) != -1) {
+		if (c == 'f')
+			o.format = optarg;
+		else if (c == 'b')
+			o.backing = optarg;
+		else if (c == 'F')
+			o.backing_format = optarg;
+		else if (c != 'o' || !cluster_option(optarg, &o.cluster_bytes))
+			return usage();
+	}
+	if (optind == argc || argc - optind > 2 || (argc - optind == 1 && o.backing == NULL))
+		return usage();
+	if (argc - optind == 2 && (image_parse_size(argv[optind + 1], &o.size_bytes) < 0 || o.size_bytes == 0)) {
+		fprintf(stderr, "plex86 image: '%s' is not a size (as 500M or 10G)\n", argv[optind + 1]);
+		return 1;
+	}
+	if (o.format == NULL)
+		o.format = o.backing != NULL ? "qcow2" : format_of_name(argv[optind]);
+	return image_create(argv[optind], &o, &err) < 0 ? fail(err.text) : 0;
+}
+
+static void print_size(FILE *out, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double n = bytes;
+	unsigned u = 0;
+
+	for (; n >= 1024 && u < 6; u++)
+		n /= 1024;
+	fprintf(out, u == 0 ? "%.0f %s" : "%.3g %s", n, units[u]);
+	if (u != 0)
+		fprintf(out, " (%" PRIu64 " bytes)", bytes);
+	fputc('\n', out);
+}
+
+static int info(int argc, char **argv, FILE *out)
+{
+	struct image_options o = { .read_only = true, .no_lock = true };
+	struct image_error err = { "" };
+	struct image *image;
+	int c;
+
+	while ((c = getopt(argc, argv, "f:")) != -1) {
+		if (c != 'f')
+			return usage();
+		o.format = optarg;
+	}
+	if (argc - optind != 1)
+		return usage();
+	if (image_open(&image, argv[optind], &o, &err) < 0)
+		return fail(err.text);
+	for (struct image *i = image; i != NULL; i = i->backing) {
+		fprintf(out, "%s: %s\nformat: %s\nsize: ", i == image ? "image" : "backing file", i->path, i->ops->format);
+		print_size(out, i->size_bytes);
+	}
+	image_close(image);
+	return 0;
+}
+
+static int convert(int argc, char **argv, FILE *out)
+{
+	const char *from_format = NULL, *to_format = NULL;
+	struct image_error err = { "" };
+	int c;
+
+	while ((c = getopt(argc, argv, "f:O:")) != -1) {
+		if (c == 'f')
+			from_format = optarg;
+		else if (c == 'O')
+			to_format = optarg;
+		else
+			return usage();
+	}
+	if (argc - optind != 2)
+		return usage();
+	if (to_format == NULL)
+		to_format = format_of_name(argv[optind + 1]);
+	if (image_convert(argv[optind], from_format, argv[optind + 1], to_format, &err) < 0)
+		return fail(err.text);
+	return 0;
+}
+
+int image_main(int argc, char **argv, FILE *out)
+{
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv, FILE *out);
+	} commands[] = { { "create", create }, { "info", info }, { "convert", convert } };
+
+	if (argc < 2)
+		return usage();
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		help(out);
+		return 0;
+	}
+	optind = 1;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1, out);
+	fprintf(stderr, "plex86 image: '%s' is no command\n", argv[1]);
+	return usage();
+}
