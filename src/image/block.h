@@ -1,0 +1,52 @@
+/*
+ * Disks backed by images: a worker thread per disk does the file work, the vCPU's thread goes on.
+ *
+ * A chip submits requests (dev/disk.h); the worker carries them out in order; completions are kept
+ * in the pool until the vCPU's thread calls block_poll(), which calls done(). In synchronous mode
+ * submit() does it all: then a run is the same every time.
+ */
+#ifndef PLEX86_IMAGE_BLOCK_H
+#define PLEX86_IMAGE_BLOCK_H
+
+#include <pthread.h>
+
+#include "dev/disk.h"
+#include "image/image.h"
+
+struct block_stats {			/* completed, without error */
+	uint64_t reads, writes, flushes, bytes_read, bytes_written, errors;
+};
+
+struct block_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t finished;	/* a completion was added */
+	struct disk_request *done, **done_tail;
+	bool synchronous;
+	/* Called on a worker thread when a completion waits for block_poll(): wake the vCPU's thread. */
+	void (*notify)(void *arg);
+	void *arg;
+};
+
+struct block {
+	struct disk disk;		/* what the chip gets */
+	struct image *image;		/* owned */
+	struct block_stats stats;	/* changed by the vCPU's thread only */
+	struct block_pool *pool;
+	unsigned outstanding;		/* submitted and not yet done(); the vCPU's thread only */
+	struct disk_request *queue, **queue_tail;	/* under the pool's lock */
+	bool quit;
+	pthread_cond_t wanted;		/* queue or quit changed */
+	pthread_t thread;
+};
+
+void block_pool_init(struct block_pool *pool, bool synchronous, void (*notify)(void *arg), void *arg);
+void block_pool_free(struct block_pool *pool);		/* after its disks */
+/* Call done() for what has completed. */
+void block_poll(struct block_pool *pool);
+
+/* A disk of the image, which it takes over. The size is rounded up to sector_bytes. 0 or -errno. */
+int block_open(struct block **block, struct block_pool *pool, struct image *image, unsigned sector_bytes);
+/* Waits for what is under way, flushes, closes the image. */
+void block_close(struct block *block);
+
+#endif
