@@ -58,7 +58,6 @@ TEST(a_reserved_bit_in_a_pdpte_is_gp_and_cr3_keeps_its_value)
 TEST(the_io_bitmap_rules_when_cpl_is_above_iopl)
 {
 	struct machine *m = machine_new();
-	memset(m->phys.ram + TSS_A + 0x200, 0xFF, 0x200);
 	CHECK(cpu_io_allowed(&m->cpu, 0x60, 1));
 	machine_user(m);
 	CHECK(!cpu_io_allowed(&m->cpu, 0x60, 1));

@@ -82,7 +82,7 @@ static inline struct segment load_flat(uint16_t sel, unsigned attr)
 	return s;
 }
 
-/* TSS with stacks for level 0 and 1, and an I/O map base at its limit (no port allowed). */
+/* TSS with stacks for level 0 and 1, and an I/O permission bitmap at 200h that allows no port. */
 static inline void put_tss32(struct machine *m, uint32_t at, uint32_t esp0)
 {
 	poke32(m, at + 4, esp0);
@@ -90,6 +90,7 @@ static inline void put_tss32(struct machine *m, uint32_t at, uint32_t esp0)
 	poke32(m, at + 12, STACK1);
 	poke16(m, at + 16, DATA1);
 	poke16(m, at + 0x66, 0x200);
+	memset(m->phys.ram + at + 0x200, 0xFF, 0x200);
 }
 
 static inline struct machine *machine_new(void)
