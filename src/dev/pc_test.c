@@ -509,3 +509,43 @@ TEST(no_two_devices_of_the_board_claim_the_same_port)
 			CHECK_EQ(w->pc.bus.owner[p], i + 1);
 	free(w);
 }
+
+/* Whatever the guest writes where, the board lives and time goes on: after an update no event may
+ * be due again and again (the run loop would spin). */
+TEST(random_port_accesses_neither_break_the_board_nor_stop_time)
+{
+	struct world *w = fresh();
+	uint64_t x = 0x9E3779B97F4A7C15;
+
+	w->accept = 0;
+	for (unsigned i = 0; i < 300000; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		const struct io_row *row = &w->pc.bus.row[(x >> 8) % w->pc.bus.nrows];
+		uint16_t port = (uint16_t)(row->first + (x >> 16) % (row->last - row->first + 1u));
+		unsigned size = 1u << (x >> 40) % 3;
+		if (x & 1)
+			w->cpu.bus->io_write(w->cpu.bus_arg, port, size, (uint32_t)(x >> 32));
+		else
+			w->cpu.bus->io_read(w->cpu.bus_arg, port, size);
+		if (w->cpu.intr_line && (x & 0x300) == 0)
+			ack(w);
+		if ((x & 0x1F) == 3)
+			pc_key(&w->pc, (enum key)((x >> 44) % KEY_COUNT), x & 0x40);
+		if ((x & 0x1F) == 5)
+			pc_mouse(&w->pc, (int8_t)(x >> 44), (int8_t)(x >> 52), 0, (unsigned)(x >> 60));
+		if ((x & 0x1F) == 7)
+			pc_serial_input(&w->pc, (unsigned)(x >> 44) % 4, (uint8_t)x);
+		if ((x & 0xFFF) == 9)
+			pc_reset(&w->pc);
+		w->now += (x >> 20) % 100000;
+		unsigned due = 0;
+		pc_update(&w->pc, w->now);
+		while (pc_next_event(&w->pc, w->now) <= w->now) {
+			pc_update(&w->pc, w->now);
+			CHECK(++due < 1000);
+		}
+	}
+	free(w);
+}
