@@ -141,7 +141,7 @@ static void arith_mem_##op(struct vcpu *cpu, const struct insn *in)			\
 {											\
 	struct fxstate *fx = &cpu->fx;							\
 	struct m80 r;									\
-	uint8_t buf[16];								\
+	_Alignas(16) uint8_t buf[16];								\
 	enum source kind = read_source(cpu, in, buf);					\
 	if (likely(!fpu_empty(fx, 0))) {						\
 		host_begin(cpu);							\
@@ -253,7 +253,7 @@ static inline void compare_st(struct vcpu *cpu, const struct insn *in, bool unor
 
 static inline void compare_any(struct vcpu *cpu, const struct insn *in, unsigned pops)
 {
-	uint8_t buf[16];
+	_Alignas(16) uint8_t buf[16];
 
 	if (!mem_form(in)) {
 		compare_st(cpu, in, false, pops);
@@ -320,7 +320,7 @@ void exec_FLD(struct vcpu *cpu, const struct insn *in)
 {
 	struct fxstate *fx = &cpu->fx;
 	struct m80 r = { 0, 0 };
-	uint8_t buf[16];
+	_Alignas(16) uint8_t buf[16];
 	uint16_t sw;
 	bool ok = true;
 
