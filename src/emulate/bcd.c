@@ -2,8 +2,8 @@
  * AAA AAS AAM AAD DAA DAS.						[SDM 2, "Operation" of each]
  *
  * The host cannot run these in 64-bit mode. The flags the SDM leaves undefined are as Intel's CPUs
- * have them: AAA and AAS as the addition of their correction to AL; AAM and AAD clear O, A and C;
- * DAA and DAS clear O. The host oracle (tests/insn) compares them.
+ * have them: AAD's are those of its addition; AAA, AAS, DAA and DAS clear O, AAM clears O, A and C.
+ * The host oracle (tests/insn) compares them.
  */
 #include "emulate/handlers.h"
 #include "emulate/operand.h"
@@ -92,8 +92,10 @@ void exec_AAM(struct vcpu *cpu, const struct insn *in)
 
 void exec_AAD(struct vcpu *cpu, const struct insn *in)
 {
-	uint8_t al = (uint8_t)(reg_read8(cpu, REG_AL) + reg_read8(cpu, REG_AH) * in->imm);
+	uint8_t al = reg_read8(cpu, REG_AL), tens = (uint8_t)(reg_read8(cpu, REG_AH) * in->imm);
+	uint32_t ax;
 
+	__asm__("addb %[t], %[al]" FLAGS_SAVE : [al] "+q" (al), "=&a" (ax) : [t] "q" (tens) : "cc");
 	reg_write16(cpu, REG_EAX, al);
-	set_flags(cpu, EFLAGS_ARITH, szp(al));
+	flags_set(cpu, ax);
 }

@@ -1,8 +1,9 @@
 /*
  * Near JMP CALL RET, Jcc, JCXZ, LOOPx.					[SDM 2]
  *
- * A target beyond the code segment's limit is #GP(0) of the branch itself, before it changes
- * anything (the stack, the loop count).
+ * A target beyond the code segment's limit is #GP(0) of the branch itself, before it changes any
+ * register (ESP, the loop count). CALL has stored the return address by then, and its #SS or #PF
+ * comes first, as on the host CPU; the SDM's pseudo-code has it the other way round.
  */
 #include "emulate/handlers.h"
 #include "emulate/operand.h"
@@ -37,12 +38,16 @@ void exec_JCC(struct vcpu *cpu, const struct insn *in)
 		branch(cpu, in);
 }
 
-static inline void push_return(struct vcpu *cpu, const struct insn *in)
+static inline void call(struct vcpu *cpu, unsigned opsize, uint32_t target)
 {
-	if (in->opsize == 2)
-		stack_push16(cpu, (uint16_t)cpu->eip);
+	uint32_t esp = stack_moved(cpu, -opsize), off = esp & stack_mask(cpu);
+
+	if (opsize == 2)
+		mem_write16(cpu, SEG_SS, off, (uint16_t)cpu->eip);
 	else
-		stack_push32(cpu, cpu->eip);
+		mem_write32(cpu, SEG_SS, off, cpu->eip);
+	cpu->eip = near_target(cpu, opsize, target);
+	cpu->gpr[REG_ESP] = esp;
 }
 
 void exec_JMP(struct vcpu *cpu, const struct insn *in)
@@ -55,11 +60,7 @@ void exec_JMP(struct vcpu *cpu, const struct insn *in)
 
 void exec_CALL(struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t target = in->opnd[0].kind == OPND_REL ? cpu->eip + in->imm : operand_read(cpu, in, 0);
-
-	target = near_target(cpu, in->opsize, target);
-	push_return(cpu, in);
-	cpu->eip = target;
+	call(cpu, in->opsize, in->opnd[0].kind == OPND_REL ? cpu->eip + in->imm : operand_read(cpu, in, 0));
 }
 
 static void jmp_rel(struct vcpu *cpu, const struct insn *in)
@@ -69,10 +70,7 @@ static void jmp_rel(struct vcpu *cpu, const struct insn *in)
 
 static void call_rel32(struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t target = near_target(cpu, 4, cpu->eip + in->imm);
-
-	stack_push32(cpu, cpu->eip);
-	cpu->eip = target;
+	call(cpu, 4, cpu->eip + in->imm);
 }
 
 void exec_RET(struct vcpu *cpu, const struct insn *in)

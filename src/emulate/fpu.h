@@ -137,12 +137,11 @@ static inline void fpu_load(struct vcpu *cpu, const struct insn *in, void *buf, 
 	lin_load(cpu, fpu_lin(cpu, in, size, false), buf, size);
 }
 
-/* The 16-byte operands of SSE must be aligned: #GP(0), whatever the segment. */
-static inline lin_t sse_aligned(struct vcpu *cpu, lin_t lin)
+/* The 16-byte operands of SSE must be aligned: #GP(0), whatever the segment, and before its limit. */
+static inline void sse_check_aligned(struct vcpu *cpu, const struct insn *in)
 {
-	if (unlikely(lin & 15))
+	if (unlikely((cpu->seg[in->seg].base + insn_ea(cpu, in)) & 15))
 		cpu_raise(cpu, EXC_GP, 0);
-	return lin;
 }
 
 #endif

@@ -261,7 +261,10 @@ static lin_t fxsave_lin(struct vcpu *cpu, const struct insn *in, bool write)
 		cpu_raise(cpu, EXC_UD, 0);
 	if (cpu->cr0 & CR0_TS)
 		cpu_raise(cpu, EXC_NM, 0);
-	return sse_aligned(cpu, image_lin(cpu, in, FXSAVE_BYTES, write));
+	lin_t lin = fpu_lin(cpu, in, FXSAVE_BYTES, write);	/* its limit comes before its alignment */
+	sse_check_aligned(cpu, in);
+	mmu_probe(cpu, lin, FXSAVE_BYTES, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3);
+	return lin;
 }
 
 void exec_FXSAVE(struct vcpu *cpu, const struct insn *in)

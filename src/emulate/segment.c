@@ -127,18 +127,17 @@ void exec_INTO(struct vcpu *cpu, const struct insn *in)
 /* A fault, unlike the other software interrupts: EIP stays at the BOUND. Bounds are inclusive and signed. */
 void exec_BOUND(struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t ea = insn_ea(cpu, in);
-	int32_t index, low, high;
+	const uint32_t ea = insn_ea(cpu, in), mask = in->adsize == 2 ? 0xFFFF : 0xFFFFFFFF;
+	const uint32_t reg = cpu->gpr[in->opnd[0].reg];
 
+	/* The host CPU does not look at the upper bound if the lower is missed. */
 	if (in->opsize == 2) {
-		index = (int16_t)cpu->gpr[in->opnd[0].reg];
-		low = (int16_t)mem_read16(cpu, in->seg, ea);
-		high = (int16_t)mem_read16(cpu, in->seg, ea + 2);
+		if ((int16_t)reg < (int16_t)mem_read16(cpu, in->seg, ea) ||
+		    (int16_t)reg > (int16_t)mem_read16(cpu, in->seg, (ea + 2) & mask))
+			cpu_raise(cpu, EXC_BR, 0);
 	} else {
-		index = (int32_t)cpu->gpr[in->opnd[0].reg];
-		low = (int32_t)mem_read32(cpu, in->seg, ea);
-		high = (int32_t)mem_read32(cpu, in->seg, ea + 4);
+		if ((int32_t)reg < (int32_t)mem_read32(cpu, in->seg, ea) ||
+		    (int32_t)reg > (int32_t)mem_read32(cpu, in->seg, (ea + 4) & mask))
+			cpu_raise(cpu, EXC_BR, 0);
 	}
-	if (index < low || index > high)
-		cpu_raise(cpu, EXC_BR, 0);
 }

@@ -3,7 +3,8 @@
  *
  * The host's own instruction does it, with the guest's flags loaded first: a count of 0 leaves them,
  * RCL and RCR read CF, and what is undefined (OF for counts above 1, SHLD by more than the operand
- * holds) is what the host does.
+ * holds) is what the host does. ROL and ROR of a register by an immediate leave another OF than
+ * by CL, or in memory, on some CPUs: those are the host's immediate form too.
  */
 #include "emulate/handlers.h"
 #include "emulate/operand.h"
@@ -14,6 +15,30 @@ static inline uint##bits##_t op##_##bits(struct vcpu *cpu, uint##bits##_t a, uin
 	uint32_t ax = flags_get(cpu);							\
 	__asm__(FLAGS_LOAD #op SUFFIX##bits " %%cl, %[a]" FLAGS_SAVE			\
 	    : [a] "+q" (a), "+a" (ax) : "c" (count) : "cc");				\
+	flags_set(cpu, ax);								\
+	return a;									\
+}
+
+/* By an immediate: the same, but for ROL and ROR. */
+#define DEFINE_SAME_IMM(op, bits)							\
+static inline uint##bits##_t op##_##bits##_imm(struct vcpu *cpu, uint##bits##_t a, uint8_t count) \
+{ return op##_##bits(cpu, a, count); }
+
+#define CASE(op, bits, n) case n:							\
+	__asm__(FLAGS_LOAD #op SUFFIX##bits " $" #n ", %[a]" FLAGS_SAVE : [a] "+q" (a), "+a" (ax) : : "cc"); \
+	break;
+#define CASES4(op, bits, a, b, c, d) CASE(op, bits, a) CASE(op, bits, b) CASE(op, bits, c) CASE(op, bits, d)
+
+#define DEFINE_ROTATE_IMM(op, bits)							\
+static uint##bits##_t op##_##bits##_imm(struct vcpu *cpu, uint##bits##_t a, uint8_t count) \
+{											\
+	uint32_t ax = flags_get(cpu);							\
+	switch (count & 31) {								\
+	CASES4(op, bits, 0, 1, 2, 3) CASES4(op, bits, 4, 5, 6, 7)			\
+	CASES4(op, bits, 8, 9, 10, 11) CASES4(op, bits, 12, 13, 14, 15)			\
+	CASES4(op, bits, 16, 17, 18, 19) CASES4(op, bits, 20, 21, 22, 23)		\
+	CASES4(op, bits, 24, 25, 26, 27) CASES4(op, bits, 28, 29, 30, 31)		\
+	}										\
 	flags_set(cpu, ax);								\
 	return a;									\
 }
@@ -38,7 +63,7 @@ static void op##_##bits##_r(struct vcpu *cpu, const struct insn *in)			\
 static void op##_##bits##_ri(struct vcpu *cpu, const struct insn *in)			\
 {											\
 	unsigned d = in->opnd[0].reg;							\
-	reg_write##bits(cpu, d, op##_##bits(cpu, reg_read##bits(cpu, d), (uint8_t)in->imm)); \
+	reg_write##bits(cpu, d, op##_##bits##_imm(cpu, reg_read##bits(cpu, d), (uint8_t)in->imm)); \
 }											\
 static void op##_##bits##_m(struct vcpu *cpu, const struct insn *in)			\
 {											\
@@ -47,10 +72,11 @@ static void op##_##bits##_m(struct vcpu *cpu, const struct insn *in)			\
 	rmw_write##bits(cpu, &m, op##_##bits(cpu, v, (uint8_t)operand_read(cpu, in, 1))); \
 }
 
-#define DEFINE_SHIFT(op, bits) DEFINE_HOST(op, bits) DEFINE_FORMS(op, bits)
+#define DEFINE_SHIFT(op, bits) DEFINE_HOST(op, bits) DEFINE_SAME_IMM(op, bits) DEFINE_FORMS(op, bits)
+#define DEFINE_ROTATE(op, bits) DEFINE_HOST(op, bits) DEFINE_ROTATE_IMM(op, bits) DEFINE_FORMS(op, bits)
 #define SIZES(DEFINE, op) DEFINE(op, 8) DEFINE(op, 16) DEFINE(op, 32)
-SIZES(DEFINE_SHIFT, rol)
-SIZES(DEFINE_SHIFT, ror)
+SIZES(DEFINE_ROTATE, rol)
+SIZES(DEFINE_ROTATE, ror)
 SIZES(DEFINE_SHIFT, rcl)
 SIZES(DEFINE_SHIFT, rcr)
 SIZES(DEFINE_SHIFT, shl)

@@ -49,9 +49,9 @@ static inline void move_16(struct vcpu *cpu, const struct insn *in, bool aligned
 		return;
 	}
 	const bool write = dst->kind == OPND_MEM;
-	lin_t lin = fpu_lin(cpu, in, 16, write);
 	if (aligned)
-		sse_aligned(cpu, lin);
+		sse_check_aligned(cpu, in);
+	lin_t lin = fpu_lin(cpu, in, 16, write);
 	if (write)
 		lin_store(cpu, lin, xmm(cpu, src->reg), 16);
 	else

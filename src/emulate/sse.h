@@ -45,7 +45,8 @@ static inline fpu_slot sse_load(struct vcpu *cpu, const struct insn *in, unsigne
 		v[0] = (long long)mem_read64(cpu, in->seg, off);
 		break;
 	default:
-		lin_load(cpu, sse_aligned(cpu, fpu_lin(cpu, in, 16, false)), &v, 16);
+		sse_check_aligned(cpu, in);
+		lin_load(cpu, fpu_lin(cpu, in, 16, false), &v, 16);
 	}
 	return v;
 }

@@ -71,21 +71,21 @@ void exec_PUSHA(struct vcpu *cpu, const struct insn *in)
 	cpu->gpr[REG_ESP] = stack_moved(cpu, -8u * in->opsize);
 }
 
+/* From the top: EDI first. Each is loaded at once, as the host does: a fault further up finds ESP as
+ * it was, and the instruction begins again. */
 void exec_POPA(struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t v[8];
-
-	for (unsigned r = 0; r < 8; r++)
-		v[r] = stack_peek(cpu, in->opsize, (7 - r) * in->opsize);
-	cpu->gpr[REG_ESP] = stack_moved(cpu, 8u * in->opsize);
-	for (unsigned r = 0; r < 8; r++) {
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned r = 7 - i;
+		uint32_t v = stack_peek(cpu, in->opsize, i * in->opsize);
 		if (r == REG_ESP)
 			continue;
 		if (in->opsize == 2)
-			reg_write16(cpu, r, (uint16_t)v[r]);
+			reg_write16(cpu, r, (uint16_t)v);
 		else
-			cpu->gpr[r] = v[r];
+			cpu->gpr[r] = v;
 	}
+	cpu->gpr[REG_ESP] = stack_moved(cpu, 8u * in->opsize);
 }
 
 /* Store v, of the operand size, at depth bytes below the top. */
@@ -102,7 +102,8 @@ static void store_below(struct vcpu *cpu, const struct insn *in, uint32_t depth,
 void exec_ENTER(struct vcpu *cpu, const struct insn *in)
 {
 	uint32_t size = in->opsize, alloc = in->imm & 0xFFFF, level = in->imm2 & 31, mask = stack_mask(cpu);
-	uint32_t depth = size, frame = stack_moved(cpu, -size), ebp = cpu->gpr[REG_EBP];
+	uint32_t depth = size, frame = cpu->gpr[REG_ESP] - size;	/* all of ESP, in a 16-bit stack too */
+	uint32_t ebp = cpu->gpr[REG_EBP];
 
 	store_below(cpu, in, depth, ebp);
 	for (uint32_t i = 1; i < level; i++) {

@@ -6,6 +6,10 @@
  * does at most a chunk of elements, then leaves EIP at itself. Each element counts as one
  * instruction in icount, however it was done: in bulk, or one at a time.
  *
+ * CMPS and SCAS set flags only when the repetition ends: "when a page fault occurs during CMPS or
+ * SCAS instructions that are prefixed with REPNE, the EFLAGS value is restored"; the host CPU does
+ * so for any fault, interrupt or trap in the middle.
+ *
  * Bulk: as many elements as lie in one page of directly reachable memory on each side, inside the
  * segments' limits and short of the address wrap. Everything else (MMIO, code pages, watched
  * pages, an element across a page border) goes one by one.
@@ -82,6 +86,11 @@ static void compare(struct vcpu *cpu, unsigned size, uint32_t a, uint32_t b)
 	flags_set(cpu, ax);
 }
 
+/* What was compared last: flags are made of it when the instruction is finished. */
+struct compared {
+	uint32_t a, b;
+};
+
 /* --- runs --- */
 
 /* Elements from off on, in the direction of DF, that a bulk operation may touch: at most max. */
@@ -137,9 +146,10 @@ static void copy_elements(uint8_t *d, const uint8_t *s, uint32_t n, unsigned siz
 
 /* --- bulk: each returns how many elements it did; 0: do one the slow way --- */
 
-typedef uint32_t bulk_fn(struct vcpu *cpu, const struct insn *in, uint32_t max);
+typedef uint32_t bulk_fn(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last);
+typedef void one_fn(struct vcpu *cpu, const struct insn *in, struct compared *last);
 
-static uint32_t bulk_movs(struct vcpu *cpu, const struct insn *in, uint32_t max)
+static uint32_t bulk_movs(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last)
 {
 	uint32_t si = address(cpu, in, REG_ESI), di = address(cpu, in, REG_EDI);
 	uint32_t n = run_length(cpu, in, in->seg, si, false, max);
@@ -157,7 +167,7 @@ static uint32_t bulk_movs(struct vcpu *cpu, const struct insn *in, uint32_t max)
 	return n;
 }
 
-static uint32_t bulk_stos(struct vcpu *cpu, const struct insn *in, uint32_t max)
+static uint32_t bulk_stos(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last)
 {
 	uint32_t di = address(cpu, in, REG_EDI), size = in->opnd[0].size, v = cpu->gpr[REG_EAX];
 	uint32_t n = run_length(cpu, in, SEG_ES, di, true, max);
@@ -192,7 +202,7 @@ static inline void set_accumulator(struct vcpu *cpu, unsigned size, uint32_t v)
 		cpu->gpr[REG_EAX] = v;
 }
 
-static uint32_t bulk_lods(struct vcpu *cpu, const struct insn *in, uint32_t max)
+static uint32_t bulk_lods(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last)
 {
 	uint32_t si = address(cpu, in, REG_ESI), n = run_length(cpu, in, in->seg, si, false, max);
 
@@ -206,17 +216,21 @@ static uint32_t bulk_lods(struct vcpu *cpu, const struct insn *in, uint32_t max)
 	return n;
 }
 
-/* Does the repetition go on after an element that compared equal (or not)? */
-static inline bool goes_on(const struct insn *in, bool equal)
+static inline uint32_t accumulator(const struct vcpu *cpu, unsigned size)
 {
-	return in->prefix & PREFIX_REPNE ? !equal : equal;
+	return size == 4 ? cpu->gpr[REG_EAX] : cpu->gpr[REG_EAX] & (size == 2 ? 0xFFFF : 0xFF);
 }
 
-static uint32_t bulk_scas(struct vcpu *cpu, const struct insn *in, uint32_t max)
+/* Does the repetition go on after this comparison? */
+static inline bool goes_on(const struct insn *in, const struct compared *last)
 {
-	uint32_t di = address(cpu, in, REG_EDI), size = in->opnd[0].size, done = 0, v;
+	return (last->a == last->b) == !(in->prefix & PREFIX_REPNE);
+}
+
+static uint32_t bulk_scas(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last)
+{
+	uint32_t di = address(cpu, in, REG_EDI), size = in->opnd[0].size, done = 0;
 	uint32_t n = run_length(cpu, in, SEG_ES, di, false, max);
-	uint32_t acc = size == 4 ? cpu->gpr[REG_EAX] : cpu->gpr[REG_EAX] & (size == 2 ? 0xFFFF : 0xFF);
 
 	if (n < BULK_MIN)
 		return 0;
@@ -224,37 +238,36 @@ static uint32_t bulk_scas(struct vcpu *cpu, const struct insn *in, uint32_t max)
 	if (!d)
 		return 0;
 	int32_t step = (int32_t)stride(cpu, in, 1);
+	last->a = accumulator(cpu, size);
 	do {
-		v = peek(d, size);
+		last->b = peek(d, size);
 		d += step;
 		done++;
-	} while (done < n && goes_on(in, v == acc));
-	compare(cpu, size, acc, v);
+	} while (done < n && goes_on(in, last));
 	advance(cpu, in, REG_EDI, stride(cpu, in, done));
 	return done;
 }
 
-static uint32_t bulk_cmps(struct vcpu *cpu, const struct insn *in, uint32_t max)
+static uint32_t bulk_cmps(struct vcpu *cpu, const struct insn *in, uint32_t max, struct compared *last)
 {
 	uint32_t si = address(cpu, in, REG_ESI), di = address(cpu, in, REG_EDI);
-	uint32_t size = in->opnd[0].size, done = 0, a, b;
+	uint32_t size = in->opnd[0].size, done = 0;
 	uint32_t n = run_length(cpu, in, in->seg, si, false, max);
 
 	n = run_length(cpu, in, SEG_ES, di, false, n);
 	if (n < BULK_MIN)
 		return 0;
-	const uint8_t *s = host_at(cpu, in->seg, si, ACCESS_READ), *d = host_at(cpu, SEG_ES, di, ACCESS_READ);
+	const uint8_t *d = host_at(cpu, SEG_ES, di, ACCESS_READ), *s = host_at(cpu, in->seg, si, ACCESS_READ);
 	if (!s || !d)
 		return 0;
 	int32_t step = (int32_t)stride(cpu, in, 1);
 	do {
-		a = peek(s, size);
-		b = peek(d, size);
+		last->a = peek(s, size);
+		last->b = peek(d, size);
 		s += step;
 		d += step;
 		done++;
-	} while (done < n && goes_on(in, a == b));
-	compare(cpu, size, a, b);
+	} while (done < n && goes_on(in, last));
 	advance(cpu, in, REG_ESI, stride(cpu, in, done));
 	advance(cpu, in, REG_EDI, stride(cpu, in, done));
 	return done;
@@ -262,7 +275,7 @@ static uint32_t bulk_cmps(struct vcpu *cpu, const struct insn *in, uint32_t max)
 
 /* --- one element --- */
 
-static void one_movs(struct vcpu *cpu, const struct insn *in)
+static void one_movs(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
 
@@ -271,13 +284,13 @@ static void one_movs(struct vcpu *cpu, const struct insn *in)
 	advance(cpu, in, REG_EDI, stride(cpu, in, 1));
 }
 
-static void one_stos(struct vcpu *cpu, const struct insn *in)
+static void one_stos(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	store(cpu, address(cpu, in, REG_EDI), in->opnd[0].size, cpu->gpr[REG_EAX]);
 	advance(cpu, in, REG_EDI, stride(cpu, in, 1));
 }
 
-static void one_lods(struct vcpu *cpu, const struct insn *in)
+static void one_lods(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
 
@@ -285,38 +298,35 @@ static void one_lods(struct vcpu *cpu, const struct insn *in)
 	advance(cpu, in, REG_ESI, stride(cpu, in, 1));
 }
 
-static void one_scas(struct vcpu *cpu, const struct insn *in)
+static void one_scas(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
 
-	compare(cpu, size, cpu->gpr[REG_EAX], load(cpu, SEG_ES, address(cpu, in, REG_EDI), size));
+	*last = (struct compared){ accumulator(cpu, size), load(cpu, SEG_ES, address(cpu, in, REG_EDI), size) };
 	advance(cpu, in, REG_EDI, stride(cpu, in, 1));
 }
 
-static void one_cmps(struct vcpu *cpu, const struct insn *in)
+static void one_cmps(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
-	uint32_t a = load(cpu, in->seg, address(cpu, in, REG_ESI), size);
 
-	compare(cpu, size, a, load(cpu, SEG_ES, address(cpu, in, REG_EDI), size));
+	last->b = load(cpu, SEG_ES, address(cpu, in, REG_EDI), size);	/* first, as the host does */
+	last->a = load(cpu, in->seg, address(cpu, in, REG_ESI), size);
 	advance(cpu, in, REG_ESI, stride(cpu, in, 1));
 	advance(cpu, in, REG_EDI, stride(cpu, in, 1));
 }
 
-static uint16_t io_port(struct vcpu *cpu, unsigned size)
+static void check_port(struct vcpu *cpu, unsigned size)
 {
-	uint16_t port = reg_read16(cpu, REG_EDX);
-
-	if (!cpu_io_allowed(cpu, port, size))
+	if (!cpu_io_allowed(cpu, reg_read16(cpu, REG_EDX), size))
 		cpu_raise(cpu, EXC_GP, 0);
-	return port;
 }
 
 /* The port is read only when nothing can fault any more: reading it may change the device. */
-static void one_ins(struct vcpu *cpu, const struct insn *in)
+static void one_ins(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
-	uint16_t port = io_port(cpu, size);
+	uint16_t port = reg_read16(cpu, REG_EDX);
 	uint32_t di = address(cpu, in, REG_EDI);
 
 	mem_rmw(cpu, SEG_ES, di, size);
@@ -325,10 +335,10 @@ static void one_ins(struct vcpu *cpu, const struct insn *in)
 	advance(cpu, in, REG_EDI, stride(cpu, in, 1));
 }
 
-static void one_outs(struct vcpu *cpu, const struct insn *in)
+static void one_outs(struct vcpu *cpu, const struct insn *in, struct compared *last)
 {
 	unsigned size = in->opnd[0].size;
-	uint16_t port = io_port(cpu, size);
+	uint16_t port = reg_read16(cpu, REG_EDX);
 
 	cpu->bus->io_write(cpu->bus_arg, port, size, load(cpu, in->seg, address(cpu, in, REG_ESI), size));
 	cpu_io_breakpoint(cpu, port, size);
@@ -361,10 +371,14 @@ static void unfinished(struct vcpu *cpu)
 		cpu_debug_trap(cpu, DR6_BS);
 }
 
-static inline void repeat(struct vcpu *cpu, const struct insn *in, exec_fn *one, bulk_fn *bulk, bool compares)
+static inline void repeat(struct vcpu *cpu, const struct insn *in, one_fn *one, bulk_fn *bulk, bool compares)
 {
+	struct compared last = { 0, 0 };
+
 	if (!(in->prefix & (PREFIX_REP | PREFIX_REPNE))) {
-		one(cpu, in);
+		one(cpu, in, &last);
+		if (compares)
+			compare(cpu, in->opnd[0].size, last.a, last.b);
 		return;
 	}
 	uint32_t count = address(cpu, in, REG_ECX);
@@ -373,9 +387,9 @@ static inline void repeat(struct vcpu *cpu, const struct insn *in, exec_fn *one,
 	uint32_t left = chunk(cpu, count);
 	bool on = true;
 	do {
-		uint32_t n = bulk ? bulk(cpu, in, left) : 0;
+		uint32_t n = bulk ? bulk(cpu, in, left, &last) : 0;
 		if (n == 0) {
-			one(cpu, in);
+			one(cpu, in, &last);
 			n = 1;
 		}
 		advance(cpu, in, REG_ECX, -n);
@@ -383,13 +397,16 @@ static inline void repeat(struct vcpu *cpu, const struct insn *in, exec_fn *one,
 		left -= n;
 		count -= n;
 		if (compares)
-			on = goes_on(in, cpu->eflags & EFLAGS_ZF);
+			on = goes_on(in, &last);
 	} while (left > 0 && on && !cpu->attention);
 	cpu->icount--;				/* the run loop counts the last one */
-	if (count > 0 && on)
+	if (count > 0 && on) {
 		unfinished(cpu);
-	else
-		cpu->eflags &= ~(uint32_t)EFLAGS_RF;
+		return;
+	}
+	cpu->eflags &= ~(uint32_t)EFLAGS_RF;
+	if (compares)
+		compare(cpu, in->opnd[0].size, last.a, last.b);
 }
 
 void exec_MOVS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_movs, bulk_movs, false); }
@@ -397,5 +414,16 @@ void exec_STOS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_st
 void exec_LODS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_lods, bulk_lods, false); }
 void exec_CMPS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_cmps, bulk_cmps, true); }
 void exec_SCAS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_scas, bulk_scas, true); }
-void exec_INS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_ins, NULL, false); }
-void exec_OUTS(struct vcpu *cpu, const struct insn *in) { repeat(cpu, in, one_outs, NULL, false); }
+
+/* The right to the port is checked even if (E)CX is 0. */
+void exec_INS(struct vcpu *cpu, const struct insn *in)
+{
+	check_port(cpu, in->opnd[0].size);
+	repeat(cpu, in, one_ins, NULL, false);
+}
+
+void exec_OUTS(struct vcpu *cpu, const struct insn *in)
+{
+	check_port(cpu, in->opnd[0].size);
+	repeat(cpu, in, one_outs, NULL, false);
+}

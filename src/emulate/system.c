@@ -281,13 +281,12 @@ void exec_VERW(struct vcpu *cpu, const struct insn *in)
 void exec_ARPL(struct vcpu *cpu, const struct insn *in)
 {
 	unsigned rpl = cpu->gpr[in->opnd[1].reg] & 3;
-	struct rmw m;
 	uint32_t dest;
 
 	need_protected(cpu);
-	dest = rmw_operand_read(cpu, in, 0, &m);
+	dest = operand_read(cpu, in, 0);	/* the destination need be writable only if it changes */
 	if ((dest & 3) < rpl)
-		rmw_operand_write(cpu, in, 0, &m, (dest & ~3u) | rpl);
+		operand_write(cpu, in, 0, (dest & ~3u) | rpl);
 	set_zf(cpu, (dest & 3) < rpl);
 }
 
