@@ -1,0 +1,76 @@
+/*
+ * The host CPU as an oracle: one ring-3 instruction is run natively in a 16- or 32-bit code segment
+ * (native.c) and by tier 0 (guest.c), from the same registers, flags, FPU state and memory; what
+ * comes out must be equal (insn_test.c). generate.c makes the cases from the opcode table.
+ *
+ * Both sides see the same linear addresses: a code and a data window of 64 KiB each below 4 GiB,
+ * reached through LDT segments based there, so that limits and pages can be met as well as missed.
+ */
+#ifndef PLEX86_TESTS_INSN_H
+#define PLEX86_TESTS_INSN_H
+
+#include "cpu/vcpu.h"
+
+#define CODE_BASE	0x20000000u
+#define DATA_BASE	0x30000000u
+#define WINDOW_BYTES	0x10000u
+#define WINDOW_PAGES	(WINDOW_BYTES / PAGE_BYTES)
+
+enum {
+	CODE_HOLE = 7,			/* page of the code window that is not present */
+	DATA_READ_ONLY = 5,		/* pages of the data window */
+	DATA_HOLE = 9,
+};
+
+/* Entries of the LDT, the same on both sides. */
+enum {
+	LDT_CODE32, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_READ_ONLY, LDT_SMALL, LDT_DOWN, LDT_COUNT,
+};
+#define LDT_SELECTOR(i)	((uint16_t)((i) << 3 | 7))
+struct ldt_entry {
+	uint32_t base, limit;
+	uint8_t type;			/* bits 0..3 of the descriptor's access byte */
+	bool big;
+};
+extern const struct ldt_entry ldt_entries[LDT_COUNT];
+
+enum { NO_TRAP = 255 };			/* one instruction was carried out (the #DB of single-stepping) */
+
+struct insn_state {
+	uint32_t gpr[8], eip, eflags;
+	uint16_t seg[6];
+	struct fxstate fx;		/* as FXSAVE stores it in 32-bit code; st[] and xmm[] used */
+	uint8_t trap;			/* out: vector, or NO_TRAP */
+	uint32_t error, cr2;		/* out */
+};
+
+struct insn_case {
+	uint8_t code[16];		/* int3 behind it */
+	unsigned len;
+	bool big;
+	bool to_the_end;		/* REP: run until it is finished, not for one element */
+	struct insn in;
+	struct insn_state before;
+};
+
+/* native.c. 0, or a reason why this host cannot. */
+const char *native_init(void);
+extern uint8_t *const native_code, *const native_data;
+void native_run(const struct insn_case *c, struct insn_state *out);
+
+/* guest.c */
+void guest_init(void);
+uint8_t *guest_data(void);		/* the data window's RAM */
+void guest_run(const struct insn_case *c, struct insn_state *out);
+
+/* generate.c */
+struct random { uint64_t s; };
+uint32_t random_next(struct random *r);
+static inline uint32_t random_below(struct random *r, uint32_t n) { return (uint32_t)((uint64_t)random_next(r) * n >> 32); }
+/* A case for place `place` of the opcode map (0..PLACES-1); false if there is none worth running. */
+#define PLACES	(2 * 256 * 8)
+bool generate_case(struct random *r, unsigned place, struct insn_case *c);
+bool wide_operand(const struct insn *in);	/* memory of more than 16 bytes, or made of odd parts */
+const char *excluded(const struct insn *in);	/* why this instruction is not compared, or NULL */
+
+#endif
