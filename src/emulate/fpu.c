@@ -63,19 +63,6 @@ bool fpu_pending(struct vcpu *cpu)
 	return false;
 }
 
-void fpu_record(struct vcpu *cpu, const struct insn *in)
-{
-	struct fxstate *fx = &cpu->fx;
-
-	fx->fip = cpu->insn_eip;
-	fx->fcs = cpu->seg[SEG_CS].selector;
-	fx->fop = (in->opcode & 7) << 8 | in->modrm;
-	if (mem_form(in)) {
-		fx->fdp = insn_ea(cpu, in);
-		fx->fds = cpu->seg[in->seg].selector;
-	}
-}
-
 void fpu_rotate(struct fxstate *fx, unsigned n)
 {
 	fpu_slot t[8];

@@ -54,9 +54,22 @@ static inline bool mem_form(const struct insn *in)
 	return in->modrm < 0xC0;
 }
 
+/* FIP, FCS, FOP and, for a memory operand, FDP and FDS. */
+static inline void fpu_record(struct vcpu *cpu, const struct insn *in)
+{
+	struct fxstate *fx = &cpu->fx;
+
+	fx->fip = cpu->insn_eip;
+	fx->fcs = cpu->seg[SEG_CS].selector;
+	fx->fop = (in->opcode & 7) << 8 | in->modrm;
+	if (mem_form(in)) {
+		fx->fdp = insn_ea(cpu, in);
+		fx->fds = cpu->seg[in->seg].selector;
+	}
+}
+
 /* --- fpu.c --- */
 void fpu_update_es(struct vcpu *cpu);		/* after FCW or FSW changed: ES, B, FERR# */
-void fpu_record(struct vcpu *cpu, const struct insn *in);	/* FIP, FCS, FOP, FDP, FDS */
 void fpu_run(struct vcpu *cpu, const struct insn *in, void *mem);	/* on the host; never raises */
 void fpu_store(struct vcpu *cpu, const struct insn *in);	/* the same for one that stores to memory */
 void fpu_generic(struct vcpu *cpu, const struct insn *in);	/* fetches and stores the operand around fpu_run() */

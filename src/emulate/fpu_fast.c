@@ -74,21 +74,21 @@ static inline void push(struct fxstate *fx, fpu_slot v)
 	fpu_slot *st = fpu_st(fx, 0);
 	unsigned top = (fpu_top(fx) - 1) & 7;
 
-	for (unsigned i = 7; i > 0; i--)
-		st[i] = st[i - 1];
-	st[0] = v;
+	/* through registers: a loop would become a call of memmove() */
+	fpu_slot s0 = st[0], s1 = st[1], s2 = st[2], s3 = st[3], s4 = st[4], s5 = st[5], s6 = st[6];
+	st[0] = v, st[1] = s0, st[2] = s1, st[3] = s2, st[4] = s3, st[5] = s4, st[6] = s5, st[7] = s6;
 	fx->ftw |= 1 << top;
 	fx->fsw = (fx->fsw & ~(FSW_TOP | FSW_C1)) | top << 11;
 }
 
 static inline void pop(struct fxstate *fx)
 {
-	fpu_slot *st = fpu_st(fx, 0), v = st[0];
+	fpu_slot *st = fpu_st(fx, 0);
+	fpu_slot s0 = st[0], s1 = st[1], s2 = st[2], s3 = st[3], s4 = st[4], s5 = st[5], s6 = st[6], s7 = st[7];
 	unsigned top = fpu_top(fx);
 
-	for (unsigned i = 0; i < 7; i++)
-		st[i] = st[i + 1];
-	st[7] = v;			/* the popped register keeps its contents */
+	/* the popped register keeps its contents */
+	st[0] = s1, st[1] = s2, st[2] = s3, st[3] = s4, st[4] = s5, st[5] = s6, st[6] = s7, st[7] = s0;
 	fx->ftw &= ~(1 << top);
 	fpu_set_top(fx, top + 1);
 }
