@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "emulate/emulate.h"
+#include "scan/scan.h"
 #include "host/clock.h"
 #include "host/tty.h"
 
@@ -187,6 +188,8 @@ static void on_code_written(void *arg, uint64_t fd_offset, unsigned len)
 	struct vm *vm = arg;
 
 	emulate_code_written(&vm->cpu, fd_offset, len);
+	if (vm->cpu.scanner)
+		scan_code_written(&vm->cpu, fd_offset, len);
 }
 
 static void on_map_changed(void *arg)
@@ -195,6 +198,8 @@ static void on_map_changed(void *arg)
 
 	mmu_flush(&vm->cpu, true);
 	emulate_flush(&vm->cpu);
+	if (vm->cpu.scanner)
+		scan_flush(&vm->cpu);
 }
 
 /* --- what the user's side tells us --- */
@@ -282,6 +287,10 @@ static int init_cpu(struct vm *vm)
 	if (rc == 0)
 		rc = emulate_init(cpu);
 	vm->run = emulate_run;
+	if (rc == 0 && vm->cfg->engine == ENGINE_SCAN && vm->cfg->clock == CLOCK_HOST) {
+		rc = scan_init(cpu, 0);
+		vm->run = scan_run;
+	}
 	return rc;
 }
 
@@ -322,6 +331,9 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	rc = host_kick_init(&vm->kick, &vm->cpu.attention, ATTN_KICK);
 	if (rc == 0)
 		rc = host_io_init(&vm->io, &vm->kick, cfg->clock == CLOCK_HOST);
+	vm->kick.kick_hook = scan_kick;
+	vm->kick.fault_hook = scan_fault;
+	vm->kick.hook_arg = &vm->cpu;
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up signals and timers: %s", strerror(-rc));
 	vm->ready = 4;

@@ -142,6 +142,21 @@ struct cpu_event {
 	uint64_t icount;
 };
 
+/* Tier 1's part of the vCPU block, reached by scanned code through r13. */
+struct scan_state {
+	uint64_t host_rsp;		/* the monitor's stack, while scanned code runs on the return stack */
+	uint64_t ret_rsp;		/* top of the return stack (pairs guest calls and returns) */
+	uint64_t resume;		/* executable address to go on at */
+	uint64_t tlb_read;		/* r12: cpu->tlb->read */
+	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
+	uint64_t jump_cache;		/* of the current mode */
+	uint32_t r15;			/* guest ESP less what the block has pending */
+	uint32_t epoch;			/* counts flushes of code translations: return stacks of an older one are void */
+	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
+	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */
+	uint8_t sse_closed;		/* the same for SSE; also CR4.OSFXSR clear */
+};
+
 struct vcpu {
 	/* architectural: saved, compared in lock-step */
 	uint32_t gpr[9];		/* [REG_NONE] is always 0, so that an address needs no test */
@@ -193,6 +208,7 @@ struct vcpu {
 	const struct cpu_bus *bus;
 	void *bus_arg;
 	struct emulator *emulator;	/* tier 0's block cache */
+	struct scan_state scan;
 	struct scanner *scanner;	/* tier 1; NULL: --engine emulate */
 	struct trace *trace;		/* -d; NULL when off */
 	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */

@@ -117,6 +117,7 @@ static void flush_list(struct vcpu *cpu, unsigned user, struct fill_list *list)
 
 void mmu_flush(struct vcpu *cpu, bool global)
 {
+	cpu->scan.epoch++;
 	for (unsigned u = 0; u < 2; u++) {
 		flush_list(cpu, u, cpu->mmu->fills[u][0]);
 		if (global)
@@ -129,6 +130,7 @@ void mmu_flush(struct vcpu *cpu, bool global)
 void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 {
 	uint32_t first = lin >> PAGE_SHIFT, n = 1;
+	cpu->scan.epoch++;
 	if (cpu->mmu->large[lin >> 22]) {	/* INVLPG drops the whole page that maps lin, whatever its size */
 		first = lin >> 22 << 10;
 		n = 1024;
@@ -251,7 +253,7 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 	cpu->tlbs[user].read[page] = entry;
 
 	/* No write entry until D is set, nor for a page whose stores must be seen. */
-	bool seen = (*flags & PAGE_CODE) || ((*flags & (PAGE_TRACKED | PAGE_DIRTY)) == PAGE_TRACKED);
+	bool seen = (*flags & (PAGE_CODE | PAGE_SCAN)) || ((*flags & (PAGE_TRACKED | PAGE_DIRTY)) == PAGE_TRACKED);
 	if (w->writable && w->dirty && !seen && phys_host(cpu->phys, w->gpa, true)) {
 		cpu->tlbs[user].write[page] = entry;
 		*flags |= PAGE_TLB_WRITE;

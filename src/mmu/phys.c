@@ -141,7 +141,7 @@ void phys_dirty(struct phys *phys, gpa_t gpa, size_t len)
 			uint8_t *flags = &phys->page_flags[off >> PAGE_SHIFT];
 			if (*flags & PAGE_TRACKED)
 				*flags |= PAGE_DIRTY;
-			if (*flags & PAGE_CODE && phys->code_written)
+			if (*flags & (PAGE_CODE | PAGE_SCAN) && phys->code_written)
 				phys->code_written(phys->arg, off, (unsigned)n);
 		}
 		gpa += n;
@@ -174,7 +174,7 @@ void phys_write_n(struct phys *phys, gpa_t gpa, unsigned size, uint32_t val)
 		return;
 	}
 	memcpy(phys->ram + r->fd_offset + off, &val, size);
-	if (phys->page_flags[(r->fd_offset + off) >> PAGE_SHIFT] & (PAGE_CODE | PAGE_TRACKED))
+	if (phys->page_flags[(r->fd_offset + off) >> PAGE_SHIFT] & (PAGE_CODE | PAGE_SCAN | PAGE_TRACKED))
 		phys_dirty(phys, gpa, size);
 }
 

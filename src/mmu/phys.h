@@ -34,6 +34,7 @@ enum {					/* phys.page_flags[], one byte a page of the memfd */
 	PAGE_TLB_WRITE	= BIT(1),	/* a write TLB entry or writable window mapping may exist */
 	PAGE_TRACKED	= BIT(2),	/* dirty tracking (frame buffer): the first store sets PAGE_DIRTY */
 	PAGE_DIRTY	= BIT(3),
+	PAGE_SCAN	= BIT(4),	/* as PAGE_CODE, for scanned blocks; each tier clears its own */
 };
 
 #define PHYS_MAX_REGIONS 64

@@ -1,0 +1,247 @@
+/*
+ * The code cache: host code, the blocks that describe it, and how they are found.
+ *
+ * One memfd seen twice, writable and executable, at different addresses (invariant 2). Space is
+ * handed out upwards; when it runs out everything goes and the guest's working set is scanned
+ * again. A dropped block is unlinked at once, its bytes are reused only after the next reset: a
+ * branch already on its way into it stays harmless.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mmu/phys.h"
+#include "scan/internal.h"
+
+#define BLOCK_ROOM (64u << 10)		/* more than the largest block with its cold part */
+
+static void *map_zeroed(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_views(struct scanner *s)
+{
+	int fd = memfd_create("plex86-code", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int err = 0;
+	if (ftruncate(fd, (off_t)s->bytes) < 0) {
+		err = -errno;
+	} else {
+		s->rw = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+		s->rx = mmap(NULL, s->bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
+		if (s->rw == MAP_FAILED || s->rx == MAP_FAILED)
+			err = -errno;
+	}
+	close(fd);
+	return err;
+}
+
+static int map_return_stacks(struct scanner *s)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct return_stack *r = &s->ret[i];
+		r->base = map_zeroed(RETURN_STACK_BYTES);
+		if (!r->base || mprotect(r->base, PAGE_BYTES, PROT_NONE) < 0)	/* overflow: a fault, see recover.c */
+			return -ENOMEM;
+		r->top = r->rsp = (uint64_t)(uintptr_t)r->base + RETURN_STACK_BYTES - 64;
+	}
+	return 0;
+}
+
+int cache_init(struct scanner *s, size_t bytes)
+{
+	s->bytes = bytes;
+	s->max_blocks = (uint32_t)(bytes / 128);
+	s->max_sites = (uint32_t)(bytes / 48);
+	s->max_links = s->max_blocks * 4;
+	s->arena_bytes = bytes;
+	s->hash = map_zeroed(BLOCK_HASH * sizeof(*s->hash));
+	s->page_blocks = map_zeroed((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks));
+	s->order = map_zeroed(s->max_blocks * sizeof(*s->order));
+	s->sites = map_zeroed(s->max_sites * sizeof(*s->sites));
+	s->links = map_zeroed(s->max_links * sizeof(*s->links));
+	s->arena = map_zeroed(s->arena_bytes);
+	if (!s->hash || !s->page_blocks || !s->order || !s->sites || !s->links || !s->arena)
+		return -ENOMEM;
+	int err = map_views(s);
+	return err ? err : map_return_stacks(s);
+}
+
+void cache_free(struct scanner *s)
+{
+	struct { void *p; size_t bytes; } maps[] = {
+		{ s->hash, BLOCK_HASH * sizeof(*s->hash) },
+		{ s->page_blocks, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks) },
+		{ s->order, s->max_blocks * sizeof(*s->order) },
+		{ s->sites, s->max_sites * sizeof(*s->sites) },
+		{ s->links, s->max_links * sizeof(*s->links) },
+		{ s->arena, s->arena_bytes },
+		{ s->rw, s->bytes }, { s->rx, s->bytes },
+		{ s->ret[0].base, RETURN_STACK_BYTES }, { s->ret[1].base, RETURN_STACK_BYTES },
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(maps); i++)
+		if (maps[i].p && maps[i].p != MAP_FAILED)
+			munmap(maps[i].p, maps[i].bytes);
+	for (unsigned i = 0; i < SCAN_MODES; i++)
+		if (s->modes[i].jump)
+			munmap(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
+}
+
+void cache_reset(struct scanner *s)
+{
+	for (uint32_t i = 0; i < s->nblocks; i++) {
+		const struct block *b = s->order[i];
+		for (unsigned k = 0; k < 2; k++) {
+			s->page_blocks[b->fd_page[k]] = NULL;
+			s->cpu->phys->page_flags[b->fd_page[k]] &= (uint8_t)~PAGE_SCAN;
+		}
+	}
+	madvise(s->hash, BLOCK_HASH * sizeof(*s->hash), MADV_DONTNEED);
+	for (unsigned i = 0; i < SCAN_MODES; i++) {
+		if (!s->modes[i].jump)
+			continue;
+		madvise(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
+		s->modes[i].jump[0].minus_eip = 1;	/* an empty entry must not match, not even EIP 0 */
+		s->modes[i].used = false;
+	}
+	s->nblocks = s->nsites = s->nlinks = 0;
+	s->arena_used = 0;
+	s->used = s->glue_bytes;
+	s->cpu->scan.epoch++;
+	s->slot = NULL;
+	s->dropped = true;
+	s->stat_flushes++;
+}
+
+bool cache_full(const struct scanner *s)
+{
+	return s->bytes - s->used < BLOCK_ROOM || s->arena_bytes - s->arena_used < 8192 ||
+	    s->max_blocks - s->nblocks < 1 || s->max_sites - s->nsites < 2 * BLOCK_MAX_INSNS ||
+	    s->max_links - s->nlinks < 4 * BLOCK_MAX_INSNS;
+}
+
+void *cache_alloc(struct scanner *s, size_t bytes)
+{
+	void *p = s->arena + s->arena_used;
+	s->arena_used += (bytes + 7) & ~(size_t)7;
+	assert(s->arena_used <= s->arena_bytes);
+	memset(p, 0, bytes);
+	return p;
+}
+
+static unsigned hash_of(uint32_t gpa, uint32_t eip, uint32_t mode)
+{
+	uint32_t h = (gpa ^ eip << 7 ^ mode << 11) * 0x9E3779B1u;
+	return h >> 16;
+}
+
+struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t eip, uint32_t mode, uint32_t cs_base)
+{
+	for (struct block *b = s->hash[hash_of(gpa, eip, mode)]; b; b = b->hash_next)
+		if (b->gpa == gpa && b->eip == eip && b->mode == mode && b->cs_base == cs_base)
+			return b;
+	return NULL;
+}
+
+void cache_insert(struct scanner *s, struct block *b)
+{
+	unsigned h = hash_of(b->gpa, b->eip, b->mode);
+	b->hash_next = s->hash[h];
+	s->hash[h] = b;
+	for (unsigned k = 0; k < (b->fd_page[0] == b->fd_page[1] ? 1u : 2u); k++) {
+		b->page_next[k] = s->page_blocks[b->fd_page[k]];
+		s->page_blocks[b->fd_page[k]] = b;
+	}
+	s->order[s->nblocks++] = b;
+	s->stat_blocks++;
+}
+
+static void forget_page(struct scanner *s, struct block *b, unsigned k)
+{
+	struct block **p = &s->page_blocks[b->fd_page[k]];
+	while (*p && *p != b) {
+		/* a block is in a page's list under the index at which it holds that page */
+		unsigned j = (*p)->fd_page[0] == b->fd_page[k] ? 0 : 1;
+		p = &(*p)->page_next[j];
+	}
+	if (*p)
+		*p = b->page_next[k];
+}
+
+void cache_drop(struct scanner *s, struct block *b)
+{
+	struct block **p = &s->hash[hash_of(b->gpa, b->eip, b->mode)];
+	while (*p && *p != b)
+		p = &(*p)->hash_next;
+	if (*p)
+		*p = b->hash_next;
+	forget_page(s, b, 0);
+	if (b->fd_page[0] != b->fd_page[1])
+		forget_page(s, b, 1);
+	for (struct link *l = b->in; l; l = l->next_in) {
+		l->to = NULL;
+		asm_patch(l->field, l->stub, cache_delta(s));
+	}
+	b->in = NULL;
+	for (unsigned i = 0; i < SCAN_MODES; i++) {
+		struct mode_slot *m = &s->modes[i];
+		struct jump_entry *e = m->used ? &m->jump[b->eip & 0xFFFF] : NULL;
+		if (e && e->host == b->far)
+			*e = (struct jump_entry){ .minus_eip = (b->eip & 0xFFFF) == 0 };
+	}
+	b->dead = true;
+	s->dropped = true;
+	s->cpu->scan.epoch++;		/* no return may find its way back into it */
+	s->stat_drops++;
+}
+
+struct block *cache_block_at(struct scanner *s, const uint8_t *host)
+{
+	uint32_t lo = 0, hi = s->nblocks;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (s->order[mid]->host <= host)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? s->order[lo - 1] : NULL;
+}
+
+void cache_link(struct scanner *s, struct link *l, struct block *to)
+{
+	bool same_page = l->from->fd_page[0] == l->from->fd_page[1] && to->fd_page[0] == to->fd_page[1] &&
+	    (l->from->eip + l->from->cs_base) >> PAGE_SHIFT == (to->eip + to->cs_base) >> PAGE_SHIFT &&
+	    l->from->fd_page[0] == to->fd_page[0];
+	asm_patch(l->field, same_page ? to->near : to->far, cache_delta(s));
+	l->to = to;
+	l->next_in = to->in;
+	to->in = l;
+	s->stat_links++;
+}
+
+struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base)
+{
+	unsigned i;
+	for (i = 0; i < SCAN_MODES && s->modes[i].used; i++)
+		if (s->modes[i].mode == mode && s->modes[i].cs_base == cs_base)
+			return &s->modes[i];
+	if (i == SCAN_MODES)
+		return NULL;
+	struct mode_slot *m = &s->modes[i];
+	if (!m->jump)
+		m->jump = map_zeroed(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
+	if (!m->jump)
+		return NULL;
+	m->jump[0].minus_eip = 1;
+	m->used = true;
+	m->mode = mode;
+	m->cs_base = cs_base;
+	return m;
+}

@@ -1,0 +1,613 @@
+/*
+ * A block of guest code becomes a block of host code.			[docs/design/scan.md]
+ *
+ * Nearly every instruction is re-encoded as itself: registers keep their numbers (ESP becomes
+ * r15), memory operands are replaced (emit_mem.c), branches are followed (emit_flow.c), and what
+ * the map says is virtual becomes a call to the monitor. Each instruction is either done whole or,
+ * when it leaves for the monitor or faults, not begun.
+ *
+ * ESP moves by pushes and pops are folded: within a block the guest's ESP is r15 + esp_off.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "decode/opcode.h"
+#include "mmu/phys.h"
+#include "scan/emit.h"
+
+uint8_t emit_gpr(unsigned reg)
+{
+	return reg == REG_ESP ? R15 : (uint8_t)reg;
+}
+
+uint32_t emit_site(struct emit *e, unsigned flags)
+{
+	if (e->site < 0) {
+		struct site *st = &e->s->sites[e->s->nsites];
+		*st = (struct site){ .block = e->block, .index = (uint16_t)e->i, .in = cur(e)->in,
+			.fn = emulate_handler(&cur(e)->in) };
+		e->site = e->s->nsites++;
+	}
+	e->s->sites[e->site].flags |= (uint16_t)flags;
+	return (uint32_t)e->site;
+}
+
+struct cold *emit_cold(struct emit *e, uint8_t *target, uint32_t number)
+{
+	struct cold *c = &e->cold[e->ncold];
+	if (e->ncold < EMIT_MAX_COLD - 1)
+		e->ncold++;
+	else
+		e->b.full = true;
+	*c = (struct cold){ .target = target, .number = number };
+	return c;
+}
+
+static void finish_cold(struct emit *e, const struct cold *c)
+{
+	struct asm_buf *b = &e->b;
+	uint8_t *at = asm_here(b);
+	for (unsigned i = 0; i < c->nfrom; i++)
+		asm_patch(c->from[i], at, b->rx_delta);
+	if (c->link) {
+		c->link->stub = at;
+		asm_patch(c->link->field, at, b->rx_delta);
+	}
+	if (c->back) {
+		static const uint8_t xor_r10_r11[] = { 0x45, 0x31, 0xDA };		/* xor r10d, r11d */
+		static const uint8_t test_r10_page[] = { 0x41, 0xF7, 0xC2, 0x00, 0xF0, 0xFF, 0xFF };
+		asm_lea(b, R10, MEM_BASE(R11, c->size - 1));
+		asm_bytes(b, xor_r10_r11, sizeof(xor_r10_r11));
+		asm_bytes(b, test_r10_page, sizeof(test_r10_page));
+		asm_jcc(b, CC_E, c->back);
+	}
+	if (c->flags_parked) {
+		asm_restore_flags(b);
+		asm_mov_rr64(b, RAX, R8);
+	}
+	asm_mov_ri(b, R10, c->number);
+	asm_jmp(b, c->target);
+}
+
+void emit_flush_esp(struct emit *e)
+{
+	if (e->esp_off)
+		asm_lea(&e->b, R15, MEM_BASE(R15, e->esp_off));
+	e->esp_off = 0;
+}
+
+void emit_begin(struct emit *e)
+{
+	e->block->rec[e->i].host_off = (uint16_t)(asm_here(&e->b) - e->block->host);
+	e->block->rec[e->i].esp_off = (int16_t)e->esp_off;
+}
+
+/* No instruction after this one can be reached but through a new look-up. */
+static bool ends_block(const struct insn *in)
+{
+	switch (in->name) {
+	case I_JMP: case I_RET: case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:
+		return true;
+	default:
+		return vmap[in->name] == VMAP_EMULATE;
+	}
+}
+
+/* The whole instruction in the monitor; it comes back behind it. */
+void emit_call_monitor(struct emit *e, unsigned site_flags)
+{
+	emit_flush_esp(e);
+	emit_begin(e);
+	if (ends_block(&cur(e)->in))
+		site_flags |= SITE_ENDS;
+	asm_mov_ri(&e->b, R10, emit_site(e, site_flags));
+	asm_jmp(&e->b, e->s->glue.emulate);
+	e->fpu_known = e->sse_known = false;	/* the monitor takes the FPU with it */
+}
+
+/* --- re-encoding --- */
+
+struct encoding {
+	uint8_t map, opcode;
+	uint8_t mandatory;		/* 66, F2, F3 if given: SSE only */
+	bool has_modrm;
+	const uint8_t *imm;		/* what follows ModRM, SIB and displacement */
+	unsigned imm_bytes;
+};
+
+static bool is_prefix(uint8_t c)
+{
+	return c == 0x26 || c == 0x2E || c == 0x36 || c == 0x3E || (c >= 0x64 && c <= 0x67) ||
+	    c == 0xF0 || c == 0xF2 || c == 0xF3;
+}
+
+static unsigned modrm_bytes(const uint8_t *p, unsigned adsize)	/* ModRM, SIB, displacement */
+{
+	unsigned mod = p[0] >> 6, rm = p[0] & 7;
+	if (mod == 3)
+		return 1;
+	if (adsize == 2)
+		return 1 + (mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
+	unsigned n = 1;
+	bool disp32 = mod == 2 || (mod == 0 && rm == 5);
+	if (rm == 4) {
+		disp32 |= mod == 0 && (p[1] & 7) == 5;
+		n++;
+	}
+	return n + (disp32 ? 4 : mod == 1 ? 1 : 0);
+}
+
+static struct encoding encoding_of(const struct source *src)
+{
+	struct encoding enc = { 0 };
+	const uint8_t *p = src->bytes;
+	for (; is_prefix(*p); p++) {
+		if (*p == 0xF2 || *p == 0xF3)
+			enc.mandatory = *p;
+		else if (*p == 0x66 && !enc.mandatory)
+			enc.mandatory = 0x66;
+	}
+	if (*p == 0x0F) {
+		enc.map = 1;
+		p++;
+	}
+	enc.opcode = *p++;
+	enc.has_modrm = insn_rows[src->in.row].attr & ROW_MODRM;
+	if (enc.has_modrm)
+		p += modrm_bytes(p, src->in.adsize);
+	enc.imm = p;
+	enc.imm_bytes = src->in.len - (unsigned)(p - src->bytes);
+	return enc;
+}
+
+/* Which ModRM fields name 16- or 32-bit general registers: 1 reg, 2 rm. Byte registers keep their numbers. */
+static unsigned gpr_fields(const struct insn *in)
+{
+	unsigned fields = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		switch (insn_rows[in->row].code[i]) {
+		case C_Gw: case C_Gd: case C_Gv:
+			fields |= 1;
+			break;
+		case C_Ew: case C_Ed: case C_Ev: case C_RvMw: case C_RdMw: case C_RdAny:
+			fields |= 2;
+			break;
+		}
+	}
+	return fields;
+}
+
+static bool uses_high_byte(const struct insn *in)
+{
+	for (unsigned i = 0; i < in->nopnd; i++)
+		if (in->opnd[i].kind == OPND_REG && in->opnd[i].size == 1 && in->opnd[i].reg >= REG_AH)
+			return true;
+	return false;
+}
+
+static bool names_esp(const struct insn *in)	/* as a register operand */
+{
+	for (unsigned i = 0; i < in->nopnd; i++)
+		if (in->opnd[i].kind == OPND_REG && in->opnd[i].size != 1 && in->opnd[i].reg == REG_ESP)
+			return true;
+	return false;
+}
+
+static const struct operand *memory_operand(const struct insn *in)
+{
+	for (unsigned i = 0; i < in->nopnd; i++)
+		if (in->opnd[i].kind == OPND_MEM)
+			return &in->opnd[i];
+	return NULL;
+}
+
+/* The instructions that only read a memory operand that comes first. */
+static bool memory_written(const struct insn *in)
+{
+	if (in->opnd[0].kind != OPND_MEM)
+		return false;
+	switch (in->name) {
+	case I_CMP: case I_TEST: case I_BT: case I_MUL: case I_IMUL: case I_DIV: case I_IDIV:
+	case I_LDMXCSR:
+		return false;
+	case I_FST: case I_FSTP: case I_FIST: case I_FISTP: case I_FBSTP: case I_FNSTCW: case I_FNSTSW:
+		return true;
+	default:
+		return vmap[in->name] != VMAP_X87;
+	}
+}
+
+static struct host_op host_op(const struct emit *e, const struct encoding *enc, bool simd)
+{
+	struct host_op op = { .map = enc->map, .opcode = enc->opcode };
+	if (simd)
+		op.prefix = enc->mandatory;
+	else if (cur(e)->in.opsize == 2 && vmap[cur(e)->in.name] != VMAP_X87)
+		op.prefix = 0x66;
+	if (op.map == 0 && op.opcode == 0x82)		/* alias of 80, gone in 64-bit mode */
+		op.opcode = 0x80;
+	return op;
+}
+
+/* Forms without ModRM whose encoding is gone or means something else in 64-bit mode. */
+static bool emit_short_form(struct emit *e, const struct encoding *enc, struct host_op op)
+{
+	struct asm_buf *b = &e->b;
+	const struct insn *in = &cur(e)->in;
+	unsigned reg = emit_gpr(enc->opcode & 7);
+	if (enc->map == 1) {
+		if (enc->opcode < 0xC8 || enc->opcode > 0xCF)
+			return false;
+		if (in->opsize == 2)			/* undefined by the SDM: as the emulator does */
+			return emit_call_monitor(e, 0), true;
+		if (reg & 8)
+			asm_byte(b, 0x41);
+		asm_byte(b, 0x0F);
+		asm_byte(b, 0xC8 | (reg & 7));
+		return true;
+	}
+	switch (enc->opcode & 0xF8) {
+	case 0x40: case 0x48:
+		op.opcode = 0xFF;
+		asm_op_rr(b, op, enc->opcode >> 3 & 1, reg);
+		return true;
+	case 0x90:
+		op.opcode = 0x87;
+		asm_op_rr(b, op, RAX, reg);
+		return true;
+	case 0xB8:
+		if (op.prefix)
+			asm_byte(b, op.prefix);
+		if (reg & 8)
+			asm_byte(b, 0x41);
+		asm_byte(b, 0xB8 | (reg & 7));
+		asm_bytes(b, enc->imm, enc->imm_bytes);
+		return true;
+	}
+	return false;
+}
+
+static void emit_moffs(struct emit *e, const struct encoding *enc, struct host_op op)
+{
+	const struct insn *in = &cur(e)->in;
+	bool store = enc->opcode & 2;
+	struct host_mem m = emit_mem(e, in, memory_operand(in)->size, store);
+	op.opcode = (store ? 0x88 : 0x8A) | (enc->opcode & 1);
+	asm_op_rm(&e->b, op, RAX, m);
+}
+
+static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
+{
+	const struct insn *in = &cur(e)->in;
+	struct host_mem m = emit_guest_ea(e, in);
+	if (in->adsize == 2) {
+		asm_lea(&e->b, R11, m);
+		asm_op_rr(&e->b, OP2(0xB7), R11, R11);
+		m = MEM_BASE(R11, 0);
+	}
+	if (reg == R15 && in->opsize == 4) {		/* the new ESP: no offset is pending any more */
+		e->esp_off = 0;
+	} else if (reg == R15) {
+		asm_lea(&e->b, R11, m);
+		emit_flush_esp(e);
+		m = MEM_BASE(R11, 0);
+	}
+	asm_op_rm(&e->b, op, reg, m);
+}
+
+/* Copy an instruction, its registers renamed and its memory operand replaced. */
+static void emit_native(struct emit *e, bool simd)
+{
+	const struct insn *in = &cur(e)->in;
+	struct encoding enc = encoding_of(cur(e));
+	struct host_op op = host_op(e, &enc, simd);
+	const struct operand *mem = memory_operand(in);
+	struct asm_buf *b = &e->b;
+
+	if (names_esp(in) && in->name != I_LEA)
+		emit_flush_esp(e);
+	emit_begin(e);
+
+	if (!enc.has_modrm) {
+		if (enc.map == 0 && enc.opcode >= 0xA0 && enc.opcode <= 0xA3) {
+			emit_moffs(e, &enc, op);
+		} else if (!emit_short_form(e, &enc, op)) {
+			if (op.prefix)
+				asm_byte(b, op.prefix);
+			if (op.map)
+				asm_byte(b, 0x0F);
+			asm_byte(b, op.opcode);
+			asm_bytes(b, enc.imm, enc.imm_bytes);
+		}
+		return;
+	}
+
+	unsigned fields = gpr_fields(in);
+	unsigned reg = in->modrm >> 3 & 7, rm = in->modrm & 7;
+	if (fields & 1)
+		reg = emit_gpr(reg);
+	if (in->name == I_LEA) {
+		emit_lea(e, op, reg);
+		return;
+	}
+	if (!mem) {
+		if (fields & 2)
+			rm = emit_gpr(rm);
+		asm_op_rr(b, op, reg, rm);
+		asm_bytes(b, enc.imm, enc.imm_bytes);
+		return;
+	}
+	struct host_mem m = emit_mem(e, in, mem->size, memory_written(in));
+	asm_op_rm(b, op, reg, m);
+	asm_bytes(b, enc.imm, enc.imm_bytes);
+}
+
+/* What cannot be copied although its name can. */
+static bool native_form(const struct emit *e, const struct insn *in)
+{
+	const struct operand *mem = memory_operand(in);
+	for (unsigned i = 0; i < in->nopnd; i++)
+		if (in->opnd[i].kind == OPND_SREG || in->opnd[i].kind == OPND_CR || in->opnd[i].kind == OPND_DR)
+			return false;
+	if (uses_high_byte(in)) {
+		if (names_esp(in))
+			return false;			/* MOVZX ESP, AH: needs REX */
+		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
+			bool plain = (e->mode & MODE_DIRECT) && mode_seg(e->mode, in->seg) == SEG_FLAT &&
+			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
+			    (memory_written(in) || in->index != REG_NONE || in->base == REG_NONE);
+			if (!plain)
+				return false;
+		}
+	}
+	if (!mem)
+		return true;
+	if ((in->name == I_BT || in->name == I_BTS || in->name == I_BTR || in->name == I_BTC) &&
+	    in->opnd[1].kind == OPND_REG)
+		return false;				/* a bit string: any address */
+	return mem->size != 0 || in->name == I_LEA;
+}
+
+static void emit_fpu_gate(struct emit *e, bool sse)
+{
+	struct asm_buf *b = &e->b;
+	bool *known = sse ? &e->sse_known : &e->fpu_known;
+	if (*known)
+		return;
+	*known = true;
+	if (sse)
+		e->fpu_known = true;		/* the SSE gate is the stricter */
+	struct host_mem gate = MEM_BASE(R13, sse ? (int32_t)offsetof(struct vcpu, scan.sse_closed)
+	    : (int32_t)offsetof(struct vcpu, scan.fpu_closed));
+	struct cold *c = emit_cold(e, e->s->glue.fpu, emit_site(e, 0));
+	if (!cur(e)->live_in) {
+		asm_op_rm(b, OP1(0x80), ALU_CMP, gate);
+		asm_byte(b, 0);
+		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
+		return;
+	}
+	asm_mov_rr64(b, R8, RCX);
+	asm_op_rm(b, OP2(0xB6), RCX, gate);		/* movzbl */
+	asm_byte(b, 0xE3);				/* jrcxz over 3 + 5 */
+	asm_byte(b, 8);
+	asm_mov_rr64(b, RCX, R8);
+	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	asm_mov_rr64(b, RCX, R8);
+}
+
+static bool uses_xmm(const struct insn *in)
+{
+	for (unsigned i = 0; i < in->nopnd; i++)
+		if (in->opnd[i].kind == OPND_XMM)
+			return true;
+	return false;
+}
+
+static void emit_insn(struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	enum vmap_class class = (enum vmap_class)vmap[in->name];
+	e->site = -1;
+	e->block->rec[e->i] = (struct record){
+		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
+		.entry_esp = (int16_t)e->esp_off,
+		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
+		.flags_live = cur(e)->live_in,
+	};
+	emit_begin(e);
+	switch (class) {
+	case VMAP_NATIVE:
+		if (native_form(e, in))
+			emit_native(e, false);
+		else
+			emit_call_monitor(e, 0);
+		break;
+	case VMAP_X87: case VMAP_MMX: case VMAP_SSE:
+		if (!native_form(e, in)) {
+			emit_call_monitor(e, 0);
+			break;
+		}
+		emit_fpu_gate(e, class == VMAP_SSE || uses_xmm(in));
+		/* a fault or slow path from here on restarts behind the gate, which stays open */
+		emit_native(e, class != VMAP_X87);
+		break;
+	case VMAP_INLINE:
+		emit_inline(e);
+		break;
+	case VMAP_NOTHING:
+		break;
+	case VMAP_CALL:
+		emit_call_monitor(e, 0);
+		break;
+	case VMAP_EMULATE:
+		emit_call_monitor(e, SITE_ENDS);
+		break;
+	}
+}
+
+/* --- the block --- */
+
+static uint8_t live_before(const struct insn *in, uint8_t after)
+{
+	const struct insn_info *info = &insn_info[in->name];
+	if (vmap[in->name] != VMAP_NATIVE && vmap[in->name] != VMAP_X87 && vmap[in->name] != VMAP_MMX &&
+	    vmap[in->name] != VMAP_SSE && vmap[in->name] != VMAP_NOTHING && in->name != I_PUSH && in->name != I_POP &&
+	    in->name != I_LEAVE)
+		return 1;			/* leaves the block, or may: exact flags */
+	if (info->reads & FLAG_ARITH)
+		return 1;
+	if (((info->writes | info->undef) & FLAG_ARITH) == FLAG_ARITH)
+		return 0;
+	return after;
+}
+
+static void find_live_flags(struct emit *e)
+{
+	uint8_t live = 1;
+	for (unsigned i = e->n; i-- > 0; ) {
+		e->src[i].live_out = live;
+		live = e->src[i].live_in = live_before(&e->src[i].in, live);
+	}
+}
+
+/* Decode from the current EIP up to the end of the page or of the run of code. */
+static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *next_page, bool *short_of)
+{
+	uint32_t eip = e->block->eip;
+	unsigned off = (eip + e->block->cs_base) & PAGE_MASK;
+	bool big = e->mode & MODE_CODE32;
+	while (e->n < BLOCK_MAX_INSNS && off < PAGE_BYTES) {
+		struct source *src = &e->src[e->n];
+		unsigned avail = PAGE_BYTES - off;
+		memcpy(src->bytes, page + off, MIN(avail, 15u));
+		enum decode_error err = decode_insn(&src->in, page + off, avail, big);
+		if (err == DECODE_SHORT) {
+			*short_of = e->n == 0 && !next_page;
+			if (e->n > 0 || !next_page)
+				break;
+			uint8_t both[30];
+			memcpy(both, page + off, avail);
+			memcpy(both + avail, next_page, 15);
+			err = decode_insn(&src->in, both, 15, big);
+			memcpy(src->bytes, both, 15);
+			e->crossing = true;
+		}
+		if (err != DECODE_OK)
+			break;			/* the emulator raises it, when it gets there */
+		src->eip = eip;
+		e->n++;
+		eip += src->in.len;
+		off += src->in.len;
+		if (e->crossing || ends_block(&src->in))
+			break;
+	}
+}
+
+/* Entry from anywhere: is this page still mapped as it was when it was scanned? */
+static void emit_entry(struct emit *e)
+{
+	struct block *blk = e->block;
+	lin_t lin = blk->eip + blk->cs_base;
+	bool park = e->n == 0 || e->src[0].live_in;
+	struct cold *c = emit_cold(e, e->s->glue.indirect, 0);
+	c->flags_parked = park;
+	blk->far = asm_here(&e->b);
+	asm_mov_ri(&e->b, R11, blk->eip);
+	if (park) {
+		asm_mov_rr64(&e->b, R8, RAX);
+		asm_save_flags(&e->b);
+	}
+	for (unsigned k = 0; k < (e->crossing ? 2u : 1u); k++) {
+		uint32_t page = (lin >> PAGE_SHIFT) + k;
+		uint64_t gpa = k == 0 ? blk->gpa : blk->gpa2;
+		asm_op_rm(&e->b, OP1(0x81), ALU_CMP, MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + (page & 0xFFFFF) * 4)));
+		asm_u32(&e->b, (uint32_t)(gpa >> PAGE_SHIFT) + 1);
+		c->from[c->nfrom++] = asm_jcc(&e->b, CC_NE, NULL);
+	}
+	if (park) {
+		asm_restore_flags(&e->b);
+		asm_mov_rr64(&e->b, RAX, R8);
+	}
+	blk->near = asm_here(&e->b);
+}
+
+static void emit_code(struct emit *e)
+{
+	struct block *blk = e->block;
+	for (e->i = 0; e->i < e->n; e->i++)
+		emit_insn(e);
+	const struct source *last = &e->src[e->n - 1];
+	blk->rec[e->n] = (struct record){
+		.entry_off = (uint16_t)(asm_here(&e->b) - blk->host),
+		.entry_esp = (int16_t)e->esp_off,
+		.host_off = (uint16_t)(asm_here(&e->b) - blk->host),
+		.esp_off = (int16_t)e->esp_off,
+		.guest_off = (uint16_t)(last->eip + last->in.len - blk->eip),
+		.flags_live = 1,
+	};
+	if (!ends_block(&last->in)) {
+		emit_flush_esp(e);
+		emit_exit(e, last->eip + last->in.len);
+	}
+	blk->host_bytes = (uint32_t)(asm_here(&e->b) - blk->host);
+	for (unsigned i = 0; i < e->ncold; i++)
+		finish_cold(e, &e->cold[i]);
+}
+
+static void protect_pages(struct scanner *s, const struct block *blk)
+{
+	for (unsigned k = 0; k < 2; k++) {
+		uint8_t *flags = &s->cpu->phys->page_flags[blk->fd_page[k]];
+		if (*flags & PAGE_SCAN)
+			continue;
+		*flags |= PAGE_SCAN;
+		mmu_drop_writes(s->cpu, blk->fd_page[k] << PAGE_SHIFT);
+	}
+}
+
+struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uint32_t mode, bool *short_of)
+{
+	struct vcpu *cpu = s->cpu;
+	struct phys *phys = cpu->phys;
+	struct emit *e = s->emit;
+	*short_of = false;
+	uint8_t *page = phys_host(phys, gpa & ~PAGE_MASK, false);
+	uint8_t *next = next_gpa == NO_PAGE ? NULL : phys_host(phys, next_gpa, false);
+	if (!page)
+		return NULL;
+
+	struct block *blk = cache_alloc(s, sizeof(*blk));
+	*blk = (struct block){ .eip = cpu->eip, .cs_base = cpu->seg[SEG_CS].base, .mode = mode, .gpa = gpa,
+		.gpa2 = next_gpa };
+	e->s = s;
+	e->cpu = cpu;
+	e->block = blk;
+	e->mode = mode;
+	e->n = e->i = e->ncold = 0;
+	e->esp_off = 0;
+	e->site = -1;
+	e->crossing = e->fpu_known = e->sse_known = false;
+	decode_block(e, page, next, short_of);
+	if (e->n == 0)
+		return NULL;
+
+	const struct source *last = &e->src[e->n - 1];
+	blk->ninsns = (uint16_t)e->n;
+	blk->fd_page[0] = blk->fd_page[1] = (uint64_t)(page - phys->ram) >> PAGE_SHIFT;
+	if (e->crossing)
+		blk->fd_page[1] = (uint64_t)(next - phys->ram) >> PAGE_SHIFT;
+	blk->fd_lo = gpa & PAGE_MASK;
+	blk->fd_hi = blk->fd_lo + last->eip + last->in.len - blk->eip;
+	blk->rec = cache_alloc(s, (e->n + 1) * sizeof(struct record));
+	find_live_flags(e);
+
+	e->b = (struct asm_buf){ .rw = s->rw + s->used, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
+	blk->host = asm_here(&e->b);
+	emit_entry(e);
+	emit_code(e);
+	assert(!e->b.full);
+	s->used = (size_t)(e->b.rw - s->rw + 15) & ~(size_t)15;
+	protect_pages(s, blk);
+	cache_insert(s, blk);
+	return blk;
+}

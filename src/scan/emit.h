@@ -1,0 +1,67 @@
+/*
+ * What the emitting files share: the block in the making.
+ */
+#ifndef PLEX86_SCAN_EMIT_H
+#define PLEX86_SCAN_EMIT_H
+
+#include "scan/internal.h"
+#include "scan/vmap.h"
+
+/* Code that is rarely reached, put behind the block: undo the flag parking if any, name the site, go. */
+struct cold {
+	uint8_t *from[4];		/* rel32 fields that lead here */
+	uint8_t nfrom;
+	bool flags_parked;
+	uint8_t *target;		/* glue */
+	uint32_t number;		/* site or link, for r10d */
+	struct link *link;		/* gets its stub's address, or NULL */
+	uint8_t *back;			/* not NULL: first see whether [r11, r11 + size) crosses a page; if not, go back */
+	uint8_t size;
+};
+#define EMIT_MAX_COLD 512
+
+struct source {				/* one decoded instruction and its bytes */
+	struct insn in;
+	uint8_t bytes[15];
+	uint32_t eip;
+	uint8_t live_in, live_out;	/* arithmetic flags needed before / after it: nonzero or 0 */
+};
+
+struct emit {
+	struct scanner *s;
+	struct vcpu *cpu;
+	struct block *block;
+	uint32_t mode;
+	struct asm_buf b;
+	struct source src[BLOCK_MAX_INSNS];
+	unsigned n, i;			/* instructions; the current one */
+	bool crossing;			/* one instruction whose bytes lie in two pages */
+	int esp_off;			/* guest ESP = r15 + this */
+	bool fpu_known, sse_known;	/* the gate was passed in this block and nothing closed it since */
+	int64_t site;			/* of the current instruction, -1: none yet */
+	struct cold cold[EMIT_MAX_COLD];
+	unsigned ncold;
+};
+
+static inline const struct source *cur(const struct emit *e) { return &e->src[e->i]; }
+
+/* emit.c */
+uint32_t emit_site(struct emit *e, unsigned flags);
+struct cold *emit_cold(struct emit *e, uint8_t *target, uint32_t number);
+void emit_begin(struct emit *e);			/* of the instruction proper: a fault behind here restarts here */
+void emit_flush_esp(struct emit *e);
+void emit_call_monitor(struct emit *e, unsigned site_flags);
+void emit_exit(struct emit *e, uint32_t eip);		/* branch to a known EIP, chained */
+uint8_t emit_gpr(unsigned reg);
+
+/* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
+struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
+/* the same for an address already in r11d */
+struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write);
+struct host_mem emit_guest_ea(struct emit *e, const struct insn *in);	/* renamed, not translated */
+struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write);	/* [ESP + offset] */
+
+/* emit_flow.c: branches */
+void emit_inline(struct emit *e);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * Branches and the stack: instructions that become something else than themselves.
+ *
+ * CALL pushes the guest's return address on the guest's stack and makes a host call, so that the
+ * host's return predictor works for the guest. RET takes the guest's address into r11d and returns
+ * on the return stack; the code behind the call compares r11d with what it expects. Wherever the
+ * pairing fails the target is looked up.
+ */
+#include "scan/emit.h"
+
+static uint32_t next_eip(const struct emit *e) { return cur(e)->eip + cur(e)->in.len; }
+
+static struct link *new_link(struct emit *e, uint8_t *field, uint32_t target)
+{
+	struct scanner *s = e->s;
+	struct link *l = &s->links[s->nlinks];
+	*l = (struct link){ .field = field, .from = e->block, .target_eip = target };
+	struct cold *c = emit_cold(e, s->glue.link, s->nlinks++);
+	c->link = l;
+	return l;
+}
+
+void emit_exit(struct emit *e, uint32_t eip)
+{
+	new_link(e, asm_jmp(&e->b, NULL), eip);
+}
+
+static uint32_t branch_target(const struct emit *e)
+{
+	uint32_t target = next_eip(e) + cur(e)->in.imm;
+	return cur(e)->in.opsize == 2 ? target & 0xFFFF : target;
+}
+
+/* Load an r/m operand into a scratch register (not r10, r11 for memory that is written later). */
+static void load_operand(struct emit *e, const struct operand *o, unsigned dst)
+{
+	if (o->kind == OPND_REG)
+		asm_mov_rr(&e->b, dst, emit_gpr(o->reg));
+	else
+		asm_load(&e->b, dst, emit_mem(e, &cur(e)->in, 4, false));
+}
+
+static void emit_push(struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	const struct operand *o = &in->opnd[0];
+	if (o->kind == OPND_REG && o->reg == REG_ESP) {
+		emit_flush_esp(e);
+		emit_begin(e);
+	}
+	if (o->kind == OPND_IMM) {
+		struct host_mem m = emit_stack(e, -4, 4, true);
+		asm_store_imm(&e->b, m, in->imm);
+	} else if (o->kind == OPND_REG) {
+		struct host_mem m = emit_stack(e, -4, 4, true);
+		asm_store(&e->b, m, emit_gpr(o->reg));
+	} else {
+		load_operand(e, o, R9);
+		struct host_mem m = emit_stack(e, -4, 4, true);
+		asm_store(&e->b, m, R9);
+	}
+	e->esp_off -= 4;
+}
+
+static void emit_pop(struct emit *e)
+{
+	const struct operand *o = &cur(e)->in.opnd[0];
+	struct host_mem m = emit_stack(e, 0, 4, false);
+	asm_load(&e->b, emit_gpr(o->reg), m);
+	if (o->reg == REG_ESP)
+		e->esp_off = 0;
+	else
+		e->esp_off += 4;
+}
+
+static void emit_leave(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	struct host_mem m = MEM_BASE(RBP, 0);
+	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
+		m.gs = m.addr32 = true;
+	} else {
+		asm_mov_rr(b, R11, RBP);
+		m = emit_mem_r11(e, SEG_SS, 4, false);
+	}
+	asm_load(b, R9, m);
+	asm_lea(b, R15, MEM_BASE(RBP, 4));
+	asm_mov_rr(b, RBP, R9);
+	e->esp_off = 0;
+}
+
+static void emit_return_point(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	uint32_t expected = next_eip(e);
+	bool live = e->i + 1 >= e->n || e->src[e->i + 1].live_in;
+	struct cold *c = emit_cold(e, e->s->glue.lookup, 0);
+	if (!live) {
+		asm_alu_ri(b, ALU_CMP, R11, expected);
+		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
+		return;
+	}
+	asm_mov_rr64(b, R8, RCX);
+	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - expected)));
+	asm_byte(b, 0xE3);			/* jrcxz over mov (3) and jmp (5) */
+	asm_byte(b, 8);
+	asm_mov_rr64(b, RCX, R8);
+	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	asm_mov_rr64(b, RCX, R8);
+}
+
+static void emit_call(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	const struct insn *in = &cur(e)->in;
+	bool direct = in->opnd[0].kind == OPND_REL;
+	if (!direct)
+		load_operand(e, &in->opnd[0], R9);
+	struct host_mem m = emit_stack(e, -4, 4, true);
+	asm_store_imm(b, m, next_eip(e));
+	e->esp_off -= 4;
+	emit_flush_esp(e);
+	if (direct) {
+		new_link(e, asm_call(b, NULL), branch_target(e));
+	} else {
+		asm_mov_rr(b, R11, R9);
+		asm_call(b, e->s->glue.lookup);
+	}
+	emit_return_point(e);
+	e->fpu_known = e->sse_known = false;
+}
+
+static void emit_ret(struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	struct host_mem m = emit_stack(e, 0, 4, false);
+	asm_load(&e->b, R11, m);
+	e->esp_off += 4 + (in->nopnd ? (int)(in->imm & 0xFFFF) : 0);
+	emit_flush_esp(e);
+	asm_ret(&e->b);
+}
+
+static void emit_jmp(struct emit *e)
+{
+	const struct operand *o = &cur(e)->in.opnd[0];
+	if (o->kind == OPND_REL) {
+		emit_flush_esp(e);
+		emit_exit(e, branch_target(e));
+		return;
+	}
+	load_operand(e, o, R11);
+	emit_flush_esp(e);
+	asm_jmp(&e->b, e->s->glue.lookup);
+}
+
+static void emit_jcc(struct emit *e)
+{
+	emit_flush_esp(e);
+	emit_begin(e);
+	new_link(e, asm_jcc(&e->b, cur(e)->in.cond, NULL), branch_target(e));
+}
+
+/* LOOPcc, JECXZ: the host has them with rel8 only: hop over. */
+static void emit_loop(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	emit_flush_esp(e);
+	emit_begin(e);
+	asm_byte(b, 0x67);			/* count in ECX */
+	asm_byte(b, cur(e)->in.opcode);
+	asm_byte(b, 5);				/* over the jmp rel32 */
+	emit_exit(e, next_eip(e));
+	emit_exit(e, branch_target(e));
+}
+
+static void emit_direction(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	struct host_mem m = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags));
+	bool set = cur(e)->in.name == I_STD;
+	bool park = cur(e)->live_in;
+	if (park) {
+		asm_mov_rr64(b, R8, RAX);
+		asm_save_flags(b);
+	}
+	asm_alu_mi(b, set ? ALU_OR : ALU_AND, m, set ? (uint32_t)EFLAGS_DF : ~(uint32_t)EFLAGS_DF);
+	if (park) {
+		asm_restore_flags(b);
+		asm_mov_rr64(b, RAX, R8);
+	}
+}
+
+static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a form we know */
+{
+	const struct insn *in = &cur(e)->in;
+	const struct operand *o = &in->opnd[0];
+	if (in->name == I_CLD || in->name == I_STD)
+		return true;
+	if (in->opsize != 4 || !(e->mode & MODE_STACK32))
+		return false;
+	switch (in->name) {
+	case I_PUSH:
+		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM;
+	case I_POP:
+		return o->kind == OPND_REG;
+	case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:
+		return in->adsize == 4;
+	default:
+		return true;
+	}
+}
+
+void emit_inline(struct emit *e)
+{
+	if (!plain(e)) {
+		emit_call_monitor(e, 0);
+		return;
+	}
+	switch (cur(e)->in.name) {
+	case I_PUSH: emit_push(e); break;
+	case I_POP: emit_pop(e); break;
+	case I_LEAVE: emit_leave(e); break;
+	case I_CALL: emit_call(e); break;
+	case I_RET: emit_ret(e); break;
+	case I_JMP: emit_jmp(e); break;
+	case I_JCC: emit_jcc(e); break;
+	case I_CLD: case I_STD: emit_direction(e); break;
+	default: emit_loop(e); break;
+	}
+}

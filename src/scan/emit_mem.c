@@ -1,0 +1,145 @@
+/*
+ * Memory operands of scanned code.			[docs/design/memory.md]
+ *
+ * Direct: through the window, the guest's own address with a GS prefix; an access the window does
+ * not allow faults on the host. Checked: the software TLB gives the host address,
+ *
+ *	lea ea, r11d | mov r11d, r10d; shr 12 | test size-1, r11b; jnz | mov tlb(,r10,8), r10 | test r10; jz
+ *
+ * and the operand becomes (r10, r11). What the fast path cannot decide goes to glue.slow, with
+ * nothing of the instruction done: it fills the TLB and tries again, or emulates.
+ * The checks spoil the flags; where these are live they are parked in AX, with RAX in r8.
+ */
+#include "scan/emit.h"
+
+static void park_flags(struct emit *e)
+{
+	asm_mov_rr64(&e->b, R8, RAX);
+	asm_save_flags(&e->b);
+}
+
+static void unpark_flags(struct emit *e)
+{
+	asm_restore_flags(&e->b);
+	asm_mov_rr64(&e->b, RAX, R8);
+}
+
+static struct cold *slow_path(struct emit *e, bool parked, unsigned kind)
+{
+	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | kind);
+	c->flags_parked = parked;
+	return c;
+}
+
+static void jump_slow(struct emit *e, unsigned cc, struct cold *c)
+{
+	c->from[c->nfrom++] = asm_jcc(&e->b, cc, NULL);
+}
+
+static struct host_mem seg_field(unsigned seg, size_t field)
+{
+	return MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) + field));
+}
+
+/* r11d = offset: compare with the segment's end. The 64-bit sum cannot wrap. */
+static void check_limit(struct emit *e, unsigned seg, unsigned size, bool write, bool parked)
+{
+	asm_op_rm(&e->b, OP1W(0x8D), R10, MEM_BASE(R11, (int32_t)size));
+	asm_op_rm(&e->b, OP1W(0x3B), R10, seg_field(seg, write ? offsetof(struct segment, write_top)
+	    : offsetof(struct segment, read_top)));
+	jump_slow(e, CC_A, slow_path(e, parked, SLOW_EMULATE));
+}
+
+static void add_base(struct emit *e, unsigned seg)	/* flags stay */
+{
+	asm_load(&e->b, R10, seg_field(seg, offsetof(struct segment, base)));
+	asm_lea(&e->b, R11, (struct host_mem){ .base = R11, .index = R10 });
+}
+
+/* r11d = linear: make (r10, r11) reach it. */
+static void translate(struct emit *e, unsigned size, bool write, bool parked)
+{
+	struct asm_buf *b = &e->b;
+	if (size > 1) {		/* anything unaligned might cross a page: decided out of line */
+		static const uint8_t test_r11b[] = { 0x41, 0xF6, 0xC3 };
+		unsigned align = size >= 16 ? 15 : size > 4 ? 7 : size > 2 ? 3 : 1;
+		if (size > 4 && size != 8 && size != 16)
+			align = 15;
+		asm_bytes(b, test_r11b, sizeof(test_r11b));
+		asm_byte(b, align);
+		struct cold *u = slow_path(e, parked, SLOW_EMULATE);
+		jump_slow(e, CC_NE, u);
+		u->back = asm_here(b);
+		u->size = (uint8_t)size;
+	}
+	asm_mov_rr(b, R10, R11);
+	static const uint8_t shr_r10d_12[] = { 0x41, 0xC1, 0xEA, 0x0C };
+	asm_bytes(b, shr_r10d_12, sizeof(shr_r10d_12));
+	asm_load64(b, R10, (struct host_mem){ .base = R12, .index = R10, .scale = 3,
+	    .disp = write ? (int32_t)TLB_WRITE_OFFSET : 0 });
+	asm_op_rr(b, OP1W(0x85), R10, R10);		/* test */
+	jump_slow(e, CC_E, slow_path(e, parked, write ? SLOW_WRITE : 0));
+}
+
+struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write)
+{
+	enum seg_state state = mode_seg(e->mode, seg);
+	bool direct = e->mode & MODE_DIRECT;
+	bool spoils = !direct || state == SEG_CHECKED;
+	bool park = spoils && cur(e)->live_in;
+
+	if (park)
+		park_flags(e);
+	if (state == SEG_CHECKED)
+		check_limit(e, seg, size, write, park);
+	if (state != SEG_FLAT)
+		add_base(e, seg);
+	if (!direct)
+		translate(e, size, write, park);
+	if (park)
+		unpark_flags(e);
+	if (direct)
+		return (struct host_mem){ .base = R11, .index = NOREG, .gs = true, .addr32 = true };
+	return (struct host_mem){ .base = R10, .index = R11 };
+}
+
+struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
+{
+	struct host_mem m = {
+		.base = in->base == REG_NONE ? NOREG : emit_gpr(in->base),
+		.index = in->index == REG_NONE ? NOREG : emit_gpr(in->index),
+		.scale = in->scale, .disp = in->disp,
+	};
+	if (in->base == REG_ESP)
+		m.disp += e->esp_off;
+	return m;
+}
+
+struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write)
+{
+	struct host_mem m = emit_guest_ea(e, in);
+	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, in->seg) == SEG_FLAT && in->adsize == 4) {
+		if (!write && m.index == NOREG && m.base != NOREG) {	/* shorter load-to-use than through GS */
+			m.index = m.base;
+			m.base = R14;
+			return m;
+		}
+		m.gs = m.addr32 = true;
+		return m;
+	}
+	asm_lea(&e->b, R11, m);
+	if (in->adsize == 2)
+		asm_op_rr(&e->b, OP2(0xB7), R11, R11);		/* movzwl */
+	return emit_mem_r11(e, in->seg, size, write);
+}
+
+struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write)
+{
+	struct host_mem m = MEM_BASE(R15, e->esp_off + offset);
+	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
+		m.gs = m.addr32 = true;
+		return m;
+	}
+	asm_lea(&e->b, R11, m);
+	return emit_mem_r11(e, SEG_SS, size, write);
+}

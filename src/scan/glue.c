@@ -1,0 +1,136 @@
+/*
+ * The stubs between the monitor and scanned code, made once at the start of the code cache.
+ *
+ * A call-out stores the guest's registers in struct vcpu, changes to the monitor's stack and calls
+ * C, which answers with the executable address to go on at; `resume` loads everything from struct
+ * vcpu again. Whoever wants attention sets vcpu.attention: resume looks at it with all state in
+ * memory. A signal that lands between that look and the block is brought to the block's first
+ * instruction boundary by single-stepping (recover.c).
+ */
+#include <string.h>
+
+#include "scan/internal.h"
+
+#define CPU(field) MEM_BASE(R13, (int32_t)offsetof(struct vcpu, field))
+static struct host_mem gpr(unsigned reg) { return MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, gpr) + reg * 4)); }
+
+static const uint8_t callee_saved[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static void push64(struct asm_buf *b, unsigned reg)
+{
+	if (reg & 8)
+		asm_byte(b, 0x41);
+	asm_byte(b, 0x50 | (reg & 7));
+}
+
+static void pop64(struct asm_buf *b, unsigned reg)
+{
+	if (reg & 8)
+		asm_byte(b, 0x41);
+	asm_byte(b, 0x58 | (reg & 7));
+}
+
+static void add_rsp8(struct asm_buf *b, int n)
+{
+	asm_op_rm(b, OP1W(0x8D), RSP, MEM_BASE(RSP, n));
+}
+
+/* void enter(struct vcpu *, uint8_t *host): also the way out again. */
+static void emit_enter(struct scanner *s, struct asm_buf *b)
+{
+	struct glue *g = &s->glue;
+	g->exit = g->exit_async = asm_here(b);
+	asm_load64(b, RSP, CPU(scan.host_rsp));
+	add_rsp8(b, 8);
+	for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0; )
+		pop64(b, callee_saved[i]);
+	asm_ret(b);
+
+	g->resume = asm_here(b);
+	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
+	asm_jcc(b, CC_NE, g->exit);
+	g->resume_checked = asm_here(b);
+	asm_op_rm(b, OP2(0xB7), RAX, CPU(scan.flags));		/* movzx */
+	asm_restore_flags(b);
+	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
+		if (reg != REG_ESP)
+			asm_load(b, reg, gpr(reg));
+	asm_load(b, R15, CPU(scan.r15));
+	asm_load64(b, R12, CPU(scan.tlb_read));
+	asm_load64(b, R14, CPU(scan.window));
+	asm_load64(b, RSP, CPU(scan.ret_rsp));
+	asm_load(b, RAX, gpr(REG_EAX));
+	asm_jmp_mem(b, CPU(scan.resume));
+	g->resume_end = asm_here(b);
+
+	g->enter = asm_here(b);
+	for (unsigned i = 0; i < ARRAY_LEN(callee_saved); i++)
+		push64(b, callee_saved[i]);
+	add_rsp8(b, -8);
+	asm_mov_rr64(b, R13, RDI);
+	asm_store64(b, CPU(scan.host_rsp), RSP);
+	asm_store64(b, CPU(scan.resume), RSI);
+	asm_jmp(b, g->resume);
+}
+
+typedef uint8_t *callout_fn(struct vcpu *, uint32_t, uint32_t);
+
+static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *fn)
+{
+	uint8_t *at = asm_here(b);
+	asm_store(b, gpr(REG_EAX), RAX);
+	asm_save_flags(b);
+	asm_op_rm(b, (struct host_op){ .prefix = 0x66, .opcode = 0x89 }, RAX, CPU(scan.flags));
+	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
+		if (reg != REG_ESP)
+			asm_store(b, gpr(reg), reg);
+	asm_store(b, CPU(scan.r15), R15);
+	asm_store64(b, CPU(scan.ret_rsp), RSP);
+	asm_load64(b, RSP, CPU(scan.host_rsp));
+	asm_mov_rr64(b, RDI, R13);
+	asm_mov_rr(b, RSI, R10);
+	asm_mov_rr(b, RDX, R11);
+	asm_mov_ri64(b, RAX, (uint64_t)(uintptr_t)fn);
+	asm_op_rr(b, OP1(0xFF), 2, RAX);
+	asm_store64(b, CPU(scan.resume), RAX);
+	asm_jmp(b, s->glue.resume);
+	return at;
+}
+
+/* Indirect branch to EIP r11d. Touches no flag: the caller's may be live. */
+static void emit_lookup(struct scanner *s, struct asm_buf *b)
+{
+	struct glue *g = &s->glue;
+	g->ret_bottom = asm_here(b);		/* the bottom stays where it is */
+	add_rsp8(b, -8);
+	g->lookup = asm_here(b);
+	asm_op_rr(b, OP2(0xB7), R10, R11);	/* movzwl r11w, r10d */
+	asm_load64(b, R9, CPU(scan.jump_cache));
+	asm_op_rm(b, OP1W(0x8D), R10, (struct host_mem){ .base = R10, .index = R10 });	/* 16-byte entries */
+	asm_op_rm(b, OP1W(0x8D), R9, (struct host_mem){ .base = R9, .index = R10, .scale = 3 });
+	asm_mov_rr64(b, R8, RCX);
+	asm_load(b, RCX, MEM_BASE(R9, offsetof(struct jump_entry, minus_eip)));
+	asm_lea(b, RCX, (struct host_mem){ .base = RCX, .index = R11 });
+	asm_byte(b, 0xE3);			/* jrcxz over the miss: mov (3 bytes) and jmp rel32 (5) */
+	asm_byte(b, 8);
+	asm_mov_rr64(b, RCX, R8);
+	asm_jmp(b, g->indirect);
+	asm_mov_rr64(b, RCX, R8);
+	asm_jmp_mem(b, MEM_BASE(R9, offsetof(struct jump_entry, host)));
+	g->lookup_end = asm_here(b);
+}
+
+void glue_emit(struct scanner *s, struct asm_buf *b)
+{
+	struct glue *g = &s->glue;
+	emit_enter(s, b);
+	g->slow = emit_callout(s, b, scan_slow);
+	g->emulate = emit_callout(s, b, scan_emulate);
+	g->link = emit_callout(s, b, scan_link);
+	g->indirect = emit_callout(s, b, scan_indirect);
+	g->fpu = emit_callout(s, b, scan_fpu);
+	emit_lookup(s, b);
+	uint64_t bottom = (uint64_t)(uintptr_t)g->ret_bottom;
+	for (unsigned i = 0; i < 2; i++)
+		memcpy((void *)(uintptr_t)s->ret[i].top, &bottom, sizeof(bottom));
+}

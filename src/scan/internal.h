@@ -1,0 +1,199 @@
+/*
+ * What the files of this folder share.
+ *
+ * Registers in scanned code:
+ *   rax..rdi (not rsp)	the guest's, always zero-extended	r15	guest ESP
+ *   rflags		the guest's arithmetic flags (DF is always 0: the guest's is in vcpu.eflags)
+ *   rsp		the return stack: host return addresses that pair guest CALL and RET
+ *   r13		struct vcpu	r12	software TLB	r14	window (also the GS base)
+ *   r8..r11		scratch; r8 holds RAX while the flags are parked in AX; r11 an address or a branch target
+ */
+#ifndef PLEX86_SCAN_INTERNAL_H
+#define PLEX86_SCAN_INTERNAL_H
+
+#include "emulate/emulate.h"
+#include "scan/asm_x64.h"
+#include "scan/scan.h"
+
+#define TLB_WRITE_OFFSET	(TLB_PAGES * 8)		/* from r12, see tlb_alloc() */
+#define TLB_CODE_OFFSET		(TLB_PAGES * 16)
+
+/* What a block's code depends on besides its bytes. */
+enum {
+	MODE_CODE32	= BIT(0),	/* CS.D */
+	MODE_STACK32	= BIT(1),	/* SS.B */
+	MODE_USER	= BIT(2),	/* CPL 3 */
+	MODE_DIRECT	= BIT(3),	/* memory through the window */
+	MODE_REAL	= BIT(4),	/* real or virtual-8086 mode */
+	MODE_SEG_SHIFT	= 8,		/* two bits a segment register, enum seg_state */
+};
+enum seg_state {
+	SEG_FLAT,	/* base 0, 4 GiB, all rights: nothing to do */
+	SEG_BASED,	/* 4 GiB and all rights: add the base */
+	SEG_CHECKED,	/* compare with read_top/write_top, then add the base */
+};
+static inline enum seg_state mode_seg(uint32_t mode, unsigned seg)
+{
+	return (enum seg_state)(mode >> (MODE_SEG_SHIFT + 2 * seg) & 3);
+}
+
+#define BLOCK_MAX_INSNS 64
+
+/* One guest instruction of a block: where it begins, here and there. Guest state is exact there,
+ * but for ESP, which is r15 + esp_off. */
+struct record {
+	uint16_t entry_off;	/* from block.host: where the instruction before it comes out */
+	int16_t entry_esp;	/* esp_off there */
+	uint16_t host_off;	/* the same behind its preparations (ESP brought up to date, FPU gate): a fault restarts here */
+	int16_t esp_off;
+	uint16_t guest_off;	/* from block.eip */
+	uint8_t flags_live;	/* 0: the arithmetic flags may be garbage here (overwritten before they are read) */
+};
+
+struct link;
+
+struct block {
+	uint32_t eip, cs_base, mode;
+	uint32_t gpa, gpa2;		/* of the first byte, A20 applied; of the second page, if there is one */
+	uint64_t fd_page[2];		/* pages of the memfd its bytes lie in; equal if one */
+	uint32_t fd_lo, fd_hi;		/* its bytes: [fd_lo, fd_hi) relative to fd_page[0] (the 2nd page counts as adjacent) */
+	uint16_t ninsns;
+	bool dead;
+	uint8_t *host;			/* executable address of its code */
+	uint32_t host_bytes;		/* without the cold part */
+	uint8_t *far, *near;		/* entries: with and without the check that its page is mapped as it was */
+	struct record *rec;		/* [ninsns + 1]: the last is the end */
+	struct block *hash_next;
+	struct block *page_next[2];
+	struct link *in;		/* chained branches that lead here */
+};
+
+/* A direct branch: its rel32 field leads to its stub until the target is known. */
+struct link {
+	uint8_t *field;			/* executable address of the rel32 */
+	uint8_t *stub;
+	struct block *from, *to;	/* to: NULL while it leads to the stub */
+	struct link *next_in;
+	uint32_t target_eip;
+};
+
+/* A place that may call the monitor: one memory operand or one instruction that is not native. */
+struct site {
+	struct block *block;
+	uint16_t index;			/* instruction within the block */
+	uint16_t flags;			/* SITE_xxx */
+	exec_fn *fn;
+	struct insn in;
+};
+enum {
+	SITE_ENDS = BIT(0),		/* after it: always look up where to go on */
+};
+/* What r10d tells scan_slow(): site << 2 and */
+enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast path cannot do it */
+
+#define RETURN_STACK_BYTES (256u << 10)
+
+struct jump_entry {			/* hash of indirect branch targets, per mode */
+	uint32_t minus_eip;		/* two's complement, so that the test needs no flags */
+	uint32_t pad;
+	uint8_t *host;			/* far entry */
+};
+#define JUMP_CACHE_ENTRIES 65536u	/* index: the low 16 bits of EIP */
+
+#define SCAN_MODES 32
+struct mode_slot {
+	bool used;
+	uint32_t mode, cs_base;
+	struct jump_entry *jump;
+};
+
+struct glue {				/* executable addresses of the stubs */
+	uint8_t *enter, *exit, *exit_async;
+	uint8_t *resume, *resume_checked;	/* [resume_checked, resume_end): attention was already tested */
+	uint8_t *resume_end;
+	uint8_t *slow, *emulate, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
+	uint8_t *lookup, *lookup_end;		/* indirect branch to r11d */
+	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
+};
+
+#define BLOCK_HASH 65536u
+
+struct scanner {
+	struct vcpu *cpu;
+	/* code cache: one memfd, two views */
+	uint8_t *rw, *rx;
+	size_t bytes, used, glue_bytes;
+	/* block metadata: dropped together with the code */
+	uint8_t *arena;
+	size_t arena_bytes, arena_used;
+	struct block **hash;			/* [BLOCK_HASH] */
+	struct block **page_blocks;		/* [memfd page] */
+	struct block **order;			/* by host address */
+	uint32_t nblocks, max_blocks;
+	struct site *sites;
+	uint32_t nsites, max_sites;
+	struct link *links;
+	uint32_t nlinks, max_links;
+	struct mode_slot modes[SCAN_MODES];
+	/* return stack */
+	struct return_stack {			/* [CPL 3]: one must not return into the other's blocks */
+		uint8_t *base;
+		uint64_t top, rsp;
+		uint32_t mode;			/* of the blocks it returns to */
+	} ret[2];
+	uint32_t epoch;				/* scan.epoch they belong to */
+	struct mode_slot *slot;			/* current mode */
+	struct glue glue;
+	struct emit *emit;			/* emit.c's working space */
+	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
+	/* run state */
+	bool dropped;				/* blocks were dropped since this call-out began */
+	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */
+	volatile bool stepping;			/* single-stepping to an instruction boundary */
+	enum next next;				/* why scan_enter() returned */
+	uint64_t stat_blocks, stat_flushes, stat_drops, stat_slow, stat_emulated, stat_dispatch, stat_links;
+};
+
+/* cache.c */
+int cache_init(struct scanner *s, size_t bytes);
+void cache_free(struct scanner *s);
+void cache_reset(struct scanner *s);			/* every block goes; glue stays */
+bool cache_full(const struct scanner *s);		/* no room for another block of the largest kind */
+void *cache_alloc(struct scanner *s, size_t bytes);	/* metadata, 8-byte aligned */
+struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t eip, uint32_t mode, uint32_t cs_base);
+void cache_insert(struct scanner *s, struct block *b);
+void cache_drop(struct scanner *s, struct block *b);	/* unlink; its memory stays until the next reset */
+struct block *cache_block_at(struct scanner *s, const uint8_t *host);
+void cache_link(struct scanner *s, struct link *l, struct block *to);
+struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base);
+static inline ptrdiff_t cache_delta(const struct scanner *s) { return s->rx - s->rw; }
+
+/* glue.c */
+void glue_emit(struct scanner *s, struct asm_buf *b);
+
+/* emit.c: make the block at the CPU's current EIP, which is mapped at gpa. next_gpa: where the page
+ * behind is mapped, or NO_PAGE. NULL: the first instruction is not for us (undecodable, not in RAM), or
+ * reaches into the next page and that was not given: *short_of says so. */
+#define NO_PAGE 0xFFFFFFFFu
+struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uint32_t mode, bool *short_of);
+
+/* recover.c: host state -> guest state, in signal handlers */
+int recover_init(struct scanner *s);
+uint32_t recover_eip(const struct scanner *s, uint64_t host);	/* guest EIP of the instruction at a host address, 0 if none */
+
+/* fpu.c */
+void fpu_load(struct vcpu *cpu);		/* cpu->fx into the host's registers; fx_live */
+void fpu_save(struct vcpu *cpu);		/* and back, if fx_live */
+
+/* run.c */
+uint32_t scan_mode(const struct vcpu *cpu);
+#define MODE_NONE 0xFFFFFFFFu			/* not scanned: the emulator's */
+
+/* run.c: called by the glue. site/link is r10d, lin r11d; all return where to go on. */
+uint8_t *scan_slow(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *scan_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *scan_link(struct vcpu *cpu, uint32_t link, uint32_t lin);
+uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip);
+uint8_t *scan_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin);
+
+#endif

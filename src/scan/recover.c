@@ -1,0 +1,134 @@
+/*
+ * From a host instruction in the code cache back to exact guest state.	[docs/design/precise-state.md]
+ *
+ * Runs inside signal handlers. Two occasions:
+ *  - A kick: something wants the monitor. Scanned code never polls; the handler steps the host
+ *    (EFLAGS.TF) to the next guest instruction boundary, at most a few host instructions away, and
+ *    leaves there. In the monitor itself nothing is to be done: resume looks at vcpu.attention.
+ *  - A fault: the guest instruction that holds the host instruction has not begun (the emitters see
+ *    to that); the state at its start is put together and the emulator carries it out, and raises
+ *    what is to be raised.
+ */
+#include <signal.h>
+#include <ucontext.h>
+
+#include "scan/internal.h"
+
+#define HOST_TF 0x100
+
+static const uint8_t greg_of[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_R15, REG_RBP, REG_RSI, REG_RDI };
+
+static bool within(const uint8_t *pc, const uint8_t *lo, const uint8_t *hi) { return pc >= lo && pc < hi; }
+
+static bool in_blocks(const struct scanner *s, const uint8_t *pc)
+{
+	return within(pc, s->rx + s->glue_bytes, s->rx + s->used);
+}
+
+/* Index of the record whose instruction holds pc, or -1: in the entry or the cold part. */
+static int record_at(const struct block *b, const uint8_t *pc)
+{
+	if (pc < b->host || pc >= b->host + b->host_bytes)
+		return -1;
+	unsigned off = (unsigned)(pc - b->host);
+	int found = -1;
+	for (unsigned i = 0; i < b->ninsns && b->rec[i].host_off <= off; i++)
+		found = (int)i;
+	return found;
+}
+
+uint32_t recover_eip(const struct scanner *s, uint64_t host)
+{
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)host;
+	if (!in_blocks(s, pc))
+		return 0;
+	const struct block *b = cache_block_at((struct scanner *)s, pc);
+	int i = b ? record_at(b, pc) : -1;
+	return i < 0 ? 0 : b->eip + b->rec[i].guest_off;
+}
+
+/* Guest state at the start of instruction i of b, from the host registers; then out through the glue. */
+static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsigned i)
+{
+	greg_t *r = uc->uc_mcontext.gregs;
+	for (unsigned reg = 0; reg < 8; reg++)
+		cpu->gpr[reg] = (uint32_t)r[greg_of[reg]];
+	cpu->gpr[REG_ESP] += (uint32_t)b->rec[i].esp_off;
+	cpu->eip = b->eip + b->rec[i].guest_off;
+	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | ((uint32_t)r[REG_EFL] & EFLAGS_ARITH);
+	cpu->scan.ret_rsp = (uint64_t)r[REG_RSP];
+	cpu->scanner->next = NEXT_RUN;
+	r[REG_RIP] = (greg_t)(uintptr_t)cpu->scanner->glue.exit_async;
+	r[REG_EFL] &= ~(greg_t)HOST_TF;
+	cpu->scanner->stepping = false;
+}
+
+/* At an instruction boundary: leave. Elsewhere in scanned code: on to the next host instruction. */
+static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
+{
+	struct scanner *s = cpu->scanner;
+	greg_t *r = uc->uc_mcontext.gregs;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
+	bool step = within(pc, s->glue.resume_checked, s->glue.resume_end) ||
+	    within(pc, s->glue.ret_bottom, s->glue.lookup_end);
+	if (in_blocks(s, pc)) {
+		const struct block *b = cache_block_at(s, pc);
+		int i = b ? record_at(b, pc) : -1;
+		if (i >= 0 && b->host + b->rec[i].host_off == pc) {
+			leave(cpu, uc, b, (unsigned)i);
+			return;
+		}
+		step = true;
+	}
+	s->stepping = step;
+	if (step)
+		r[REG_EFL] |= HOST_TF;
+	else
+		r[REG_EFL] &= ~(greg_t)HOST_TF;
+}
+
+void scan_kick(void *arg, void *ucontext)
+{
+	struct vcpu *cpu = arg;
+	if (cpu->scanner)
+		step_or_leave(cpu, ucontext);
+}
+
+static bool in_guard(const struct scanner *s, const uint8_t *at)
+{
+	return within(at, s->ret[0].base, s->ret[0].base + PAGE_BYTES) ||
+	    within(at, s->ret[1].base, s->ret[1].base + PAGE_BYTES);
+}
+
+bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
+{
+	struct vcpu *cpu = arg;
+	struct scanner *s = cpu->scanner;
+	ucontext_t *uc = ucontext;
+	greg_t *r = uc->uc_mcontext.gregs;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
+
+	if (!s)
+		return false;
+	if (sig == SIGTRAP) {
+		if (!s->stepping)
+			return false;
+		step_or_leave(cpu, uc);
+		return true;
+	}
+	if (!within(pc, s->rx, s->rx + s->used))
+		return false;
+	if (sig == SIGSEGV && in_guard(s, info->si_addr)) {	/* calls without returns: begin again at the bottom */
+		r[REG_RSP] = (greg_t)s->ret[cpu->cpl == 3].top;
+		return true;
+	}
+	if (!in_blocks(s, pc) || (sig != SIGSEGV && sig != SIGFPE && sig != SIGBUS))
+		return false;
+	const struct block *b = cache_block_at(s, pc);
+	int i = b ? record_at(b, pc) : -1;
+	if (i < 0)
+		return false;
+	leave(cpu, uc, b, (unsigned)i);
+	s->emulate_one = true;
+	return true;
+}

@@ -1,0 +1,376 @@
+/*
+ * Running scanned code: looking blocks up, and what scanned code calls the monitor for.
+ *
+ * Every call-out leaves the guest's state exact in struct vcpu before it does anything, and
+ * answers with the host address to go on at: in the same block, in another, or the way out.
+ */
+#include "scan/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mmu/phys.h"
+#include "scan/emit.h"
+
+#define CACHE_BYTES_DEFAULT (32u << 20)
+#define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
+
+/* --- modes --- */
+
+static enum seg_state seg_state(const struct segment *s, bool code)
+{
+	const uint64_t all = 1ull << 32;
+	if (s->read_top != all || (s->write_top != all && !code))
+		return SEG_CHECKED;
+	return s->base == 0 ? SEG_FLAT : SEG_BASED;
+}
+
+uint32_t scan_mode(const struct vcpu *cpu)
+{
+	if (!cpu_protected(cpu) || cpu_vm86(cpu))
+		return MODE_NONE;
+	const struct segment *cs = &cpu->seg[SEG_CS];
+	if (!(cs->attr & SEG_DB) || cs->limit != 0xFFFFFFFFu || !(cpu->seg[SEG_SS].attr & SEG_DB))
+		return MODE_NONE;
+	uint32_t mode = MODE_CODE32 | MODE_STACK32 | (cpu->cpl == 3 ? MODE_USER : 0);
+	for (unsigned i = 0; i < 6; i++)
+		mode |= (uint32_t)seg_state(&cpu->seg[i], i == SEG_CS) << (MODE_SEG_SHIFT + 2 * i);
+	return mode;
+}
+
+/* --- state in and out --- */
+
+static void enter_monitor(struct vcpu *cpu)
+{
+	unsigned f = cpu->scan.flags;
+	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | (f >> 8 & 0xD5) | (f & 1) << 11;
+	cpu->gpr[REG_ESP] = cpu->scan.r15;
+	cpu->scanner->dropped = false;
+}
+
+static void update_gates(struct vcpu *cpu)
+{
+	bool closed = !cpu->fx_live || (cpu->cr0 & (CR0_EM | CR0_TS));
+	cpu->scan.fpu_closed = closed;
+	cpu->scan.sse_closed = closed || !(cpu->cr4 & CR4_OSFXSR);
+}
+
+/* To a block of the current mode, in which esp_off of ESP is pending there. */
+static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
+{
+	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
+	cpu->scan.r15 = cpu->gpr[REG_ESP] - (uint32_t)esp_off;
+	cpu->scan.tlb_read = (uintptr_t)cpu->tlb->read;
+	update_gates(cpu);
+	return host;
+}
+
+static uint8_t *leave(struct vcpu *cpu, enum next next)
+{
+	cpu->scanner->next = next;
+	return cpu->scanner->glue.exit;
+}
+
+/* --- finding the next block --- */
+
+static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
+{
+	struct vcpu *cpu = s->cpu;
+	if (cache_full(s))
+		cache_reset(s);
+	bool short_of;
+	struct block *b = emit_block(s, gpa, NO_PAGE, mode, &short_of);
+	if (!b && short_of) {
+		lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
+		gpa_t next = mmu_code(cpu, (lin | PAGE_MASK) + 1);
+		b = emit_block(s, gpa, (uint32_t)(next & ~(gpa_t)PAGE_MASK), mode, &short_of);
+	}
+	return b;
+}
+
+static void set_mode(struct scanner *s, uint32_t mode)
+{
+	struct vcpu *cpu = s->cpu;
+	struct return_stack *r = &s->ret[cpu->cpl == 3];
+	uint32_t cs_base = cpu->seg[SEG_CS].base;
+	if (s->epoch != cpu->scan.epoch) {		/* translations were flushed: no return is sure any more */
+		s->epoch = cpu->scan.epoch;
+		cpu->scan.ret_rsp = 0;
+		s->ret[0].rsp = s->ret[0].top;
+		s->ret[1].rsp = s->ret[1].top;
+	}
+	if (s->slot && s->slot->mode == mode && s->slot->cs_base == cs_base) {
+		if (cpu->scan.ret_rsp == 0)
+			cpu->scan.ret_rsp = r->rsp;
+		return;
+	}
+	if (s->slot && cpu->scan.ret_rsp != 0)
+		s->ret[(s->slot->mode & MODE_USER) != 0].rsp = cpu->scan.ret_rsp;
+	struct mode_slot *slot = cache_mode(s, mode, cs_base);
+	if (!slot) {
+		cache_reset(s);
+		slot = cache_mode(s, mode, cs_base);
+	}
+	if (r->mode != mode) {
+		r->mode = mode;
+		r->rsp = r->top;
+	}
+	s->slot = slot;
+	cpu->scan.ret_rsp = r->rsp;
+	cpu->scan.jump_cache = (uintptr_t)slot->jump;
+}
+
+static struct block *find_block(struct vcpu *cpu, uint32_t mode)
+{
+	struct scanner *s = cpu->scanner;
+	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
+	uint32_t gpa = (uint32_t)mmu_code(cpu, lin);
+	struct block *b = cache_find(s, gpa, cpu->eip, mode, cpu->seg[SEG_CS].base);
+	if (b && b->fd_page[0] != b->fd_page[1] && mmu_code(cpu, (lin | PAGE_MASK) + 1) != b->gpa2)
+		return NULL;			/* the second page moved: this one instruction by the emulator */
+	return b ? b : make_block(s, gpa, mode);
+}
+
+/* Where to go on, from exact state. */
+static uint8_t *dispatch(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	s->stat_dispatch++;
+	cpu->icount++;
+	if (__builtin_setjmp(cpu->fault_jmp)) {
+		enum next n = cpu_deliver_fault(cpu);
+		if (n != NEXT_RUN)
+			return leave(cpu, n);
+	}
+	uint32_t mode = scan_mode(cpu);
+	if (cpu->attention || mode == MODE_NONE)
+		return leave(cpu, NEXT_RUN);
+	cpu->insn_eip = cpu->eip;
+	struct block *b = find_block(cpu, mode);
+	if (!b) {
+		s->emulate_one = true;
+		return leave(cpu, NEXT_RUN);
+	}
+	set_mode(s, mode);
+	s->slot->jump[cpu->eip & 0xFFFF] = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
+	return resume(cpu, b->near, 0);
+}
+
+static uint8_t *fault(struct vcpu *cpu)
+{
+	enum next n = cpu_deliver_fault(cpu);
+	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
+}
+
+/* --- call-outs --- */
+
+/* The emulator did the site's instruction: on in the block if that is still right. */
+static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live)
+{
+	struct scanner *s = cpu->scanner;
+	const struct block *b = st->block;
+	const struct record *next = &b->rec[st->index + 1];
+	cpu->icount++;
+	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
+	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode)
+		return dispatch(cpu);
+	if (fpu_was_live && !(cpu->cr0 & (CR0_EM | CR0_TS)))
+		fpu_load(cpu);
+	return resume(cpu, b->host + next->entry_off, next->entry_esp);
+}
+
+static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_live)
+{
+	const struct block *b = st->block;
+	cpu->insn_eip = b->eip + b->rec[st->index].guest_off;
+	cpu->eip = cpu->insn_eip + st->in.len;
+	st->fn(cpu, &st->in);
+	return after(cpu, st, fpu_was_live);
+}
+
+uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
+{
+	struct scanner *s = cpu->scanner;
+	enter_monitor(cpu);
+	fpu_save(cpu);
+	s->stat_emulated++;
+	if (__builtin_setjmp(cpu->fault_jmp))
+		return fault(cpu);
+	return emulate(cpu, &s->sites[number], false);
+}
+
+uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
+{
+	struct scanner *s = cpu->scanner;
+	const struct site *st = &s->sites[number >> 2];
+	const struct record *rec = &st->block->rec[st->index];
+	bool fpu_was_live = cpu->fx_live;
+	enter_monitor(cpu);
+	fpu_save(cpu);
+	s->stat_slow++;
+	cpu->gpr[REG_ESP] += (uint32_t)rec->esp_off;
+	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
+	if (__builtin_setjmp(cpu->fault_jmp))
+		return fault(cpu);
+	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
+	if (!(number & SLOW_EMULATE) && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
+		if (fpu_was_live)
+			fpu_load(cpu);
+		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
+	}
+	return emulate(cpu, st, fpu_was_live);
+}
+
+uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
+{
+	struct scanner *s = cpu->scanner;
+	const struct site *st = &s->sites[number];
+	const struct record *rec = &st->block->rec[st->index];
+	bool sse = vmap[st->in.name] == VMAP_SSE;
+	enter_monitor(cpu);
+	cpu->gpr[REG_ESP] += (uint32_t)rec->entry_esp;
+	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
+	for (unsigned i = 0; i < st->in.nopnd; i++)
+		sse |= st->in.opnd[i].kind == OPND_XMM;
+	bool allowed = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (!sse || cpu->cr4 & CR4_OSFXSR);
+	if (allowed) {
+		if (!cpu->fx_live)
+			fpu_load(cpu);
+		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
+	}
+	fpu_save(cpu);
+	if (__builtin_setjmp(cpu->fault_jmp))
+		return fault(cpu);
+	return emulate(cpu, st, false);
+}
+
+uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
+{
+	enter_monitor(cpu);
+	fpu_save(cpu);
+	cpu->eip = eip;
+	return dispatch(cpu);
+}
+
+uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
+{
+	struct scanner *s = cpu->scanner;
+	struct link *l = &s->links[number];
+	uint32_t mode = l->from->mode;
+	uint64_t flushes = s->stat_flushes;
+	enter_monitor(cpu);
+	fpu_save(cpu);
+	cpu->eip = l->target_eip;
+	uint8_t *host = dispatch(cpu);
+	/* dispatch went to the link's target in the same mode, and the link still exists: chain it */
+	if (host != s->glue.exit && flushes == s->stat_flushes && !l->from->dead && cpu->eip == l->target_eip &&
+	    s->slot->mode == mode) {
+		struct block *to = cache_block_at(s, host);
+		if (to && !to->dead && to->near == host && to->eip == l->target_eip && !l->to)
+			cache_link(s, l, to);
+	}
+	return host;
+}
+
+/* --- the run loop --- */
+
+static enum next run_blocks(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	s->next = NEXT_RUN;
+	uint8_t *host = dispatch(cpu);
+	if (host != s->glue.exit)
+		((void (*)(struct vcpu *, uint8_t *))(uintptr_t)s->glue.enter)(cpu, host);
+	fpu_save(cpu);
+	return s->next;
+}
+
+static enum next emulate_chunk(struct vcpu *cpu)
+{
+	uint64_t stop = cpu->icount_stop;
+	cpu->icount_stop = MIN(stop, cpu->icount + EMULATE_CHUNK);
+	enum next n = emulate_run(cpu);
+	cpu->icount_stop = stop;
+	return n == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)ATTN_EVENT) ? NEXT_RUN : n;
+}
+
+enum next scan_run(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	for (;;) {
+		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
+			return NEXT_ATTENTION;
+		enum next n = NEXT_RUN;
+		bool one = s->emulate_one;
+		s->emulate_one = false;
+		if (cpu->attention & ATTN_EVENT) {
+			n = cpu_check_events(cpu);
+			if (n != NEXT_RUN)
+				return n;
+			one = cpu->attention & ATTN_EVENT;
+		}
+		if (one)
+			n = emulate_step(cpu);
+		else if (scan_mode(cpu) == MODE_NONE)
+			n = emulate_chunk(cpu);
+		else
+			n = run_blocks(cpu);
+		if (n != NEXT_RUN && n != NEXT_ATTENTION)
+			return n;
+	}
+}
+
+/* --- life --- */
+
+int scan_init(struct vcpu *cpu, size_t cache_bytes)
+{
+	struct scanner *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	cpu->scanner = s;
+	s->cpu = cpu;
+	s->emit = calloc(1, sizeof(*s->emit));
+	int err = s->emit ? cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT) : -ENOMEM;
+	if (err) {
+		scan_free(cpu);
+		return err;
+	}
+	struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
+	glue_emit(s, &b);
+	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
+	s->epoch = cpu->scan.epoch - 1;
+	return 0;
+}
+
+void scan_free(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	if (!s)
+		return;
+	cache_free(s);
+	free(s->emit);
+	free(s);
+	cpu->scanner = NULL;
+}
+
+void scan_flush(struct vcpu *cpu)
+{
+	cache_reset(cpu->scanner);
+}
+
+void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
+{
+	struct scanner *s = cpu->scanner;
+	uint64_t page = fd_offset >> PAGE_SHIFT;
+	uint32_t lo = fd_offset & PAGE_MASK, hi = lo + len;
+	struct block *b = s->page_blocks[page], *next;
+	for (; b; b = next) {
+		bool second = b->fd_page[0] != page;
+		next = b->page_next[second ? 1 : 0];
+		uint32_t base = second ? PAGE_BYTES : 0;
+		if (lo + base < b->fd_hi && hi + base > b->fd_lo)
+			cache_drop(s, b);
+	}
+	if (!s->page_blocks[page])
+		cpu->phys->page_flags[page] &= (uint8_t)~PAGE_SCAN;
+}

@@ -1,0 +1,28 @@
+/*
+ * Tier 1: scan before execute. Guest code is decoded once, before it runs, into blocks of host
+ * code; almost every instruction becomes itself.			[docs/design/scan.md]
+ */
+#ifndef PLEX86_SCAN_SCAN_H
+#define PLEX86_SCAN_SCAN_H
+
+#include <signal.h>
+
+#include "cpu/vcpu.h"
+
+/* Code cache of cache_bytes (0: the default), for one vCPU. 0 or -errno. */
+int scan_init(struct vcpu *cpu, size_t cache_bytes);
+void scan_free(struct vcpu *cpu);
+
+/* Run until attention, HLT or a triple fault, like emulate_run(). Modes and instructions that are
+ * not scanned are emulated. */
+enum next scan_run(struct vcpu *cpu);
+
+/* Bytes of a page with scanned code changed: drop the blocks made from any of them. */
+void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
+void scan_flush(struct vcpu *cpu);		/* every block: the physical map changed */
+
+/* Signal hooks (host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
+void scan_kick(void *arg, void *ucontext);
+bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext);
+
+#endif

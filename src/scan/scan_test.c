@@ -1,0 +1,177 @@
+/*
+ * Scanned code against the emulator: the same program from the same state under both engines must
+ * end in the same state. The programs are assembled here, for a flat protected-mode machine.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "emulate/emulate.h"
+#include "mmu/phys.h"
+#include "host/kick.h"
+#include "scan/scan.h"
+#include "tests/test.h"
+
+#define RAM_BYTES (4u << 20)
+#define CODE_AT 0x100000u
+#define DATA_AT 0x200000u
+#define STACK_AT 0x300000u
+
+struct machine {
+	struct vcpu cpu;
+	struct phys phys;
+	struct host_kick kick;
+	bool scan;
+};
+
+static uint32_t io_read(void *arg, uint16_t port, unsigned size) { return port; }
+static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val) { }
+static int intr_ack(void *arg) { return 0xFF; }
+static uint64_t tsc(void *arg) { return 0; }
+static void ferr(void *arg, bool level) { }
+static void a20_changed(void *arg) { }
+static const struct cpu_bus bus = { .io_read = io_read, .io_write = io_write, .intr_ack = intr_ack, .tsc = tsc,
+	.ferr = ferr, .a20_changed = a20_changed };
+
+static void code_written(void *arg, uint64_t fd_offset, unsigned len)
+{
+	struct machine *m = arg;
+	emulate_code_written(&m->cpu, fd_offset, len);
+	if (m->scan)
+		scan_code_written(&m->cpu, fd_offset, len);
+}
+
+static void flat(struct vcpu *cpu, unsigned seg, uint16_t attr)
+{
+	cpu->seg[seg] = (struct segment){ .selector = 8, .attr = attr, .limit = 0xFFFFFFFF };
+	segment_derive(&cpu->seg[seg]);
+}
+
+static struct machine *machine_new(bool scan, const uint8_t *code, size_t len)
+{
+	struct machine *m = aligned_alloc(64, (sizeof(*m) + 63) & ~63ul);
+	memset(m, 0, sizeof(*m));
+	struct vcpu *cpu = &m->cpu;
+	m->scan = scan;
+	CHECK_EQ(phys_init(&m->phys, RAM_BYTES, 0), 0);
+	m->phys.code_written = code_written;
+	m->phys.arg = m;
+	cpu->phys = &m->phys;
+	cpu->bus = &bus;
+	cpu->icount_stop = UINT64_MAX;
+	CHECK_EQ(mmu_init(cpu), 0);
+	CHECK_EQ(emulate_init(cpu), 0);
+	cpu_reset(cpu);
+	cpu->cr0 |= CR0_PE | CR0_NE;
+	cpu->cr4 |= CR4_OSFXSR;
+	flat(cpu, SEG_CS, 0xC09B);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != SEG_CS)
+			flat(cpu, i, 0xC093);
+	cpu_update_mode(cpu);
+	mmu_flush(cpu, true);
+	cpu->eip = CODE_AT;
+	cpu->gpr[REG_ESP] = STACK_AT;
+	cpu->eflags = EFLAGS_FIXED1;
+	memcpy(m->phys.ram + CODE_AT, code, len);
+	for (unsigned i = 0; i < 4096; i++)
+		m->phys.ram[DATA_AT + i] = (uint8_t)(i * 37 + 11);
+	if (scan) {
+		CHECK_EQ(scan_init(cpu, 1u << 20), 0);
+		CHECK_EQ(host_kick_init(&m->kick, &cpu->attention, ATTN_KICK), 0);
+		m->kick.kick_hook = scan_kick;
+		m->kick.fault_hook = scan_fault;
+		m->kick.hook_arg = cpu;
+	}
+	return m;
+}
+
+static void machine_free(struct machine *m)
+{
+	if (m->scan) {
+		host_kick_free(&m->kick);
+		scan_free(&m->cpu);
+	}
+	emulate_free(&m->cpu);
+	mmu_free(&m->cpu);
+	phys_free(&m->phys);
+	free(m);
+}
+
+/* Run a program that ends with HLT under both engines and compare. */
+static void compare(const uint8_t *code, const uint8_t *end)
+{
+	struct machine *e = machine_new(false, code, (size_t)(end - code));
+	struct machine *s = machine_new(true, code, (size_t)(end - code));
+	CHECK_EQ(emulate_run(&e->cpu), NEXT_HALT);
+	CHECK_EQ(scan_run(&s->cpu), NEXT_HALT);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(s->cpu.gpr[i], e->cpu.gpr[i]);
+	CHECK_EQ(s->cpu.eip, e->cpu.eip);
+	CHECK_EQ(s->cpu.eflags, e->cpu.eflags);
+	CHECK_EQ(memcmp(s->cpu.fx.st, e->cpu.fx.st, sizeof(e->cpu.fx.st)), 0);
+	CHECK_EQ(memcmp(s->cpu.fx.xmm, e->cpu.fx.xmm, sizeof(e->cpu.fx.xmm)), 0);
+	CHECK_EQ(memcmp(s->phys.ram, e->phys.ram, RAM_BYTES), 0);
+	machine_free(e);
+	machine_free(s);
+}
+
+#define PROGRAM(name, text)						\
+	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code32\n" text \
+	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
+	extern const uint8_t prog_##name[], prog_##name##_end[];		\
+	TEST(name) { compare(prog_##name, prog_##name##_end); }
+
+PROGRAM(scan_runs_straight_line_code,
+	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
+
+PROGRAM(scan_reads_and_writes_memory,
+	"mov $0x200000, %ebx; mov (%ebx), %eax; mov 1(%ebx), %edx; movzbl 7(%ebx), %ecx; movsbl 9(%ebx), %esi\n"
+	"mov %eax, 0x100(%ebx); mov %dx, 0x105(%ebx); mov %ch, 0x109(%ebx); addl $3, 0x100(%ebx); adc %edx, 0x200100\n"
+	"mov 0x200ffd, %eax; mov %eax, 0x201ffe; incw (%ebx); lock xaddl %eax, 4(%ebx); cmpxchg %edx, 8(%ebx)")
+
+PROGRAM(scan_keeps_flags_across_memory_checks,
+	"mov $0x200000, %ebx; mov $100, %ecx; xor %eax, %eax; stc\n"
+	"1: mov (%ebx), %edx; adc %edx, %eax; mov %eax, 0x800(%ebx); rcr $1, %edx; lea 4(%ebx), %ebx; dec %ecx; jnz 1b\n"
+	"pushf; pop %esi")
+
+PROGRAM(scan_pairs_calls_and_returns,
+	"mov $18, %eax; call 1f; jmp 9f\n"
+	"1: cmp $2, %eax; jb 2f; push %eax; dec %eax; call 1b; pop %edx; push %eax; lea -2(%edx), %eax; call 1b\n"
+	"pop %edx; add %edx, %eax; 2: ret\n"
+	"9:")
+
+PROGRAM(scan_survives_returns_that_match_no_call,
+	"mov $50, %ecx; 1: call 2f; 2: pop %eax; add $(3f-2b), %eax; push %eax; ret; 3: dec %ecx; jnz 1b\n"
+	"mov $200000, %edi; 4: call 5f; 5: dec %edi; jnz 4b; mov %esp, %ebp; mov $0x300000, %esp\n"
+	"call 6f; jmp 8f; 6: call 3f; 3: addl $(7f-3b), (%esp); ret; 7: ret $0; 8:")
+
+PROGRAM(scan_folds_the_stack_pointer,
+	"push %esp; push $5; push %eax; pop %ebx; mov %esp, %eax; push 4(%esp); add $4, %esp; sub $16, %esp; mov %esp, %ecx\n"
+	"push %ebp; mov %esp, %ebp; push %eax; push %ecx; lea 8(%esp), %esp; push (%esp); pop %edx; leave; pop %esi; pop %esp")
+
+PROGRAM(scan_takes_indirect_branches,
+	"call 0f; 0: pop %ebx; mov $30, %ecx\n"
+	"1: mov %ecx, %eax; and $1, %eax; lea (2f-0b)(%ebx), %edx; test %eax, %eax; jz 5f; lea (3f-0b)(%ebx), %edx; 5: call *%edx\n"
+	"loop 1b; lea (4f-0b)(%ebx), %edx; mov %edx, 0x200000; jmp *0x200000\n"
+	"2: add $3, %esi; ret; 3: imul $5, %esi, %esi; inc %esi; ret; 4:")
+
+PROGRAM(scan_sees_code_change_under_it,
+	"call 0f; 0: pop %ebx; mov $20, %ecx; xor %eax, %eax\n"
+	"1: call 2f; incl (2f-0b+1)(%ebx); loop 1b; movb $0x90, (3f-0b)(%ebx); 3: inc %eax; jmp 4f\n"
+	"2: add $0x01020304, %eax; ret; 4:")
+
+PROGRAM(scan_runs_string_instructions,
+	"cld; mov $0x200000, %esi; mov $0x200f00, %edi; mov $300, %ecx; rep movsb; mov $0x200003, %edi; mov $0x200000, %esi; mov $64, %ecx\n"
+	"rep movsl; mov $0x55aa1234, %eax; mov $17, %ecx; rep stosl; std; lodsw; cld; mov $0x200000, %edi; mov $500, %ecx; repne scasb\n"
+	"setz %dl; mov $0x200000, %esi; mov $0x200010, %edi; mov $40, %ecx; repe cmpsb; pushf; pop %ebp")
+
+PROGRAM(scan_runs_the_fpu_on_the_host,
+	"fninit; fldpi; fld1; faddp; fldl2e; fmul %st(1); fsqrt; fstpl 0x200000; fstpt 0x200010; mov $7, %eax; movd %eax, %xmm0\n"
+	"cvtsi2sd %eax, %xmm1; movsd %xmm1, 0x200020; addsd 0x200020, %xmm1; sqrtsd %xmm1, %xmm2; cvttsd2si %xmm2, %ecx\n"
+	"movups 0x200001, %xmm3; paddd %xmm3, %xmm0; movaps %xmm0, 0x200040; fldl 0x200000; fld1; fcomip; fstp %st(0); fnstsw %ax; seta %dl")
+
+PROGRAM(scan_handles_exotic_integer_instructions,
+	"mov $0x12345678, %eax; mov $0xd, %ecx; shld %cl, %eax, %edx; shrd $3, %eax, %ebx; rcl %cl, %eax; bt $5, %eax; .byte 0xd6; daa; aam\n"
+	"bsf %eax, %esi; bsr %edx, %edi; xchg %ah, %al; movzbl %ah, %esp; mov $0x300000, %esp; cwtl; cltd; mov $9, %ecx; idiv %ecx\n"
+	"lahf; xlat; sahf; mov %esp, %eax; xchg %eax, %ebx; cmovc %esp, %edx; setnz %ch; bswap %ebx; enter $16, $2; leave; pusha; popa\n"
+	"movb $3, %ah; mov %ah, 0x200005; addb 0x200007, %dh; bts %eax, 0x200100; jecxz 1f; nop; 1: loopne 1b")
