@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "cli/image_cmd.h"
 #include "cli/options.h"
 
 static bool wants_report(enum stop_reason reason)
@@ -48,6 +50,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	unsigned closed = host_std_descriptors();
 
+	if (argc > 1 && strcmp(argv[1], "image") == 0)
+		return image_main(argc - 1, argv + 1, stdout);
 	if (options_parse(&o, argc, argv, &err) < 0) {
 		fprintf(stderr, "plex86: %s\n", err.text);
 		return STOP_USAGE;

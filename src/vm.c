@@ -309,6 +309,8 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	memset(vm, 0, sizeof(*vm));
 	vm->cfg = cfg;
 	vm->stop_reason = STOP_NONE;
+	if (cfg->engine == ENGINE_SCAN)
+		return error_set(err, -ENOSYS, "--engine scan: this build has the emulator only");
 	int rc = boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
 	if (rc < 0)
 		return rc;
@@ -406,6 +408,11 @@ static void service_host(struct vm *vm)
 		vm->exit_status = 128 + (int)vm->kick.user_signal;
 	if (vm->kick.suspend)
 		suspend(vm);
+	if (vm->kick.continued) {	/* from a stop that cannot be caught: the shell has taken the terminal back */
+		vm->kick.continued = 0;
+		host_tty_restore_all();
+		raw_terminals(vm);
+	}
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
 		if (vm->serial[i].room) {
 			vm->serial[i].room = false;

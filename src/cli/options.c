@@ -307,6 +307,7 @@ static const struct option option_table[] = {
 void options_help(FILE *f)
 {
 	fputs("Usage: plex86 [run] [OPTION...] [IMAGE]     run a virtual machine\n"
+	    "       plex86 image create|info|convert     disk images\n"
 	    "       plex86 doctor                        what this host offers, and what that means for speed\n"
 	    "\n"
 	    "One dash or two, \"--name VALUE\" or \"--name=VALUE\".\n", f);

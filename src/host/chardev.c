@@ -151,7 +151,7 @@ int chardev_open(struct chardev *c, enum chardev_kind kind, const char *path, st
 		rc = host_output_open(c->out, c->out_fd, ops->room, ops->arg);
 		if (rc < 0)
 			return error_set(err, rc, "cannot start the console's thread: %s", strerror(-rc));
-		c->out->wait = wait;
+		c->out->wait_while_0 = wait ? &io->kick->user_signal : NULL;
 	}
 	if (c->in_fd >= 0) {
 		c->in = host_io_add(io, c->in_fd, EPOLLIN, on_input, c);

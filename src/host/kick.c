@@ -54,6 +54,8 @@ static void on_user_signal(int sig, siginfo_t *info, void *ucontext)
 		return;
 	if (sig == SIGTSTP)
 		kick->suspend = 1;
+	else if (sig == SIGCONT)
+		kick->continued = 1;
 	else if (kick->user_signal == 0)
 		kick->user_signal = sig;
 	kick_set(kick, ucontext);
@@ -107,6 +109,7 @@ int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_
 	for (size_t i = 0; i < ARRAY_LEN(user_signals); i++)
 		handle(user_signals[i], on_user_signal);
 	handle(SIGTSTP, on_user_signal);
+	handle(SIGCONT, on_user_signal);
 	for (size_t i = 0; i < ARRAY_LEN(fault_signals); i++)
 		handle(fault_signals[i], on_fault);
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of write(), not the end of the guest */
@@ -125,6 +128,7 @@ void host_kick_free(struct host_kick *kick)
 	for (size_t i = 0; i < ARRAY_LEN(user_signals); i++)
 		signal(user_signals[i], SIG_DFL);
 	signal(SIGTSTP, SIG_DFL);
+	signal(SIGCONT, SIG_DFL);
 	for (size_t i = 0; i < ARRAY_LEN(fault_signals); i++)
 		signal(fault_signals[i], SIG_DFL);
 	signal(KICK_SIGNAL, SIG_IGN);

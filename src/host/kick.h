@@ -31,6 +31,7 @@ struct host_kick {
 
 	volatile sig_atomic_t user_signal;	/* the first of SIGTERM, SIGINT, SIGHUP, SIGQUIT that arrived; 0 */
 	volatile sig_atomic_t suspend;		/* SIGTSTP arrived */
+	volatile sig_atomic_t continued;	/* SIGCONT arrived */
 	volatile ns_t armed_ns;			/* when the timer goes off (host clock); HOST_NEVER: not armed */
 	timer_t timer;
 	pid_t tid;

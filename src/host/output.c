@@ -76,11 +76,25 @@ int host_output_open(struct host_output *out, int fd, void (*room)(void *arg), v
 	return -rc;
 }
 
+/* A signal does not end a wait for a condition, and it may come just before: so never for good. */
+static void wait_a_little(struct host_output *out)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_nsec += 100000000;
+	if (ts.tv_nsec >= 1000000000) {
+		ts.tv_nsec -= 1000000000;
+		ts.tv_sec++;
+	}
+	pthread_cond_timedwait(&out->less, &out->lock, &ts);
+}
+
 size_t host_output_put(struct host_output *out, const uint8_t *buf, size_t len)
 {
 	pthread_mutex_lock(&out->lock);
-	while (out->wait && !out->failed && len > OUTPUT_RING - (out->head - out->tail))
-		pthread_cond_wait(&out->less, &out->lock);
+	while (out->wait_while_0 && *out->wait_while_0 == 0 && !out->failed && len > OUTPUT_RING - (out->head - out->tail))
+		wait_a_little(out);
 	if (out->failed) {
 		pthread_mutex_unlock(&out->lock);
 		return len;

@@ -9,6 +9,7 @@
 #define PLEX86_HOST_OUTPUT_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "util/types.h"
 
@@ -21,7 +22,9 @@ struct host_output {
 	pthread_mutex_t lock;
 	pthread_cond_t more, less;
 	bool waiting;			/* the thread sleeps on more */
-	bool wait;			/* put() waits for room (instruction clock: the guest must not see it) */
+	/* put() waits for room (instruction clock: the guest must not see it) as long as this word is 0;
+	 * NULL: it does not wait */
+	const volatile sig_atomic_t *wait_while_0;
 	bool quit, failed;
 	bool starved;			/* a put did not fit: call room() when half is free */
 	size_t head, tail;		/* bytes put, bytes written; ring index is modulo OUTPUT_RING */

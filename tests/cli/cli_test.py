@@ -90,6 +90,12 @@ def bzimage(body=65536, init_size=0x100000):
 # --- bad input: one clear line, status 1
 
 @test
+def scan_engine_or_a_clear_line():
+    code, out, err = flat("hello", "--engine", "scan")
+    check((code, out) == (0, "hello from ring 0\n") or (code == 1 and err.startswith("plex86: --engine scan")), True)
+
+
+@test
 def missing_kernel():
     one_line_error(1, "No such file", "run", "-kernel", "/nonexistent/vmlinuz")
 
@@ -394,6 +400,16 @@ def sigterm_ends_a_busy_guest():
 
 
 @test
+def sigterm_ends_a_run_by_the_instruction_clock_that_waits_for_its_reader():
+    p = subprocess.Popen([PLEX86, "--clock", "instructions", "--flat", "0x100000", guest("flood")],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.read(p.stdout.fileno(), 1)
+    p.send_signal(signal.SIGTERM)
+    p.stderr.read()
+    check(p.wait(LIMIT_S), 143)
+
+
+@test
 def sigint_and_sighup_end_with_their_status():
     signal_ends("idle", signal.SIGINT, 130)
     signal_ends("idle", signal.SIGHUP, 129)
@@ -481,6 +497,21 @@ def terminal_is_restored_after_a_crash_of_the_monitor():
 
 
 @test
+def job_control_gives_the_terminal_back_and_takes_it_again():
+    t = Terminal("echo")
+    t.wait_for(b"ready\r\n")
+    t.p.send_signal(signal.SIGTSTP)
+    check(os.WIFSTOPPED(os.waitpid(t.p.pid, os.WUNTRACED)[1]), True)
+    check(termios.tcgetattr(t.slave), t.before)
+    t.p.send_signal(signal.SIGCONT)
+    t.send(b"z")
+    t.wait_for(b"z")
+    t.send(b"\x03q")			# raw again: Ctrl-C is a byte
+    t.wait_for(b"\x03q")
+    t.ends_with(0)
+
+
+@test
 def terminal_resize_disturbs_nothing():
     t = Terminal("echo")
     t.wait_for(b"ready\r\n")
@@ -511,7 +542,7 @@ def serial_port_on_a_pseudo_terminal():
 @test
 def untouched_memory_costs_nothing():
     p = subprocess.Popen([PLEX86, "-m", "3G", "--flat", "0x100000", guest("idle")], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE)
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     wait_for(p.stdout.fileno(), b"idle\n")
     rss = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % p.pid).read()).group(1))
     p.terminate()
