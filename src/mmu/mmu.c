@@ -394,3 +394,27 @@ lin_t segment_check(struct vcpu *cpu, unsigned seg, uint32_t off, unsigned size,
 		cpu_raise(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);
 	return s->base + off;
 }
+
+#define MMU_DEFINE_SLOW(bits)									\
+uint##bits##_t lin_read##bits##_slow(struct vcpu *cpu, lin_t lin)				\
+{												\
+	uint##bits##_t v;									\
+	mmu_read(cpu, lin, &v, sizeof(v), cpu->cpl == 3);					\
+	return v;										\
+}												\
+uint##bits##_t mem_read##bits##_slow(struct vcpu *cpu, unsigned seg, uint32_t off)		\
+{												\
+	return lin_read##bits##_slow(cpu, segment_check(cpu, seg, off, bits / 8, false));	\
+}												\
+void lin_write##bits##_slow(struct vcpu *cpu, lin_t lin, uint##bits##_t v)			\
+{												\
+	mmu_write(cpu, lin, &v, sizeof(v), cpu->cpl == 3);					\
+}												\
+void mem_write##bits##_slow(struct vcpu *cpu, unsigned seg, uint32_t off, uint##bits##_t v)	\
+{												\
+	lin_write##bits##_slow(cpu, segment_check(cpu, seg, off, bits / 8, true), v);		\
+}
+MMU_DEFINE_SLOW(8)
+MMU_DEFINE_SLOW(16)
+MMU_DEFINE_SLOW(32)
+MMU_DEFINE_SLOW(64)

@@ -47,23 +47,40 @@ void mmu_load_pdpte(struct vcpu *cpu);		/* PAE; #GP(0) on reserved bits */
 
 /* --- fast paths --- */
 
+/* What the fast paths below do not do. Out of line and by value, so that a handler needs no stack frame for them. */
+#define MMU_DECLARE_SLOW(bits)									\
+uint##bits##_t lin_read##bits##_slow(struct vcpu *cpu, lin_t lin);				\
+uint##bits##_t mem_read##bits##_slow(struct vcpu *cpu, unsigned seg, uint32_t off);		\
+void lin_write##bits##_slow(struct vcpu *cpu, lin_t lin, uint##bits##_t v);			\
+void mem_write##bits##_slow(struct vcpu *cpu, unsigned seg, uint32_t off, uint##bits##_t v);
+MMU_DECLARE_SLOW(8)
+MMU_DECLARE_SLOW(16)
+MMU_DECLARE_SLOW(32)
+MMU_DECLARE_SLOW(64)
+
 #define MMU_DEFINE_READ(bits)								\
 static inline uint##bits##_t lin_read##bits(struct vcpu *cpu, lin_t lin)		\
 {											\
 	uintptr_t e = cpu->tlb->read[lin >> PAGE_SHIFT];				\
 	uint##bits##_t v;								\
-	if (likely(e != 0 && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v)))		\
+	if (likely(e != 0 && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v))) {		\
 		memcpy(&v, (const void *)(e + lin), sizeof(v));				\
-	else										\
-		mmu_read(cpu, lin, &v, sizeof(v), cpu->cpl == 3);			\
-	return v;									\
+		return v;								\
+	}										\
+	return lin_read##bits##_slow(cpu, lin);						\
 }											\
 static inline uint##bits##_t mem_read##bits(struct vcpu *cpu, unsigned seg, uint32_t off) \
 {											\
 	const struct segment *s = &cpu->seg[seg];					\
-	if (likely((uint64_t)off + sizeof(uint##bits##_t) <= s->read_top))		\
-		return lin_read##bits(cpu, s->base + off);				\
-	return lin_read##bits(cpu, segment_check(cpu, seg, off, bits / 8, false));	\
+	lin_t lin = s->base + off;							\
+	uintptr_t e = cpu->tlb->read[lin >> PAGE_SHIFT];				\
+	uint##bits##_t v;								\
+	if (likely((uint64_t)off + sizeof(v) <= s->read_top && e != 0			\
+	    && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v))) {				\
+		memcpy(&v, (const void *)(e + lin), sizeof(v));				\
+		return v;								\
+	}										\
+	return mem_read##bits##_slow(cpu, seg, off);					\
 }											\
 static inline uint##bits##_t sys_read##bits(struct vcpu *cpu, lin_t lin)		\
 {											\
@@ -79,15 +96,18 @@ static inline void lin_write##bits(struct vcpu *cpu, lin_t lin, uint##bits##_t v
 	if (likely(e != 0 && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v)))		\
 		memcpy((void *)(e + lin), &v, sizeof(v));				\
 	else										\
-		mmu_write(cpu, lin, &v, sizeof(v), cpu->cpl == 3);			\
+		lin_write##bits##_slow(cpu, lin, v);					\
 }											\
 static inline void mem_write##bits(struct vcpu *cpu, unsigned seg, uint32_t off, uint##bits##_t v) \
 {											\
 	const struct segment *s = &cpu->seg[seg];					\
-	if (likely((uint64_t)off + sizeof(v) <= s->write_top))				\
-		lin_write##bits(cpu, s->base + off, v);					\
+	lin_t lin = s->base + off;							\
+	uintptr_t e = cpu->tlb->write[lin >> PAGE_SHIFT];				\
+	if (likely((uint64_t)off + sizeof(v) <= s->write_top && e != 0			\
+	    && (lin & PAGE_MASK) <= PAGE_BYTES - sizeof(v)))				\
+		memcpy((void *)(e + lin), &v, sizeof(v));				\
 	else										\
-		lin_write##bits(cpu, segment_check(cpu, seg, off, bits / 8, true), v);	\
+		mem_write##bits##_slow(cpu, seg, off, v);				\
 }											\
 static inline void sys_write##bits(struct vcpu *cpu, lin_t lin, uint##bits##_t v)	\
 {											\
