@@ -1,0 +1,40 @@
+/*
+ * The firmware: SeaBIOS's image as ROM, and what fw_cfg tells it of the board.
+ */
+#ifndef PLEX86_BOOT_FIRMWARE_H
+#define PLEX86_BOOT_FIRMWARE_H
+
+#include "boot/acpi_tables.h"
+#include "dev/fw_cfg.h"
+#include "mmu/phys.h"
+#include "util/error.h"
+
+#define FIRMWARE_MAX_BYTES	(16u << 20)
+#define FIRMWARE_LOW_BYTES	0x20000u	/* how much of its end is seen below 1 MiB, too */
+
+struct firmware {
+	uint32_t rom_bytes, low_bytes;
+	uint64_t rom_fd_offset;
+	struct acpi_tables acpi;
+	uint8_t loader[16 * 128];	/* the script that places the ACPI tables */
+	uint32_t loader_len;
+	uint8_t e820[20 * 4];
+	char boot_order[256];
+	uint64_t boot_menu_ms;
+};
+
+struct firmware_config {
+	const char *path;		/* NULL: look in the usual places */
+	uint64_t ram_bytes;
+	const char *boot_order;		/* firmware's device paths, one a line; NULL: by CMOS */
+	bool boot_menu;
+};
+
+/* Read the image into ROM at the top of 4 GiB. 0 or -errno with err set. */
+int firmware_load(struct firmware *fw, const struct firmware_config *cfg, struct phys *phys, struct error *err);
+/* Everything it asks for; fw must live as long as fw_cfg. */
+void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, struct fw_cfg *fw_cfg);
+/* Where an image of this name lies, or NULL. path: at least 256 bytes. */
+const char *firmware_find(const char *name, char *path, size_t len);
+
+#endif
