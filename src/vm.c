@@ -252,7 +252,39 @@ static int open_serial(struct vm *vm, struct error *err)
 	return 0;
 }
 
-static int init_board(struct vm *vm)
+/* On a worker's thread: a disk request is done. */
+static void on_disk(void *arg)
+{
+	struct vm *vm = arg;
+
+	host_kick_now(&vm->kick);
+}
+
+/* Firmware, if it is to boot; the PCI side of the board; drives. */
+static int init_chipset(struct vm *vm, struct error *err)
+{
+	const struct vm_config *cfg = vm->cfg;
+	struct firmware_config fw = { .path = cfg->bios, .ram_bytes = cfg->ram_bytes, .boot_menu = cfg->boot_menu };
+
+	if (vm->firmware) {
+		int rc = firmware_load(&vm->fw, &fw, &vm->phys, err);
+		if (rc < 0)
+			return rc;
+	}
+	struct chipset_config cs = { .firmware = vm->firmware, .rom_bytes = vm->fw.low_bytes,
+	    .rom_fd_offset = vm->fw.rom_fd_offset + vm->fw.rom_bytes - vm->fw.low_bytes };
+	int rc = chipset_init(&vm->chipset, &vm->pc, &cs);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the chip set: %s", strerror(-rc));
+	if (vm->firmware)
+		firmware_describe(&vm->fw, &fw, &vm->chipset.fw_cfg);
+	rc = vm_drives_open(&vm->drives, &cfg->drives, on_disk, vm, err);
+	if (rc == 0)
+		vm_drives_attach(&vm->drives, &cfg->drives, &vm->chipset);
+	return rc;
+}
+
+static int init_board(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = vm->cfg;
 	struct pc_config pc = {
@@ -264,9 +296,13 @@ static int init_board(struct vm *vm)
 		.ram_bytes = cfg->ram_bytes,
 		.debugcon_e9 = cfg->debugcon, .debugcon_402 = cfg->debugcon, .pvpanic = cfg->pvpanic,
 		.debug_exit_port = cfg->debug_exit_port, .debug_exit_size = cfg->debug_exit_size,
+		.boot_order = { cfg->boot_order[0], cfg->boot_order[1], cfg->boot_order[2] },
 	};
 
 	int rc = pc_init(&vm->pc, &vm->cpu, &vm->phys, &pc);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the board: %s", strerror(-rc));
+	rc = init_chipset(vm, err);
 	if (rc == 0)
 		interpose_bus(vm);
 	return rc;
@@ -300,7 +336,8 @@ static void power_on(struct vm *vm)
 	cpu_reset(&vm->cpu);
 	on_set_a20(vm, true);		/* boot loaders leave it open */
 	vm->pc.a20 = true;
-	boot_load(&vm->boot, &vm->phys, &vm->cpu);
+	if (!vm->firmware)
+		boot_load(&vm->boot, &vm->phys, &vm->cpu);
 	mmu_flush(&vm->cpu, true);
 }
 
@@ -311,7 +348,8 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	vm->stop_reason = STOP_NONE;
 	if (cfg->engine == ENGINE_SCAN)
 		return error_set(err, -ENOSYS, "--engine scan: this build has the emulator only");
-	int rc = boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
+	vm->firmware = cfg->boot.kernel == NULL && cfg->boot.flat == NULL;
+	int rc = vm->firmware ? 0 : boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
 	if (rc < 0)
 		return rc;
 	vm->ready = 1;
@@ -343,9 +381,9 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc < 0)
 		return rc;
 	vm->start_ns = host_clock_ns();
-	rc = init_board(vm);
+	rc = init_board(vm, err);
 	if (rc < 0)
-		return error_set(err, rc, "cannot set up the board: %s", strerror(-rc));
+		return rc;
 	power_on(vm);
 	return 0;
 }
@@ -357,6 +395,7 @@ void vm_close_host(struct vm *vm)
 	/* From here on a signal ends us at once: writing out to a reader that hangs is no reason to stay. */
 	ns_t limit = vm->stop_reason == STOP_SIGNAL ? 1000000000u : HOST_NEVER;
 
+	vm_drives_close(&vm->drives);	/* first: its workers kick us */
 	host_kick_free(&vm->kick);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
@@ -374,7 +413,7 @@ void vm_free(struct vm *vm)
 	}
 	if (vm->ready >= 2)
 		phys_free(&vm->phys);
-	if (vm->ready >= 1)
+	if (vm->ready >= 1 && !vm->firmware)
 		boot_close(&vm->boot);
 	trace_close(&vm->trace);
 	vm->ready = 0;
@@ -413,6 +452,7 @@ static void service_host(struct vm *vm)
 		host_tty_restore_all();
 		raw_terminals(vm);
 	}
+	vm_drives_poll(&vm->drives);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
 		if (vm->serial[i].room) {
 			vm->serial[i].room = false;

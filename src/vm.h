@@ -5,6 +5,7 @@
 #define PLEX86_VM_H
 
 #include "boot/boot.h"
+#include "boot/firmware.h"
 #include "cpu/vcpu.h"
 #include "dev/pc.h"
 #include "host/chardev.h"
@@ -13,6 +14,7 @@
 #include "meter/trace.h"
 #include "mmu/phys.h"
 #include "util/error.h"
+#include "vm_drives.h"
 
 /* Why a run ended; also plex86's exit status (man page, EXIT STATUS). */
 enum stop_reason {
@@ -40,7 +42,11 @@ enum vm_clock { CLOCK_HOST, CLOCK_INSTRUCTIONS };
 /* What the user asked for. Strings stay the caller's, and must live as long as the VM. */
 struct vm_config {
 	uint64_t ram_bytes;		/* whole pages, VM_RAM_MIN..VM_RAM_MAX */
-	struct boot_config boot;
+	struct boot_config boot;	/* of a kernel or flat program; without either, firmware boots a drive */
+	const char *bios;		/* the firmware's image; NULL: SeaBIOS in the usual places */
+	uint8_t boot_order[3];		/* of the firmware: 1 floppy, 2 disk, 3 CD-ROM, 4 network; 0 none */
+	bool boot_menu;
+	struct vm_drives_config drives;
 	struct vm_serial_config {
 		enum chardev_kind kind;
 		const char *path;
@@ -68,7 +74,11 @@ struct vm {
 	struct vcpu cpu;
 	struct phys phys;
 	struct pc pc;
+	struct chipset chipset;
+	struct vm_drives drives;
 	struct boot boot;
+	bool firmware;			/* it boots, not boot */
+	struct firmware fw;
 	const struct vm_config *cfg;
 
 	/* why it stopped */

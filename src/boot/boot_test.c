@@ -354,7 +354,7 @@ TEST(acpi_root_pointer_leads_to_a_fadt_that_names_the_power_off_port)	/* [ACPI 3
 	CHECK_EQ(get32(t + 64), PC_ACPI_BASE + 4);
 	uint32_t dsdt = get32(t + 40), len = phys_read_n(p, dsdt + 4, 4);
 	CHECK(dsdt + len <= 16 * MIB);
-	CHECK(len > 36 && len < 2048);
+	CHECK(len > 36 && len < ACPI_TABLES_MAX);
 	for (uint32_t i = 0; i < len; i++)
 		sum = (uint8_t)(sum + phys_read_n(p, dsdt + i, 1));
 	CHECK_EQ(sum, 0);

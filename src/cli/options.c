@@ -4,6 +4,8 @@
  */
 #include "cli/options.h"
 
+#include "cli/drives.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +260,39 @@ static int set_none(struct options *o, const char *arg, struct error *err)
 	return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "'%s': only 'none' can be had here", arg);
 }
 
+static int set_bios(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.bios = arg;
+	return 0;
+}
+
+static int set_boot(struct options *o, const char *arg, struct error *err)
+{
+	return drives_boot(arg, o->vm.boot_order, &o->vm.boot_menu, err);
+}
+
+static int set_drive(struct options *o, const char *arg, struct error *err)
+{
+	return drives_parse(&o->vm.drives, arg, err);
+}
+
+static int set_snapshot(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.drives.snapshot = true;
+	return 0;
+}
+
+#define SET_DRIVE(name)									\
+	static int set_##name(struct options *o, const char *arg, struct error *err)	\
+	{ return drives_set(&o->vm.drives, #name, arg, err); }
+SET_DRIVE(hda)
+SET_DRIVE(hdb)
+SET_DRIVE(hdc)
+SET_DRIVE(hdd)
+SET_DRIVE(cdrom)
+SET_DRIVE(fda)
+SET_DRIVE(fdb)
+
 static int set_help(struct options *o, const char *arg, struct error *err)
 {
 	o->command = CLI_HELP;
@@ -277,6 +312,8 @@ static const struct option option_table[] = {
 	{ "append", NULL, "TEXT", "the kernel's command line", set_append, false },
 	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat, true },
 	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode, true },
+	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from the package seabios)", set_bios, false },
+	{ "boot", NULL, "ORDER", "of drives: letters a (floppy), c (disk), d (CD-ROM); or menu=on", set_boot, false },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot, false },
 	{ NULL, NULL, NULL, "The machine", NULL, false },
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory, false },
@@ -284,6 +321,17 @@ static const struct option option_table[] = {
 	{ "smp", NULL, "1", "processors: there is one", set_smp, false },
 	{ "device", NULL, "NAME,...", "add a device (-device help)", set_device, false },
 	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default) or localtime", set_rtc, false },
+	{ NULL, NULL, NULL, "Drives", NULL, false },
+	{ "hda", NULL, "FILE", "a disk image, raw or qcow2; hdb, hdc, hdd the next ones", set_hda, false },
+	{ "hdb", NULL, "FILE", NULL, set_hdb, false },
+	{ "hdc", NULL, "FILE", NULL, set_hdc, false },
+	{ "hdd", NULL, "FILE", NULL, set_hdd, false },
+	{ "cdrom", NULL, "FILE", "a CD image (ISO), in the place of hdc", set_cdrom, false },
+	{ "fda", NULL, "FILE", "a floppy image, 160K to 2.88M; fdb the second", set_fda, false },
+	{ "fdb", NULL, "FILE", NULL, set_fdb, false },
+	{ "drive", NULL, "file=FILE,...", "the same with if=ide|floppy, index=N, media=disk|cdrom, format=raw|qcow2,\n"
+	    "readonly=on, snapshot=on, serial=TEXT", set_drive, false },
+	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
 	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty, null", set_serial, false },
 	{ "nographic", NULL, NULL, "no screen, the console is the first serial port (always so for now)", set_nographic, false },
@@ -307,7 +355,7 @@ static const struct option option_table[] = {
 void options_help(FILE *f)
 {
 	fputs("Usage: plex86 [run] [OPTION...] [IMAGE]     run a virtual machine\n"
-	    "       plex86 image create|info|convert     disk images\n"
+	    "       plex86 image create|info|convert     make and copy disk images (plex86 image --help)\n"
 	    "       plex86 doctor                        what this host offers, and what that means for speed\n"
 	    "\n"
 	    "One dash or two, \"--name VALUE\" or \"--name=VALUE\".\n", f);
@@ -319,6 +367,8 @@ void options_help(FILE *f)
 			fprintf(f, "\n%s:\n", opt->help);
 			continue;
 		}
+		if (opt->help == NULL)		/* said with the one before it */
+			continue;
 		snprintf(left, sizeof(left), "%s%s%s%s%s%s", opt->ours ? "--" : "-", opt->name, opt->alias ? ", --" : "", opt->alias ? opt->alias : "",
 		    opt->arg ? " " : "", opt->arg ? opt->arg : "");
 		const char *line = opt->help;
@@ -417,6 +467,28 @@ static int parse_option(struct options *o, int argc, char **argv, int *i, struct
 	return opt->set(o, arg, err);
 }
 
+/* An image without an option: a kernel, or the drive that such a file belongs in. */
+static int set_image(struct options *o, struct error *err)
+{
+	static const char *const names[] = { [VM_DRIVE_DISK] = "hda", [VM_DRIVE_CDROM] = "cdrom",
+	    [VM_DRIVE_FLOPPY] = "fda" };
+	enum vm_drive_kind kind = drives_guess(o->image);
+
+	if (kind == VM_DRIVE_NONE) {
+		o->vm.boot.kernel = o->image;
+		return 0;
+	}
+	return drives_set(&o->vm.drives, names[kind], o->image, err);
+}
+
+static bool has_drive(const struct vm_drives_config *drives)
+{
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		if (drives->ide[i].kind != VM_DRIVE_NONE)
+			return true;
+	return drives->floppy[0].kind != VM_DRIVE_NONE || drives->floppy[1].kind != VM_DRIVE_NONE;
+}
+
 /* What the options mean together. */
 static int check(struct options *o, struct error *err)
 {
@@ -430,11 +502,16 @@ static int check(struct options *o, struct error *err)
 		b->flat = o->image;
 	} else if (o->image && b->kernel) {
 		return error_set(err, -EINVAL, "'%s': there is a -kernel already, one of them is too many", o->image);
-	} else if (o->image) {
+	} else if (o->image && (b->initrd || b->append)) {
 		b->kernel = o->image;
+	} else if (o->image) {
+		int rc = set_image(o, err);
+		if (rc < 0)
+			return rc;
 	}
-	if (b->kernel == NULL && b->flat == NULL)
-		return error_set(err, -EINVAL, "nothing to boot: give -kernel FILE, or --flat ADDR FILE (plex86 --help)");
+	if (b->kernel == NULL && b->flat == NULL && !has_drive(&o->vm.drives))
+		return error_set(err, -EINVAL, "nothing to boot: give an image, -kernel FILE, or --flat ADDR FILE (plex86 --help)");
+	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
 	if (o->nserial == 0)
@@ -447,7 +524,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	int i = 1;
 	bool only_files = false;
 
-	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20 };
+	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20, .vm.boot_order = { 2, 1, 3 } };
 	if (argc > 1 && strcmp(argv[1], "run") == 0) {
 		i = 2;
 	} else if (argc > 1 && strcmp(argv[1], "doctor") == 0) {

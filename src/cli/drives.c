@@ -1,0 +1,192 @@
+/*
+ * Disk options, as QEMU's users type them.
+ */
+#include "cli/drives.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot/boot.h"
+#include "dev/fdc.h"
+
+static int put(struct vm_drive_config *slot, const char *what, struct vm_drive_config d, struct error *err)
+{
+	if (slot->kind != VM_DRIVE_NONE)
+		return error_set(err, -EINVAL, "%s: that drive is taken", what);
+	*slot = d;
+	return 0;
+}
+
+int drives_set(struct vm_drives_config *drives, const char *name, const char *path, struct error *err)
+{
+	struct vm_drive_config d = { .kind = VM_DRIVE_DISK, .path = path };
+	char what[16];
+
+	snprintf(what, sizeof(what), "-%s", name);
+	if (strcmp(name, "cdrom") == 0) {
+		d.kind = VM_DRIVE_CDROM;
+		return put(&drives->ide[2], what, d, err);
+	}
+	if (name[0] == 'f') {
+		d.kind = VM_DRIVE_FLOPPY;
+		return put(&drives->floppy[name[2] - 'a'], what, d, err);
+	}
+	return put(&drives->ide[name[2] - 'a'], what, d, err);
+}
+
+static int on_off(const char *key, const char *val, bool *out, struct error *err)
+{
+	*out = strcmp(val, "on") == 0;
+	if (!*out && strcmp(val, "off") != 0)
+		return error_set(err, -EINVAL, "-drive %s=%s: it is on or off", key, val);
+	return 0;
+}
+
+struct drive_option {
+	struct vm_drive_config d;
+	bool floppy;
+	int index;			/* -1: the next free one */
+};
+
+static int drive_property(struct drive_option *o, const char *key, const char *val, struct error *err)
+{
+	char *end;
+
+	if (strcmp(key, "file") == 0) {
+		o->d.path = val;
+	} else if (strcmp(key, "format") == 0) {
+		if (strcmp(val, "raw") != 0 && strcmp(val, "qcow2") != 0)
+			return error_set(err, -EINVAL, "-drive format=%s: there are raw and qcow2", val);
+		o->d.format = val;
+	} else if (strcmp(key, "if") == 0) {
+		if (strcmp(val, "ide") != 0 && strcmp(val, "floppy") != 0)
+			return error_set(err, -EINVAL, "-drive if=%s: there are ide and floppy", val);
+		o->floppy = val[0] == 'f';
+	} else if (strcmp(key, "media") == 0) {
+		if (strcmp(val, "disk") != 0 && strcmp(val, "cdrom") != 0)
+			return error_set(err, -EINVAL, "-drive media=%s: there are disk and cdrom", val);
+		o->d.kind = val[0] == 'c' ? VM_DRIVE_CDROM : VM_DRIVE_DISK;
+	} else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
+		return on_off(key, val, &o->d.read_only, err);
+	} else if (strcmp(key, "snapshot") == 0) {
+		return on_off(key, val, &o->d.snapshot, err);
+	} else if (strcmp(key, "serial") == 0) {
+		o->d.serial = val;
+	} else if (strcmp(key, "index") == 0 || strcmp(key, "unit") == 0) {
+		o->index = (int)strtol(val, &end, 10);
+		if (*end != '\0' || o->index < 0)
+			return error_set(err, -EINVAL, "-drive %s=%s: not a number", key, val);
+	} else if (strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 && strcmp(key, "aio") != 0 &&
+		   strcmp(key, "discard") != 0 && strcmp(key, "detect-zeroes") != 0) {
+		return error_set(err, -EINVAL, "-drive: property '%s' is unknown", key);
+	}
+	return 0;
+}
+
+/* The drive the option means: by index, else the first free one; CD-ROMs from the second channel on. */
+static int place(struct vm_drives_config *drives, struct drive_option *o, struct error *err)
+{
+	struct vm_drive_config *slots = o->floppy ? drives->floppy : drives->ide;
+	int n = o->floppy ? VM_FLOPPIES : VM_IDE_DRIVES;
+
+	if (o->floppy)
+		o->d.kind = VM_DRIVE_FLOPPY;
+	if (o->index < 0) {
+		o->index = o->d.kind == VM_DRIVE_CDROM ? 2 : 0;
+		while (o->index < n && slots[o->index].kind != VM_DRIVE_NONE)
+			o->index++;
+		if (o->index == n && !o->floppy)
+			for (o->index = 0; o->index < n && slots[o->index].kind != VM_DRIVE_NONE; )
+				o->index++;
+	}
+	if (o->index >= n)
+		return error_set(err, -EINVAL, "-drive: there are %d %s drives, and they are taken", n,
+		    o->floppy ? "floppy" : "IDE");
+	if (o->d.kind == VM_DRIVE_DISK && o->d.path == NULL)
+		return error_set(err, -EINVAL, "-drive: a disk needs file=PATH");
+	return put(&slots[o->index], "-drive", o->d, err);
+}
+
+int drives_parse(struct vm_drives_config *drives, const char *arg, struct error *err)
+{
+	struct drive_option o = { .d.kind = VM_DRIVE_DISK, .index = -1 };
+	char *text = strdup(arg), *p = text;	/* kept: the configuration points into it */
+
+	while (p != NULL && *p != '\0') {
+		char *key = p, *out = p, *val = NULL;
+		for (; *p != '\0' && !(*p == ',' && p[1] != ','); p++) {
+			if (*p == ',')
+				p++;
+			if (*p == '=' && val == NULL) {
+				*out++ = '\0';
+				val = out;
+			} else {
+				*out++ = *p;
+			}
+		}
+		p = *p == ',' ? p + 1 : p;
+		*out = '\0';
+		if (val == NULL && key == text) {	/* a bare first word is the file */
+			val = key;
+			key = "file";
+		}
+		if (val == NULL)
+			return error_set(err, -EINVAL, "-drive: '%s' is not PROPERTY=VALUE", key);
+		int rc = drive_property(&o, key, val, err);
+		if (rc < 0)
+			return rc;
+	}
+	return place(drives, &o, err);
+}
+
+int drives_boot(const char *arg, uint8_t order[3], bool *menu, struct error *err)
+{
+	static const char letters[] = "acdn";	/* floppy, disk, CD, network: CMOS 1 to 4 */
+
+	while (*arg != '\0') {
+		size_t len = strcspn(arg, ",");
+		if (strncmp(arg, "menu=", 5) == 0) {
+			*menu = strncmp(arg + 5, "on", len - 5) == 0;
+		} else if (strncmp(arg, "once=", 5) == 0 || strncmp(arg, "order=", 6) == 0 || memchr(arg, '=', len) == NULL) {
+			const char *eq = memchr(arg, '=', len), *l = eq ? eq + 1 : arg;
+			unsigned n = 0;
+			memset(order, 0, 3);
+			for (; l < arg + len; l++) {
+				const char *at = strchr(letters, *l);
+				if (at == NULL || n == 3)
+					return error_set(err, -EINVAL, "-boot '%s': up to three of a (floppy), c (disk), d (CD-ROM), n (network)", arg);
+				order[n++] = (uint8_t)(at - letters + 1);
+			}
+		} else if (strncmp(arg, "strict=", 7) != 0) {
+			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS or menu=on|off", (int)len, arg);
+		}
+		arg += len + (arg[len] == ',');
+	}
+	return 0;
+}
+
+enum vm_drive_kind drives_guess(const char *path)
+{
+	struct error err;
+	struct host_file file;
+	enum vm_drive_kind kind = VM_DRIVE_NONE;
+
+	if (host_file_open(&file, "image", path, &err) < 0)
+		return VM_DRIVE_NONE;		/* who opens it next says why it cannot be */
+	bool cd = file.size > 0x8006 && memcmp(file.data + 0x8001, "CD001", 5) == 0;
+	bool boot_sector = file.size >= 512 && file.data[510] == 0x55 && file.data[511] == 0xAA;
+	bool qcow2 = file.size >= 8 && memcmp(file.data, "QFI\xFB", 4) == 0;
+	/* A Linux kernel has a boot sector's signature, too. */
+	if (linux_probe(&file) || multiboot_probe(&file))
+		kind = VM_DRIVE_NONE;
+	else if (cd)				/* also one that could be a disk: "hybrid" */
+		kind = VM_DRIVE_CDROM;
+	else if (file.size == fdc_format_of(file.size)->kib * 1024ull || (boot_sector && file.size <= 1474560))
+		kind = VM_DRIVE_FLOPPY;
+	else if (qcow2 || boot_sector || file.size >= 1 << 20)
+		kind = VM_DRIVE_DISK;
+	host_file_close(&file);
+	return kind;
+}

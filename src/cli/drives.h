@@ -1,0 +1,20 @@
+/*
+ * The options that name disks.
+ */
+#ifndef PLEX86_CLI_DRIVES_H
+#define PLEX86_CLI_DRIVES_H
+
+#include "util/error.h"
+#include "vm_drives.h"
+
+/* -hda, -hdb, -hdc, -hdd, -cdrom, -fda, -fdb: name is the option's. */
+int drives_set(struct vm_drives_config *drives, const char *name, const char *path, struct error *err);
+/* -drive file=PATH,if=ide|floppy,index=N,media=disk|cdrom,format=F,readonly=on|off,snapshot=on|off,serial=S
+ * A comma in a value is written twice. The values live as long as the program. */
+int drives_parse(struct vm_drives_config *drives, const char *arg, struct error *err);
+/* -boot [order=]LETTERS[,menu=on|off]: CMOS numbers into order[]. */
+int drives_boot(const char *arg, uint8_t order[3], bool *menu, struct error *err);
+/* What a file given without an option is: a kernel (VM_DRIVE_NONE) or a medium. */
+enum vm_drive_kind drives_guess(const char *path);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * Drives: where image files and the chips that use them meet.
+ */
+#include "vm_drives.h"
+
+#include <errno.h>
+#include <string.h>
+
+static unsigned sector_bytes(const struct vm_drive_config *d)
+{
+	return d->kind == VM_DRIVE_CDROM ? CD_SECTOR : IDE_SECTOR;
+}
+
+static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d, bool snapshot, struct block **block,
+		      struct error *err)
+{
+	struct image_options o = { .format = d->format, .snapshot = snapshot || d->snapshot,
+	    .read_only = d->read_only || d->kind == VM_DRIVE_CDROM };
+	struct image_error why = { "" };
+	struct image *image;
+
+	if (o.read_only)
+		o.snapshot = false;		/* nothing is written */
+	int rc = image_open(&image, d->path, &o, &why);
+	if (rc < 0)
+		return error_set(err, rc, "%s", why.text);
+	if (image->size_bytes == 0) {
+		image_close(image);
+		return error_set(err, -EINVAL, "%s: is empty", d->path);
+	}
+	rc = block_open(block, &drives->pool, image, sector_bytes(d));
+	if (rc < 0) {
+		image_close(image);
+		return error_set(err, rc, "%s: %s", d->path, strerror(-rc));
+	}
+	return 0;
+}
+
+int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, void (*notify)(void *arg),
+		   void *arg, struct error *err)
+{
+	int rc = 0;
+
+	memset(drives, 0, sizeof(*drives));
+	block_pool_init(&drives->pool, cfg->synchronous, notify, arg);
+	drives->open = true;
+	for (unsigned i = 0; i < VM_IDE_DRIVES && rc == 0; i++)
+		if (cfg->ide[i].kind != VM_DRIVE_NONE && cfg->ide[i].path != NULL)
+			rc = open_drive(drives, &cfg->ide[i], cfg->snapshot, &drives->ide[i], err);
+	for (unsigned i = 0; i < VM_FLOPPIES && rc == 0; i++)
+		if (cfg->floppy[i].kind != VM_DRIVE_NONE && cfg->floppy[i].path != NULL)
+			rc = open_drive(drives, &cfg->floppy[i], cfg->snapshot, &drives->floppy[i], err);
+	return rc;
+}
+
+void vm_drives_attach(struct vm_drives *drives, const struct vm_drives_config *cfg, struct chipset *cs)
+{
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++) {
+		struct disk *disk = drives->ide[i] ? &drives->ide[i]->disk : NULL;
+		if (cfg->ide[i].kind != VM_DRIVE_NONE)
+			chipset_attach_ide(cs, i / 2, i % 2, cfg->ide[i].kind == VM_DRIVE_CDROM ? IDE_CDROM : IDE_DISK,
+			    disk, cfg->ide[i].serial);
+	}
+	for (unsigned i = 0; i < VM_FLOPPIES; i++)
+		if (cfg->floppy[i].kind != VM_DRIVE_NONE)
+			chipset_attach_floppy(cs, i, drives->floppy[i] ? &drives->floppy[i]->disk : NULL);
+}
+
+void vm_drives_poll(struct vm_drives *drives)
+{
+	block_poll(&drives->pool);
+}
+
+void vm_drives_close(struct vm_drives *drives)
+{
+	if (!drives->open)
+		return;
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		block_close(drives->ide[i]);
+	for (unsigned i = 0; i < VM_FLOPPIES; i++)
+		block_close(drives->floppy[i]);
+	block_pool_free(&drives->pool);
+	memset(drives, 0, sizeof(*drives));
+}
+
+int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, const struct vm_drive_config *medium,
+		     bool force, struct error *err)
+{
+	bool floppy = n >= VM_IDE_DRIVES;
+	struct block **slot = floppy ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n], *fresh = NULL, *old = *slot;
+
+	/* The old image keeps its lock until it is closed: the same file again must wait for that. */
+	if (medium != NULL && medium->path != NULL) {
+		int rc = open_drive(drives, medium, false, &fresh, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (floppy) {
+		fdc_attach(&cs->fdc, n - VM_IDE_DRIVES, fresh ? &fresh->disk : NULL);
+	} else if (!ide_change_medium(&cs->ide, n / 2, n % 2, fresh ? &fresh->disk : NULL, force)) {
+		block_close(fresh);
+		return error_set(err, -EBUSY, "the guest has locked the drive's door, or it is no CD-ROM drive");
+	}
+	*slot = fresh;
+	block_close(old);
+	return 0;
+}

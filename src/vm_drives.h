@@ -1,0 +1,52 @@
+/*
+ * The machine's drives: image files behind IDE and floppy drives.
+ */
+#ifndef PLEX86_VM_DRIVES_H
+#define PLEX86_VM_DRIVES_H
+
+#include "dev/chipset.h"
+#include "image/block.h"
+#include "util/error.h"
+
+#define VM_IDE_DRIVES	4		/* primary master, slave, secondary master, slave */
+#define VM_FLOPPIES	2
+
+enum vm_drive_kind { VM_DRIVE_NONE, VM_DRIVE_DISK, VM_DRIVE_CDROM, VM_DRIVE_FLOPPY };
+
+struct vm_drive_config {
+	enum vm_drive_kind kind;
+	const char *path;		/* NULL: a drive without a medium */
+	const char *format;		/* NULL: look at the file */
+	const char *serial;		/* NULL: one by position */
+	bool read_only, snapshot;
+};
+
+struct vm_drives_config {
+	struct vm_drive_config ide[VM_IDE_DRIVES], floppy[VM_FLOPPIES];
+	bool snapshot;			/* all of them */
+	bool synchronous;		/* a request is done when it is made: the instruction clock's runs repeat */
+};
+
+struct vm_drives {
+	struct block_pool pool;
+	struct block *ide[VM_IDE_DRIVES], *floppy[VM_FLOPPIES];
+	bool open;
+};
+
+/* Open the images. notify() is called on other threads when vm_drives_poll() has something to do.
+ * 0 or -errno with err set; vm_drives_close() in any case. */
+int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, void (*notify)(void *arg),
+		   void *arg, struct error *err);
+void vm_drives_attach(struct vm_drives *drives, const struct vm_drives_config *cfg, struct chipset *cs);
+void vm_drives_poll(struct vm_drives *drives);
+/* Requests finished, written out, images closed. */
+void vm_drives_close(struct vm_drives *drives);
+
+/*
+ * Put another medium into a CD-ROM (ide 0..3) or floppy drive (4, 5); path NULL: take it out. 0 or -errno with
+ * err set: -EBUSY if the guest has locked the door and force is not set.
+ */
+int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, const struct vm_drive_config *medium,
+		     bool force, struct error *err);
+
+#endif
