@@ -35,12 +35,13 @@ int emulate_init(struct vcpu *cpu)
 	em->pages = map_zeroed(em->npages * sizeof(*em->pages));
 	em->arena = map_zeroed(ARENA_BYTES);
 	em->scratch = calloc(1, BLOCK_BYTES(1));
-	if (!em->pages || !em->arena || !em->scratch) {
+	em->none = calloc(1, BLOCK_BYTES(0));
+	if (!em->pages || !em->arena || !em->scratch || !em->none) {
 		emulate_free(cpu);
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(em->fast); i++)
-		em->fast[i] = &em->none;
+		em->fast[i] = em->none;
 	return 0;
 }
 
@@ -55,6 +56,7 @@ void emulate_free(struct vcpu *cpu)
 	if (em->arena)
 		munmap(em->arena, ARENA_BYTES);
 	free(em->scratch);
+	free(em->none);
 	free(em);
 	cpu->emulator = NULL;
 }
@@ -157,7 +159,7 @@ static void flush_now(struct emulator *em)
 	}
 	memset(em->hash, 0, sizeof(em->hash));
 	for (unsigned i = 0; i < ARRAY_LEN(em->fast); i++)
-		em->fast[i] = &em->none;
+		em->fast[i] = em->none;
 	em->used = 0;
 	em->flush_wanted = false;
 }

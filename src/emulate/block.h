@@ -48,7 +48,7 @@ struct emulator {
 	struct block *hash[1u << HASH_BITS];
 	struct block *running;			/* the block being carried out, or NULL */
 	struct block *scratch;			/* for code that is not in RAM or ROM */
-	struct block none;			/* fills fast[]: matches nothing */
+	struct block *none;			/* fills fast[]: matches nothing */
 	struct page_code *pages;		/* [npages] */
 	uint64_t npages;
 	uint8_t *arena;				/* blocks, one behind the other; emptied whole */
