@@ -103,7 +103,7 @@ static void pic_port_write(void *arg, uint16_t port, unsigned size, uint32_t val
 }
 
 /* Ticks beyond this many are lost for good: a guest that slept does not want them all back. */
-#define LATE_TICKS_MAX 200
+#define LATE_TICKS_MAX 1000
 
 /* A tick waits for the CPU or is in service: another one would be swallowed. */
 static bool pc_tick_busy(const struct pc *pc)
@@ -128,7 +128,11 @@ static void pc_timer_irq(struct pc *pc)
 	bool out = pc->pit.counter[0].out;
 
 	if (edges != 0) {
-		pc->late_ticks = MIN(pc->late_ticks + edges - 1, LATE_TICKS_MAX);
+		/* A tick on top of one that still waits for the CPU would be swallowed, so it is late too.
+		 * With the line masked nobody counts. But what is owed stays owed: Linux masks the line
+		 * for the time of each interrupt. */
+		if (!(pc->pic.chip[0].imr & BIT(IRQ_TIMER)))
+			pc->late_ticks = MIN(pc->late_ticks + edges - !(pc->pic.chip[0].irr & BIT(IRQ_TIMER)), LATE_TICKS_MAX);
 		pc_tick(pc);
 		pc->tick_held = !out;
 	} else if (pc->late_ticks != 0 && !pc_tick_busy(pc)) {
@@ -136,8 +140,6 @@ static void pc_timer_irq(struct pc *pc)
 		pc_tick(pc);
 		pc->tick_held = !out;
 	}
-	if (pc->pic.chip[0].imr & BIT(IRQ_TIMER))
-		pc->late_ticks = 0;	/* nobody counts them */
 	if (!(pc->pic.chip[0].irr & BIT(IRQ_TIMER)))
 		pc->tick_held = false;
 	if (!out && !pc->tick_held)
@@ -157,6 +159,8 @@ static void pit_port_write(void *arg, uint16_t port, unsigned size, uint32_t val
 {
 	struct pc *pc = arg;
 
+	if (port == 0x40 || (port == 0x43 && (val & 0xC0) == 0 && (val & 0x30) != 0))
+		pc->late_ticks = 0;		/* another rate or mode: what was owed is in no unit the guest counts in */
 	pit_write(&pc->pit, port, (uint8_t)val, pc_now(pc));
 	pc_timer_irq(pc);
 	pc_timers_changed(pc);

@@ -165,6 +165,47 @@ TEST(ticks_that_came_while_the_host_slept_are_handed_out_one_by_one)
 	free(w);
 }
 
+/* Linux: handle_level_irq() masks the line and ends the interrupt, then handles it, then unmasks. */
+TEST(late_ticks_survive_a_handler_that_masks_the_line)
+{
+	struct world *w = fresh();
+	unsigned n = 0;
+
+	timer(w, 2, 11932);
+	w->now = 105 * MS;
+	pc_update(&w->pc, w->now);
+	while (w->cpu.intr_line) {
+		CHECK_EQ(ack(w), 0x08);
+		out(w, 0x21, 0x01);
+		out(w, 0x20, 0x20);
+		pc_update(&w->pc, w->now);
+		CHECK(!w->cpu.intr_line);
+		out(w, 0x21, 0x00);
+		pc_update(&w->pc, w->now);
+		n++;
+	}
+	CHECK_EQ(n, 10);
+	free(w);
+}
+
+TEST(a_tick_behind_one_that_still_waits_is_late_not_lost)
+{
+	struct world *w = fresh();
+	unsigned n = 0;
+
+	timer(w, 2, 11932);
+	for (w->now = 5 * MS; w->now <= 105 * MS; w->now += 10 * MS)	/* the CPU has interrupts off */
+		pc_update(&w->pc, w->now);
+	w->now = 105 * MS;
+	for (; w->cpu.intr_line; n++) {
+		CHECK_EQ(ack(w), 0x08);
+		out(w, 0x20, 0x20);
+		pc_update(&w->pc, w->now);
+	}
+	CHECK_EQ(n, 10);
+	free(w);
+}
+
 TEST(ticks_nobody_listens_to_are_not_saved_up)
 {
 	struct world *w = fresh();
