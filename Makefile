@@ -4,7 +4,7 @@ BUILD  = build
 PREFIX = /usr/local
 
 all: $(BUILD)/build.ninja ## build build/plex86
-	@ninja -C $(BUILD) --quiet plex86
+	@ninja -C $(BUILD) -n plex86 | grep -q 'no work to do' || ninja -C $(BUILD) plex86
 
 $(BUILD)/build.ninja:
 	@tools/deps build
