@@ -209,6 +209,7 @@ struct vcpu {
 	void *bus_arg;
 	struct emulator *emulator;	/* tier 0's block cache */
 	struct scan_state scan;
+	struct windows *windows;	/* mmu/window.h; NULL: memory is always reached checked */
 	struct scanner *scanner;	/* tier 1; NULL: --engine emulate */
 	struct trace *trace;		/* -d; NULL when off */
 	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */

@@ -14,6 +14,7 @@
 
 #include "mmu/phys.h"
 #include "mmu/walk.h"
+#include "mmu/window.h"
 
 #define FILL_MAX 65536u		/* entries a list holds; more: the tables are dropped whole */
 
@@ -118,6 +119,8 @@ static void flush_list(struct vcpu *cpu, unsigned user, struct fill_list *list)
 void mmu_flush(struct vcpu *cpu, bool global)
 {
 	cpu->scan.epoch++;
+	if (cpu->windows)
+		window_flush(cpu, global);
 	for (unsigned u = 0; u < 2; u++) {
 		flush_list(cpu, u, cpu->mmu->fills[u][0]);
 		if (global)
@@ -131,6 +134,8 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 {
 	uint32_t first = lin >> PAGE_SHIFT, n = 1;
 	cpu->scan.epoch++;
+	if (cpu->windows)
+		window_flush_page(cpu, lin);
 	if (cpu->mmu->large[lin >> 22]) {	/* INVLPG drops the whole page that maps lin, whatever its size */
 		first = lin >> 22 << 10;
 		n = 1024;
@@ -147,6 +152,8 @@ void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset)
 	if (!(*flags & PAGE_TLB_WRITE))
 		return;
 	*flags &= (uint8_t)~PAGE_TLB_WRITE;
+	if (cpu->windows)
+		window_drop_writes(cpu, fd_offset >> PAGE_SHIFT);
 	uintptr_t host = (uintptr_t)cpu->phys->ram + (fd_offset & ~(uint64_t)PAGE_MASK);
 	for (unsigned u = 0; u < 2; u++) {
 		for (unsigned g = 0; g < 2; g++) {
@@ -164,6 +171,19 @@ void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset)
 {
 	cpu->phys->page_flags[fd_offset >> PAGE_SHIFT] |= PAGE_CODE;
 	mmu_drop_writes(cpu, fd_offset);
+}
+
+bool mmu_watching(const struct vcpu *cpu) { return cpu->mmu->watching; }
+bool mmu_checks_alignment(const struct vcpu *cpu) { return cpu->mmu->check_alignment; }
+
+void mmu_each_user_page(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, lin_t lin))
+{
+	for (unsigned g = 0; g < 2; g++) {
+		const struct fill_list *list = cpu->mmu->fills[1][g];
+		for (uint32_t i = 0; i < list->n; i++)
+			if (cpu->tlbs[1].read[list->page[i]])
+				fn(cpu, list->page[i] << PAGE_SHIFT);
+	}
 }
 
 void mmu_select(struct vcpu *cpu)

@@ -104,7 +104,7 @@ struct walk guest_walk(struct vcpu *cpu, lin_t lin, enum access kind, bool user,
 	struct walk w = { 0 };
 	if (!(cpu->cr0 & CR0_PG)) {
 		return (struct walk){ .ok = true, .gpa = lin, .writable = true, .dirty = true, .large = true,
-			.user = true };
+			.user = true, .accessed = true };
 	}
 	bool nx_on = (cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE);
 	uint32_t what = (kind == ACCESS_WRITE ? PF_W : 0) | (user ? PF_U : 0) |
@@ -124,6 +124,7 @@ struct walk guest_walk(struct vcpu *cpu, lin_t lin, enum access kind, bool user,
 	w.ok = true;
 	w.global = (leaf.val & PTE_G) && (cpu->cr4 & CR4_PGE);
 	w.dirty = (leaf.val & PTE_D) || kind == ACCESS_WRITE;
+	w.accessed = (leaf.val & PTE_A) || set_ad;
 	if (set_ad) {
 		if (upper.val)
 			set_bits(cpu, &upper, PTE_A);

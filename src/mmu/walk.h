@@ -12,6 +12,7 @@ struct walk {
 	gpa_t gpa;		/* ok: of the byte asked for, before the A20 mask */
 	bool writable;		/* a write with the same rights would be allowed now... */
 	bool dirty;		/* ... and D is already set (always, with paging off) */
+	bool accessed;		/* A is set: touched before, or now */
 	bool global;		/* G, and CR4.PGE is on */
 	bool large;		/* 2 or 4 MiB page, or paging off */
 	bool user;		/* U/S: user code may read it */

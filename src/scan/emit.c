@@ -353,7 +353,7 @@ static bool native_form(const struct emit *e, const struct insn *in)
 		if (names_esp(in))
 			return false;			/* MOVZX ESP, AH: needs REX */
 		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
-			bool plain = (e->mode & MODE_DIRECT) && mode_seg(e->mode, in->seg) == SEG_FLAT &&
+			bool plain = emit_direct(e) && mode_seg(e->mode, in->seg) == SEG_FLAT &&
 			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
 			    (memory_written(in) || in->index != REG_NONE || in->base == REG_NONE);
 			if (!plain)
@@ -408,6 +408,7 @@ static void emit_insn(struct emit *e)
 	const struct insn *in = &cur(e)->in;
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	e->site = -1;
+	e->checked = e->s->wary[wary_slot(e->block->gpa + cur(e)->eip - e->block->eip)] >= WARY_LIMIT;
 	e->block->rec[e->i] = (struct record){
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,

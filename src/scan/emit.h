@@ -38,12 +38,15 @@ struct emit {
 	bool crossing;			/* one instruction whose bytes lie in two pages */
 	int esp_off;			/* guest ESP = r15 + this */
 	bool fpu_known, sse_known;	/* the gate was passed in this block and nothing closed it since */
+	bool checked;			/* memory of the current instruction: not through the window */
 	int64_t site;			/* of the current instruction, -1: none yet */
 	struct cold cold[EMIT_MAX_COLD];
 	unsigned ncold;
 };
 
 static inline const struct source *cur(const struct emit *e) { return &e->src[e->i]; }
+
+static inline bool emit_direct(const struct emit *e) { return (e->mode & MODE_DIRECT) && !e->checked; }
 
 /* emit.c */
 uint32_t emit_site(struct emit *e, unsigned flags);

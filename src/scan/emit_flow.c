@@ -77,7 +77,7 @@ static void emit_leave(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	struct host_mem m = MEM_BASE(RBP, 0);
-	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
+	if (emit_direct(e) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
 		m.gs = m.addr32 = true;
 	} else {
 		asm_mov_rr(b, R11, RBP);

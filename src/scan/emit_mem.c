@@ -84,7 +84,7 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write)
 {
 	enum seg_state state = mode_seg(e->mode, seg);
-	bool direct = e->mode & MODE_DIRECT;
+	bool direct = emit_direct(e);
 	bool spoils = !direct || state == SEG_CHECKED;
 	bool park = spoils && cur(e)->live_in;
 
@@ -118,7 +118,7 @@ struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write)
 {
 	struct host_mem m = emit_guest_ea(e, in);
-	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, in->seg) == SEG_FLAT && in->adsize == 4) {
+	if (emit_direct(e) && mode_seg(e->mode, in->seg) == SEG_FLAT && in->adsize == 4) {
 		if (!write && m.index == NOREG && m.base != NOREG) {	/* shorter load-to-use than through GS */
 			m.index = m.base;
 			m.base = R14;
@@ -136,7 +136,7 @@ struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, b
 struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write)
 {
 	struct host_mem m = MEM_BASE(R15, e->esp_off + offset);
-	if ((e->mode & MODE_DIRECT) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
+	if (emit_direct(e) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
 		m.gs = m.addr32 = true;
 		return m;
 	}

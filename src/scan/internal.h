@@ -11,6 +11,9 @@
 #ifndef PLEX86_SCAN_INTERNAL_H
 #define PLEX86_SCAN_INTERNAL_H
 
+#include <time.h>
+#include <ucontext.h>
+
 #include "emulate/emulate.h"
 #include "scan/asm_x64.h"
 #include "scan/scan.h"
@@ -116,6 +119,10 @@ struct glue {				/* executable addresses of the stubs */
 	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
 };
 
+#define WARY_SITES 65536u
+#define WARY_LIMIT 2		/* failures that make a site go checked */
+static inline unsigned wary_slot(uint32_t gpa) { return (gpa ^ gpa >> 16) & (WARY_SITES - 1); }
+
 #define BLOCK_HASH 65536u
 
 struct scanner {
@@ -145,6 +152,14 @@ struct scanner {
 	struct mode_slot *slot;			/* current mode */
 	struct glue glue;
 	struct emit *emit;			/* emit.c's working space */
+	uint64_t gs_base;			/* as last set */
+	uint8_t *wary;				/* [WARY_SITES] by hash of an instruction's physical address: direct accesses that failed */
+	/* promotion of user address spaces */
+	timer_t ticker;				/* the thread's CPU time; one-shot, armed while user code runs checked */
+	bool has_ticker;
+	volatile bool ticking, tick_in_user;
+	uint32_t tick_cr3, tick_count;
+	bool page_fault;			/* user code took a #PF: its page will be wanted on return */
 	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
 	/* run state */
 	bool dropped;				/* blocks were dropped since this call-out began */
@@ -178,6 +193,7 @@ void glue_emit(struct scanner *s, struct asm_buf *b);
 struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uint32_t mode, bool *short_of);
 
 /* recover.c: host state -> guest state, in signal handlers */
+void scan_tick(struct vcpu *cpu, ucontext_t *uc);
 int recover_init(struct scanner *s);
 uint32_t recover_eip(const struct scanner *s, uint64_t host);	/* guest EIP of the instruction at a host address, 0 if none */
 

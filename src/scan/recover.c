@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "mmu/window.h"
 #include "scan/internal.h"
 
 #define HOST_TF 0x100
@@ -87,6 +88,19 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 		r[REG_EFL] &= ~(greg_t)HOST_TF;
 }
 
+/* The ticker: user code has used up a slice of CPU time. On the checked path, is it? */
+void scan_tick(struct vcpu *cpu, ucontext_t *uc)
+{
+	struct scanner *s = cpu->scanner;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	s->ticking = false;
+	if (cpu->cpl != 3 || !within(pc, s->rx, s->rx + s->used))
+		return;
+	s->tick_in_user = true;
+	cpu_attend(cpu, ATTN_EVENT);
+	step_or_leave(cpu, uc);
+}
+
 void scan_kick(void *arg, void *ucontext)
 {
 	struct vcpu *cpu = arg;
@@ -98,6 +112,25 @@ static bool in_guard(const struct scanner *s, const uint8_t *at)
 {
 	return within(at, s->ret[0].base, s->ret[0].base + PAGE_BYTES) ||
 	    within(at, s->ret[1].base, s->ret[1].base + PAGE_BYTES);
+}
+
+/* A fault at an address of the window, or its guards: true if the access is to be tried again. */
+static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, struct block *b, unsigned i)
+{
+	struct scanner *s = cpu->scanner;
+	uint64_t off = (uint64_t)(uintptr_t)at - cpu->scan.window;
+	bool write = uc->uc_mcontext.gregs[REG_ERR] & 2;
+	enum window_result result = WINDOW_NEVER;	/* in a guard: the 32-bit wrap that base + displacement lacks */
+	if (off >> 32 == 0)
+		result = window_fault(cpu, (lin_t)off, write);
+	if (result == WINDOW_RETRY)
+		return true;
+	if (result == WINDOW_NEVER) {
+		uint8_t *count = &s->wary[wary_slot(b->gpa + b->rec[i].guest_off)];
+		if (*count < WARY_LIMIT && ++*count == WARY_LIMIT)
+			cache_drop(s, b);		/* scanned again, with this site checked */
+	}
+	return false;
 }
 
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
@@ -124,10 +157,14 @@ bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
 	}
 	if (!in_blocks(s, pc) || (sig != SIGSEGV && sig != SIGFPE && sig != SIGBUS))
 		return false;
-	const struct block *b = cache_block_at(s, pc);
+	struct block *b = cache_block_at(s, pc);
 	int i = b ? record_at(b, pc) : -1;
 	if (i < 0)
 		return false;
+	uint64_t reach = (uint64_t)(uintptr_t)info->si_addr - cpu->scan.window;
+	if (sig == SIGSEGV && (b->mode & MODE_DIRECT) && (reach < 8ull << 30 || reach >= -(4ull << 30)) &&
+	    window_access(cpu, uc, info->si_addr, b, (unsigned)i))
+		return true;
 	leave(cpu, uc, b, (unsigned)i);
 	s->emulate_one = true;
 	return true;

@@ -8,11 +8,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "host/gsbase.h"
 #include "mmu/phys.h"
+#include "mmu/window.h"
 #include "scan/emit.h"
 
+#define TICK_SIGNAL (SIGRTMIN + 1)
 #define CACHE_BYTES_DEFAULT (32u << 20)
+#define TICK_NS 1000000		/* thread CPU time */
+#define TICKS_TO_PROMOTE 2
 #define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
 
 /* --- modes --- */
@@ -33,6 +40,8 @@ uint32_t scan_mode(const struct vcpu *cpu)
 	if (!(cs->attr & SEG_DB) || cs->limit != 0xFFFFFFFFu || !(cpu->seg[SEG_SS].attr & SEG_DB))
 		return MODE_NONE;
 	uint32_t mode = MODE_CODE32 | MODE_STACK32 | (cpu->cpl == 3 ? MODE_USER : 0);
+	if (window_wanted((struct vcpu *)cpu) && !mmu_checks_alignment(cpu) && !mmu_watching(cpu))
+		mode |= MODE_DIRECT;
 	for (unsigned i = 0; i < 6; i++)
 		mode |= (uint32_t)seg_state(&cpu->seg[i], i == SEG_CS) << (MODE_SEG_SHIFT + 2 * i);
 	return mode;
@@ -88,9 +97,38 @@ static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
 	return b;
 }
 
+static void set_gs_base(struct scanner *s, uint64_t base)
+{
+	if (s->gs_base == base)
+		return;
+	s->gs_base = base;
+	host_set_gs_base(base);
+}
+
+/* Memory for the mode about to be entered. */
+static void set_window(struct scanner *s, uint32_t mode)
+{
+	struct vcpu *cpu = s->cpu;
+	if (!(mode & MODE_DIRECT)) {
+		if ((mode & MODE_USER) && s->has_ticker && !s->ticking) {
+			struct itimerspec in = { .it_value = { .tv_nsec = TICK_NS } };
+			s->ticking = true;
+			timer_settime(s->ticker, 0, &in, NULL);
+		}
+		return;
+	}
+	cpu->scan.window = window_select(cpu);
+	if ((mode & MODE_USER) && s->page_fault)
+		window_premap(cpu, cpu->cr2);
+	if (mode & MODE_USER)
+		s->page_fault = false;
+	set_gs_base(s, cpu->scan.window);
+}
+
 static void set_mode(struct scanner *s, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
+	set_window(s, mode);
 	struct return_stack *r = &s->ret[cpu->cpl == 3];
 	uint32_t cs_base = cpu->seg[SEG_CS].base;
 	if (s->epoch != cpu->scan.epoch) {		/* translations were flushed: no return is sure any more */
@@ -158,6 +196,8 @@ static uint8_t *dispatch(struct vcpu *cpu)
 
 static uint8_t *fault(struct vcpu *cpu)
 {
+	if (cpu->exc_vector == EXC_PF && cpu->cpl == 3)
+		cpu->scanner->page_fault = true;
 	enum next n = cpu_deliver_fault(cpu);
 	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
 }
@@ -274,6 +314,22 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 
 /* --- the run loop --- */
 
+/* The second slice of CPU time that one address space uses up on the checked path makes it hot. */
+static void consider_promotion(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	s->tick_in_user = false;
+	if (cpu->cpl != 3)
+		return;
+	if (s->tick_cr3 != cpu->cr3)
+		s->tick_count = 0;
+	s->tick_cr3 = cpu->cr3;
+	if (++s->tick_count >= TICKS_TO_PROMOTE) {
+		s->tick_count = 0;
+		window_promote(cpu);
+	}
+}
+
 static enum next run_blocks(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
@@ -301,6 +357,8 @@ enum next scan_run(struct vcpu *cpu)
 		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
 			return NEXT_ATTENTION;
 		enum next n = NEXT_RUN;
+		if (s->tick_in_user)
+			consider_promotion(cpu);
 		bool one = s->emulate_one;
 		s->emulate_one = false;
 		if (cpu->attention & ATTN_EVENT) {
@@ -322,6 +380,24 @@ enum next scan_run(struct vcpu *cpu)
 
 /* --- life --- */
 
+static void on_tick(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+	scan_tick(info->si_value.sival_ptr, ucontext);
+	errno = saved;
+}
+
+static void start_ticker(struct scanner *s)
+{
+	struct sigaction sa = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TICK_SIGNAL,
+		.sigev_value.sival_ptr = s->cpu };
+	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	sigemptyset(&sa.sa_mask);
+	s->has_ticker = sigaction(TICK_SIGNAL, &sa, NULL) == 0 &&
+	    timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
+}
+
 int scan_init(struct vcpu *cpu, size_t cache_bytes)
 {
 	struct scanner *s = calloc(1, sizeof(*s));
@@ -330,7 +406,8 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	cpu->scanner = s;
 	s->cpu = cpu;
 	s->emit = calloc(1, sizeof(*s->emit));
-	int err = s->emit ? cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT) : -ENOMEM;
+	s->wary = calloc(1, WARY_SITES);
+	int err = s->emit && s->wary ? cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT) : -ENOMEM;
 	if (err) {
 		scan_free(cpu);
 		return err;
@@ -339,6 +416,8 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	glue_emit(s, &b);
 	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 	s->epoch = cpu->scan.epoch - 1;
+	start_ticker(s);
+	windows_init(cpu);		/* without: slower, not wrong */
 	return 0;
 }
 
@@ -347,7 +426,11 @@ void scan_free(struct vcpu *cpu)
 	struct scanner *s = cpu->scanner;
 	if (!s)
 		return;
+	if (s->has_ticker)
+		timer_delete(s->ticker);
+	windows_free(cpu);
 	cache_free(s);
+	free(s->wary);
 	free(s->emit);
 	free(s);
 	cpu->scanner = NULL;

@@ -1,0 +1,17 @@
+/* See gsbase.h. WRGSBASE may be used when the kernel says so, not when CPUID does. */
+#include "host/gsbase.h"
+
+#include <asm/prctl.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define HWCAP2_FSGSBASE 2
+
+void host_set_gs_base(uint64_t base)
+{
+	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	else
+		syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}

@@ -1,0 +1,590 @@
+/*
+ * Windows: see window.h.
+ *
+ * A user window remembers a copy of every page-table page its mappings came from. After a CR3 load
+ * the copies are compared with the guest's tables (0.1 us a page when equal); what differs is
+ * unmapped. So the guest's tables need no write tracking.
+ * Each page of the memfd is mapped writable at most once in the kernel window and once in all user
+ * windows (the reverse map has one place for it): an older mapping gives way.
+ */
+#include "mmu/window.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "mmu/mmu.h"
+#include "mmu/phys.h"
+#include "mmu/walk.h"
+
+#define GIB			(1ull << 30)
+#define GUARD_BYTES		(4 * GIB)		/* a 32-bit displacement reaches 2 GiB below and 6 above */
+#define WINDOW_BYTES		(4 * GIB)
+#define LINEAR_PAGES		(1u << 20)
+#define KERNEL_RUN_PAGES	4096u
+#define USER_RUN_PAGES		16u
+#define TABLES_MAX		256u			/* page-table pages a user window remembers */
+#define STALE_MAX		64u
+#define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
+
+enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3),
+	PAGE_LARGE = BIT(4) };
+
+struct table_copy {
+	gpa_t gpa;
+	lin_t first;			/* of the linear range it maps */
+	uint32_t span_pages;		/* pages an entry maps: 1, or more in a page directory */
+	uint32_t *copy;			/* [1024] */
+};
+
+struct window {
+	uint8_t *area, *base;		/* reservation; host address of linear 0 */
+	uint8_t *state;			/* [LINEAR_PAGES] PAGE_xxx, sparse */
+	uint32_t *fd_page;		/* [LINEAR_PAGES] what is mapped there, sparse */
+	bool used, kernel;
+	uint32_t cr3;
+	uint32_t mappings;		/* mmap calls since it was last empty: what it may cost in VMAs */
+	uint64_t last_use;
+	/* user windows */
+	struct table_copy tables[TABLES_MAX];
+	unsigned ntables;
+	bool stale;			/* CR3 was loaded: revalidate before use */
+	bool drop;			/* a global flush: empty it before use */
+	lin_t stale_page[STALE_MAX];
+	unsigned nstale;
+};
+
+struct windows {
+	struct window kernel, user[USER_WINDOWS];
+	struct window *current;		/* of the CR3 loaded now, or NULL */
+	uint32_t *kernel_rmap;		/* [memfd page] linear page + 1 mapped writable */
+	uint32_t *user_rmap;		/* [memfd page] (window << 20 | linear page) + 1 */
+	uint32_t *nonglobal;		/* [LINEAR_PAGES] linear pages of the kernel window without G */
+	uint32_t n_nonglobal, nonglobal_drops;
+	uint32_t budget;		/* mappings in all windows */
+	uint64_t clock;
+	uint32_t copies_used;
+	uint32_t *copies;		/* pool of table copies, [USER_WINDOWS * TABLES_MAX * 1024], sparse */
+};
+
+static void *map_zeroed(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* --- life --- */
+
+static uint32_t mapping_budget(void)
+{
+	long max = 65530;
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+	if (f) {
+		if (fscanf(f, "%ld", &max) != 1)
+			max = 65530;
+		fclose(f);
+	}
+	return (uint32_t)MAX(max / 4, 64);	/* two VMAs a mapping, and the rest of the process */
+}
+
+static int reserve(struct window *w)
+{
+	void *p = mmap(NULL, WINDOW_BYTES + 2 * GUARD_BYTES, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	w->state = map_zeroed(LINEAR_PAGES);
+	w->fd_page = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
+	if (p == MAP_FAILED || !w->state || !w->fd_page)
+		return -ENOMEM;
+	w->area = p;
+	w->base = w->area + GUARD_BYTES;
+	return 0;
+}
+
+int windows_init(struct vcpu *cpu)
+{
+	struct windows *ws = calloc(1, sizeof(*ws));
+	if (!ws)
+		return -ENOMEM;
+	cpu->windows = ws;
+	size_t pages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
+	ws->kernel_rmap = map_zeroed(pages * sizeof(uint32_t));
+	ws->user_rmap = map_zeroed(pages * sizeof(uint32_t));
+	ws->nonglobal = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
+	ws->copies = map_zeroed((size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
+	int err = ws->kernel_rmap && ws->user_rmap && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < USER_WINDOWS && !err; i++) {
+		err = reserve(&ws->user[i]);
+		for (unsigned k = 0; k < TABLES_MAX; k++)
+			ws->user[i].tables[k].copy = ws->copies + ((size_t)i * TABLES_MAX + k) * 1024;
+	}
+	if (!err)
+		err = reserve(&ws->kernel);
+	ws->kernel.kernel = ws->kernel.used = true;
+	ws->budget = mapping_budget();
+	if (err)
+		windows_free(cpu);
+	return err;
+}
+
+static void release(struct window *w)
+{
+	if (w->area)
+		munmap(w->area, WINDOW_BYTES + 2 * GUARD_BYTES);
+	if (w->state)
+		munmap(w->state, LINEAR_PAGES);
+	if (w->fd_page)
+		munmap(w->fd_page, LINEAR_PAGES * sizeof(uint32_t));
+}
+
+void windows_free(struct vcpu *cpu)
+{
+	struct windows *ws = cpu->windows;
+	if (!ws)
+		return;
+	size_t pages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
+	release(&ws->kernel);
+	for (unsigned i = 0; i < USER_WINDOWS; i++)
+		release(&ws->user[i]);
+	if (ws->kernel_rmap)
+		munmap(ws->kernel_rmap, pages * sizeof(uint32_t));
+	if (ws->user_rmap)
+		munmap(ws->user_rmap, pages * sizeof(uint32_t));
+	if (ws->nonglobal)
+		munmap(ws->nonglobal, LINEAR_PAGES * sizeof(uint32_t));
+	if (ws->copies)
+		munmap(ws->copies, (size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
+	free(ws);
+	cpu->windows = NULL;
+}
+
+/* --- mapping and unmapping --- */
+
+static uint32_t *rmap_of(struct windows *ws, const struct window *w) { return w->kernel ? ws->kernel_rmap : ws->user_rmap; }
+
+static uint32_t rmap_key(const struct windows *ws, const struct window *w, uint32_t page)
+{
+	return (w->kernel ? page : (uint32_t)(w - ws->user) << 20 | page) + 1;
+}
+
+static uint8_t *host_of(const struct window *w, uint32_t page) { return w->base + ((uint64_t)page << PAGE_SHIFT); }
+
+static bool cover(struct window *w, uint32_t page, uint32_t n)
+{
+	return mmap(host_of(w, page), (size_t)n << PAGE_SHIFT, PROT_NONE,
+	    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+static void empty(struct windows *ws, struct window *w)
+{
+	if (w->mappings == 0 && w->ntables == 0)
+		return;
+	if (!cover(w, 0, LINEAR_PAGES)) {	/* too many mappings: revoking whole ones cannot fail, then they merge */
+		mprotect(w->base, WINDOW_BYTES, PROT_NONE);
+		if (!cover(w, 0, LINEAR_PAGES))
+			abort();		/* stale translations in reach of the guest: never go on */
+	}
+	madvise(w->state, LINEAR_PAGES, MADV_DONTNEED);
+	w->mappings = w->ntables = w->nstale = 0;
+	w->stale = w->drop = false;
+	if (w->kernel)
+		ws->n_nonglobal = 0;
+	/* reverse map entries are checked against state[] when used: they need no clearing */
+}
+
+static void unmap_pages(struct windows *ws, struct window *w, uint32_t page, uint32_t n)
+{
+	if (!cover(w, page, n)) {
+		empty(ws, w);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		w->state[page + i] &= PAGE_VOLATILE;
+	w->mappings++;
+}
+
+static void unmap_page(struct windows *ws, struct window *w, uint32_t page)
+{
+	if (w->state[page] & PAGE_MAPPED)
+		unmap_pages(ws, w, page, 1);
+}
+
+static uint32_t total_mappings(const struct windows *ws)
+{
+	uint32_t n = ws->kernel.mappings;
+	for (unsigned i = 0; i < USER_WINDOWS; i++)
+		n += ws->user[i].mappings;
+	return n;
+}
+
+static void make_room(struct windows *ws, const struct window *keep)
+{
+	while (total_mappings(ws) >= ws->budget) {
+		struct window *victim = NULL;
+		for (unsigned i = 0; i < USER_WINDOWS; i++) {
+			struct window *u = &ws->user[i];
+			if (u != keep && u->mappings && (!victim || u->last_use < victim->last_use))
+				victim = u;
+		}
+		if (!victim)
+			victim = keep->mappings * 2 > ws->budget || !ws->kernel.mappings ? (struct window *)keep : &ws->kernel;
+		empty(ws, victim);
+		if (victim == keep)
+			return;
+	}
+}
+
+/* --- page tables remembered --- */
+
+/* Entries of the table at gpa map span_pages each, from linear address first. False: no room. */
+static bool remember_table(struct vcpu *cpu, struct window *w, gpa_t gpa, lin_t first, uint32_t span_pages)
+{
+	for (unsigned i = 0; i < w->ntables; i++)
+		if (w->tables[i].gpa == gpa && w->tables[i].first == first && w->tables[i].span_pages == span_pages)
+			return true;
+	const uint8_t *host = phys_host(cpu->phys, gpa, false);
+	if (w->ntables == TABLES_MAX || !host)
+		return false;
+	struct table_copy *t = &w->tables[w->ntables++];
+	t->gpa = gpa;
+	t->first = first;
+	t->span_pages = span_pages;
+	memcpy(t->copy, host, PAGE_BYTES);
+	return true;
+}
+
+/* The tables that translate lin now: their present content must be what the mappings were made from. */
+static bool remember_tables(struct vcpu *cpu, struct window *w, lin_t lin)
+{
+	if (w->kernel || !(cpu->cr0 & CR0_PG))
+		return true;
+	if (cpu->cr4 & CR4_PAE) {
+		gpa_t pd = cpu->pdpte[lin >> 30] & 0xFFFFFF000ull;
+		if (!remember_table(cpu, w, pd, lin & 0xC0000000u, 512))
+			return false;
+		uint64_t pde = phys_read_n(cpu->phys, pd + (lin >> 21 & 511) * 8, 4);
+		return pde & 0x80 || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFE00000u, 1);
+	}
+	gpa_t pd = cpu->cr3 & 0xFFFFF000u;
+	if (!remember_table(cpu, w, pd, 0, 1024))
+		return false;
+	uint32_t pde = phys_read_n(cpu->phys, pd + (lin >> 22) * 4, 4);
+	return (pde & 0x80 && cpu->cr4 & CR4_PSE) || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFC00000u, 1);
+}
+
+static void unmap_range(struct windows *ws, struct window *w, uint32_t page, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		unmap_page(ws, w, page + i);
+}
+
+/* Compare with the guest's table; unmap what an entry that changed (but for A and D) used to map. */
+static void revalidate_table(struct vcpu *cpu, struct window *w, struct table_copy *t)
+{
+	const uint8_t *host = phys_host(cpu->phys, t->gpa, false);
+	if (!host || memcmp(host, t->copy, PAGE_BYTES) == 0)
+		return;
+	unsigned words = cpu->cr4 & CR4_PAE ? 2 : 1;
+	const uint32_t *now = (const uint32_t *)host;
+	for (unsigned i = 0; i < 1024; i++) {
+		uint32_t ignore = words == 2 && (i & 1) ? 0 : 0x60;	/* A, D */
+		/* a D bit that went away must be set again by the next store */
+		bool cleaned = ignore && (t->copy[i] & ~now[i] & 0x40);
+		if (((t->copy[i] ^ now[i]) & ~ignore) == 0 && !cleaned)
+			continue;
+		unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i / words * t->span_pages, t->span_pages);
+	}
+	memcpy(t->copy, now, PAGE_BYTES);
+}
+
+static void revalidate(struct vcpu *cpu, struct window *w)
+{
+	struct windows *ws = cpu->windows;
+	if (w->drop) {
+		empty(ws, w);
+	} else if (w->stale) {
+		w->stale = false;
+		w->nstale = 0;
+		for (unsigned i = 0; i < w->ntables; i++)
+			revalidate_table(cpu, w, &w->tables[i]);
+		return;
+	}
+	for (unsigned i = 0; i < w->nstale; i++) {
+		uint32_t page = w->stale_page[i] >> PAGE_SHIFT;
+		if (!(w->state[page] & PAGE_MAPPED))
+			continue;
+		struct walk k = guest_walk(cpu, w->stale_page[i], ACCESS_READ, true, false);
+		const uint8_t *host = k.ok ? phys_host(cpu->phys, k.gpa, false) : NULL;
+		bool same = host && (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT == w->fd_page[page] &&
+		    (!(w->state[page] & PAGE_WRITABLE) || (k.writable && k.dirty));
+		if (!same)
+			unmap_page(ws, w, page);
+	}
+	w->nstale = 0;
+}
+
+/* --- faults --- */
+
+static struct window *in_use(const struct vcpu *cpu)
+{
+	return cpu->cpl == 3 ? cpu->windows->current : &cpu->windows->kernel;
+}
+
+/* One linear page as the window would hold it. */
+struct candidate {
+	bool ok;
+	uint32_t fd_page;
+	bool writable, global, large, holds_code;
+};
+
+static struct candidate candidate(struct vcpu *cpu, const struct walk *k)
+{
+	const uint8_t *host = phys_host(cpu->phys, k->gpa, false);
+	struct candidate c = { 0 };
+	if (!host)
+		return c;
+	c.ok = true;
+	c.fd_page = (uint32_t)((uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
+	uint8_t flags = cpu->phys->page_flags[c.fd_page];
+	c.holds_code = flags & (PAGE_CODE | PAGE_SCAN);
+	bool untracked = (flags & (PAGE_TRACKED | PAGE_DIRTY)) != PAGE_TRACKED;
+	c.writable = k->writable && k->dirty && untracked && phys_host(cpu->phys, k->gpa, true);
+	c.global = k->global;
+	c.large = k->large;
+	return c;
+}
+
+static void drop_other_mapping(struct windows *ws, struct window *w, uint32_t page, uint32_t fd_page)
+{
+	uint32_t *slot = &rmap_of(ws, w)[fd_page];
+	uint32_t key = rmap_key(ws, w, page);
+	if (*slot && *slot != key) {
+		struct window *other = w->kernel ? w : &ws->user[(*slot - 1) >> 20];
+		uint32_t p = (*slot - 1) & (LINEAR_PAGES - 1);
+		if ((other->state[p] & (PAGE_MAPPED | PAGE_WRITABLE)) == (PAGE_MAPPED | PAGE_WRITABLE) &&
+		    other->fd_page[p] == fd_page)
+			unmap_page(ws, other, p);
+	}
+	*slot = key;
+}
+
+/* Map n pages from linear page on to memfd pages from c->fd_page on, alike in all rights. */
+static bool map_run(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t n, const struct candidate *c, bool populate)
+{
+	struct windows *ws = cpu->windows;
+	make_room(ws, w);
+	int prot = PROT_READ | (c->writable ? PROT_WRITE : 0);
+	void *p = mmap(host_of(w, page), (size_t)n << PAGE_SHIFT, prot,
+	    MAP_FIXED | MAP_SHARED | MAP_NORESERVE | (populate ? MAP_POPULATE : 0), cpu->phys->fd,
+	    (off_t)c->fd_page << PAGE_SHIFT);
+	if (p == MAP_FAILED)
+		return false;		/* too many mappings after all: the access is emulated */
+	w->mappings++;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t fd = c->fd_page + i;
+		uint8_t *flags = &cpu->phys->page_flags[fd];
+		bool writable = c->writable;
+		if (writable && *flags & (PAGE_CODE | PAGE_SCAN)) {
+			mprotect(host_of(w, page + i), PAGE_BYTES, PROT_READ);
+			w->mappings++;
+			writable = false;
+		}
+		if (writable) {
+			drop_other_mapping(ws, w, page + i, fd);
+			*flags |= PAGE_TLB_WRITE;
+		}
+		w->state[page + i] = (uint8_t)((w->state[page + i] & PAGE_VOLATILE) | PAGE_MAPPED |
+		    (writable ? PAGE_WRITABLE : 0) | (c->global ? PAGE_GLOBAL : 0) | (c->large ? PAGE_LARGE : 0));
+		w->fd_page[page + i] = fd;
+		if (w->kernel && !c->global)
+			ws->nonglobal[ws->n_nonglobal++ & (LINEAR_PAGES - 1)] = page + i;
+	}
+	return true;
+}
+
+/* Does page + i continue the run that began with first? Only pages the guest has touched already. */
+static bool continues(struct vcpu *cpu, const struct window *w, uint32_t page, uint32_t i, bool user,
+    const struct candidate *first, const struct walk *k0, bool same_large)
+{
+	uint32_t at = page + i;
+	if (at >= LINEAR_PAGES || w->state[at] & (PAGE_MAPPED | PAGE_VOLATILE))
+		return false;
+	struct walk k = *k0;
+	if (same_large)
+		k.gpa = k0->gpa + ((gpa_t)i << PAGE_SHIFT);
+	else
+		k = guest_walk(cpu, at << PAGE_SHIFT, ACCESS_READ, user, false);
+	if (!k.ok || !k.accessed || k.gpa >> PAGE_SHIFT != (k0->gpa >> PAGE_SHIFT) + i)
+		return false;
+	struct candidate c = candidate(cpu, &k);
+	return c.ok && c.fd_page == first->fd_page + i && c.writable == first->writable && c.global == first->global &&
+	    (w->kernel || c.holds_code == first->holds_code);
+}
+
+static uint32_t run_length(struct vcpu *cpu, const struct window *w, uint32_t page, bool user, const struct candidate *c,
+    const struct walk *k)
+{
+	uint32_t max = w->kernel ? KERNEL_RUN_PAGES : USER_RUN_PAGES, n = 1;
+	bool paged = cpu->cr0 & CR0_PG;
+	uint32_t large = !paged ? LINEAR_PAGES : !k->large ? 1 : cpu->cr4 & CR4_PAE ? 512 : 1024;
+	while (n < max && continues(cpu, w, page, n, user, c, k, (page & ~(large - 1)) == ((page + n) & ~(large - 1))))
+		n++;
+	return n;
+}
+
+enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
+{
+	struct windows *ws = cpu->windows;
+	struct window *w = in_use(cpu);
+	bool user = cpu->cpl == 3;
+	if (!w || mmu_watching(cpu))
+		return WINDOW_NEVER;
+	struct walk k = guest_walk(cpu, lin, write ? ACCESS_WRITE : ACCESS_READ, user, true);
+	if (!k.ok)
+		return WINDOW_REFLECT;
+	uint32_t page = lin >> PAGE_SHIFT;
+	if (w->state[page] & PAGE_VOLATILE)
+		return WINDOW_NEVER;
+	bool paged = cpu->cr0 & CR0_PG;
+	if (w->kernel && paged && !k.global && ws->nonglobal_drops > NONGLOBAL_DROPS_MAX)
+		return WINDOW_NEVER;
+	if (write) {
+		uint8_t *host = phys_host(cpu->phys, k.gpa, true);
+		uint8_t *flags = host ? &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] : NULL;
+		if (flags && *flags & PAGE_TRACKED)
+			*flags |= PAGE_DIRTY;
+	}
+	struct candidate c = candidate(cpu, &k);
+	if (!c.ok || (write && (!c.writable || c.holds_code)))
+		return WINDOW_NEVER;
+	if (!remember_tables(cpu, w, lin))
+		return WINDOW_NEVER;
+	k.gpa &= ~(gpa_t)PAGE_MASK;
+	if (c.holds_code && !w->kernel)
+		c.writable = false;
+	uint32_t n = w->state[page] & PAGE_MAPPED ? 1 : run_length(cpu, w, page, user, &c, &k);
+	return map_run(cpu, w, page, n, &c, !w->kernel) ? WINDOW_RETRY : WINDOW_NEVER;
+}
+
+void window_premap(struct vcpu *cpu, lin_t lin)
+{
+	struct window *w = in_use(cpu);
+	if (!w || w->state[lin >> PAGE_SHIFT] & (PAGE_MAPPED | PAGE_VOLATILE))
+		return;
+	struct walk k = guest_walk(cpu, lin, ACCESS_READ, true, false);
+	if (k.ok && k.accessed)
+		window_fault(cpu, lin, false);
+}
+
+/* --- choosing --- */
+
+bool window_wanted(struct vcpu *cpu)
+{
+	return cpu->windows && (cpu->cpl != 3 || cpu->windows->current);
+}
+
+uint64_t window_select(struct vcpu *cpu)
+{
+	struct windows *ws = cpu->windows;
+	struct window *w = in_use(cpu);
+	if (!w->kernel) {
+		w->last_use = ++ws->clock;
+		if (w->stale || w->drop || w->nstale)
+			revalidate(cpu, w);
+	}
+	return (uint64_t)(uintptr_t)w->base;
+}
+
+void window_promote(struct vcpu *cpu)
+{
+	struct windows *ws = cpu->windows;
+	if (!ws || ws->current || cpu->cpl != 3)
+		return;
+	struct window *w = &ws->user[0];
+	for (unsigned i = 0; i < USER_WINDOWS; i++) {
+		if (!ws->user[i].used) {
+			w = &ws->user[i];
+			break;
+		}
+		if (ws->user[i].last_use < w->last_use)
+			w = &ws->user[i];
+	}
+	empty(ws, w);
+	w->used = true;
+	w->cr3 = cpu->cr3;
+	w->last_use = ++ws->clock;
+	ws->current = w;
+	mmu_each_user_page(cpu, window_premap);	/* what it has used is what it will use */
+}
+
+/* --- the TLB's events --- */
+
+static struct window *window_of(struct windows *ws, uint32_t cr3)
+{
+	for (unsigned i = 0; i < USER_WINDOWS; i++)
+		if (ws->user[i].used && ws->user[i].cr3 == cr3)
+			return &ws->user[i];
+	return NULL;
+}
+
+void window_flush(struct vcpu *cpu, bool global)
+{
+	struct windows *ws = cpu->windows;
+	if (global) {
+		empty(ws, &ws->kernel);
+		for (unsigned i = 0; i < USER_WINDOWS; i++)
+			ws->user[i].drop = true;
+	} else if (ws->n_nonglobal) {
+		ws->nonglobal_drops++;
+		if (ws->n_nonglobal > 64) {
+			empty(ws, &ws->kernel);
+		} else {
+			for (uint32_t i = 0; i < ws->n_nonglobal; i++)
+				if (!(ws->kernel.state[ws->nonglobal[i]] & PAGE_GLOBAL))
+					unmap_page(ws, &ws->kernel, ws->nonglobal[i]);
+			ws->n_nonglobal = 0;
+		}
+	}
+	ws->current = window_of(ws, cpu->cr3);
+	if (ws->current)
+		ws->current->stale = true;
+}
+
+void window_flush_page(struct vcpu *cpu, lin_t lin)
+{
+	struct windows *ws = cpu->windows;
+	uint32_t page = lin >> PAGE_SHIFT;
+	if ((ws->kernel.state[page] & (PAGE_MAPPED | PAGE_LARGE)) == (PAGE_MAPPED | PAGE_LARGE)) {
+		unmap_pages(ws, &ws->kernel, page & ~1023u, 1024);	/* INVLPG drops the whole large page */
+	} else if (ws->kernel.state[page] & PAGE_MAPPED) {
+		unmap_page(ws, &ws->kernel, page);
+		ws->kernel.state[page] |= PAGE_VOLATILE;
+	}
+	struct window *w = ws->current;
+	if (!w || !(w->state[page] & PAGE_MAPPED))
+		return;
+	if (w->nstale < STALE_MAX)
+		w->stale_page[w->nstale++] = lin;
+	else
+		w->stale = true;
+}
+
+void window_drop_writes(struct vcpu *cpu, uint64_t fd_page)
+{
+	struct windows *ws = cpu->windows;
+	for (unsigned kind = 0; kind < 2; kind++) {
+		uint32_t slot = (kind ? ws->user_rmap : ws->kernel_rmap)[fd_page];
+		if (!slot)
+			continue;
+		struct window *w = kind ? &ws->user[(slot - 1) >> 20] : &ws->kernel;
+		uint32_t page = (slot - 1) & (LINEAR_PAGES - 1);
+		if (!(w->state[page] & PAGE_WRITABLE) || w->fd_page[page] != fd_page)
+			continue;
+		if (mprotect(host_of(w, page), PAGE_BYTES, PROT_READ) < 0) {
+			empty(ws, w);		/* no mapping left to split with: it must not stay writable */
+			continue;
+		}
+		w->mappings++;
+		w->state[page] &= (uint8_t)~PAGE_WRITABLE;
+	}
+}
