@@ -325,6 +325,8 @@ static int init_cpu(struct vm *vm)
 	vm->run = emulate_run;
 	if (rc == 0 && vm->cfg->engine == ENGINE_SCAN && vm->cfg->clock == CLOCK_HOST) {
 		rc = scan_init(cpu, 0);
+		if (rc == 0 && vm->cfg->perf_map)
+			rc = scan_perf_map(cpu);
 		vm->run = scan_run;
 	}
 	return rc;
@@ -346,8 +348,6 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	memset(vm, 0, sizeof(*vm));
 	vm->cfg = cfg;
 	vm->stop_reason = STOP_NONE;
-	if (cfg->engine == ENGINE_SCAN)
-		return error_set(err, -ENOSYS, "--engine scan: this build has the emulator only");
 	vm->firmware = cfg->boot.kernel == NULL && cfg->boot.flat == NULL;
 	int rc = vm->firmware ? 0 : boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
 	if (rc < 0)

@@ -30,7 +30,7 @@ enum stop_reason {
 	STOP_SIGNAL = 8,		/* SIGTERM, SIGINT, SIGHUP: 128 + signal */
 };
 
-enum vm_engine { ENGINE_EMULATE, ENGINE_SCAN };
+enum vm_engine { ENGINE_SCAN, ENGINE_EMULATE };	/* the first is the default */
 enum vm_clock { CLOCK_HOST, CLOCK_INSTRUCTIONS };
 
 #define VM_RAM_MIN	(1ull << 20)
@@ -52,6 +52,7 @@ struct vm_config {
 		const char *path;
 	} serial[PC_SERIAL_PORTS];
 	enum vm_engine engine;
+	bool perf_map;			/* scanned blocks are listed for perf */
 	enum vm_clock clock;
 	bool no_reboot;
 	bool rtc_local;			/* the RTC shows local time, not UTC */

@@ -234,6 +234,12 @@ static int set_engine(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+static int set_perf_map(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.perf_map = true;
+	return 0;
+}
+
 static int set_clock(struct options *o, const char *arg, struct error *err)
 {
 	if (strcmp(arg, "host") != 0 && strcmp(arg, "instructions") != 0)
@@ -340,10 +346,11 @@ static const struct option option_table[] = {
 	{ "monitor", NULL, "none", "no monitor console", set_none, false },
 	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
-	{ "engine", NULL, "NAME", "emulate or scan", set_engine, true },
+	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter", set_engine, true },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
+	{ "perf-map", NULL, NULL, "write a map of scanned blocks for perf, /tmp/perf-PID.map", set_perf_map, true },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace, false },
 	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter, false },
 	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file, false },

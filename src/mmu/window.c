@@ -4,8 +4,10 @@
  * A user window remembers a copy of every page-table page its mappings came from. After a CR3 load
  * the copies are compared with the guest's tables (0.1 us a page when equal); what differs is
  * unmapped. So the guest's tables need no write tracking.
- * Each page of the memfd is mapped writable at most once in the kernel window and once in all user
- * windows (the reverse map has one place for it): an older mapping gives way.
+ * Where a page of the memfd is mapped writable must be known, to take that back when it comes to
+ * hold code: the reverse map has one place a page for the kernel window and one for the user
+ * windows, and a short list for what is mapped writable more often (aliases). When that is full,
+ * an older mapping gives way.
  */
 #include "mmu/window.h"
 
@@ -26,6 +28,7 @@
 #define USER_RUN_PAGES		16u
 #define TABLES_MAX		256u			/* page-table pages a user window remembers */
 #define STALE_MAX		64u
+#define ALIASES_MAX		512u
 #define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
 
 enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3),
@@ -60,6 +63,11 @@ struct windows {
 	struct window *current;		/* of the CR3 loaded now, or NULL */
 	uint32_t *kernel_rmap;		/* [memfd page] linear page + 1 mapped writable */
 	uint32_t *user_rmap;		/* [memfd page] (window << 20 | linear page) + 1 */
+	struct alias {			/* further writable mappings of a page */
+		uint32_t fd_page, slot;
+		bool kernel;
+	} alias[ALIASES_MAX];
+	unsigned naliases;
 	uint32_t *nonglobal;		/* [LINEAR_PAGES] linear pages of the kernel window without G */
 	uint32_t n_nonglobal, nonglobal_drops;
 	uint32_t budget;		/* mappings in all windows */
@@ -354,18 +362,47 @@ static struct candidate candidate(struct vcpu *cpu, const struct walk *k)
 	return c;
 }
 
-static void drop_other_mapping(struct windows *ws, struct window *w, uint32_t page, uint32_t fd_page)
+/* Is what a reverse map entry says (still) true? Then the window and linear page. */
+static struct window *mapped_writable(struct windows *ws, bool kernel, uint32_t slot, uint32_t fd_page, uint32_t *page)
 {
-	uint32_t *slot = &rmap_of(ws, w)[fd_page];
-	uint32_t key = rmap_key(ws, w, page);
-	if (*slot && *slot != key) {
-		struct window *other = w->kernel ? w : &ws->user[(*slot - 1) >> 20];
-		uint32_t p = (*slot - 1) & (LINEAR_PAGES - 1);
-		if ((other->state[p] & (PAGE_MAPPED | PAGE_WRITABLE)) == (PAGE_MAPPED | PAGE_WRITABLE) &&
-		    other->fd_page[p] == fd_page)
-			unmap_page(ws, other, p);
+	if (slot == 0)
+		return NULL;
+	struct window *w = kernel ? &ws->kernel : &ws->user[(slot - 1) >> 20];
+	*page = (slot - 1) & (LINEAR_PAGES - 1);
+	bool is = (w->state[*page] & PAGE_WRITABLE) && w->fd_page[*page] == fd_page;
+	return is ? w : NULL;
+}
+
+static void remember_alias(struct windows *ws, bool kernel, uint32_t slot, uint32_t fd_page)
+{
+	uint32_t page = 0;
+	struct alias *at = NULL;
+	for (unsigned i = 0; i < ws->naliases; i++) {
+		struct alias *a = &ws->alias[i];
+		if (a->kernel == kernel && a->slot == slot && a->fd_page == fd_page)
+			return;
+		if (!at && !mapped_writable(ws, a->kernel, a->slot, a->fd_page, &page))
+			at = a;
 	}
-	*slot = key;
+	if (!at && ws->naliases < ALIASES_MAX)
+		at = &ws->alias[ws->naliases++];
+	if (!at) {
+		at = &ws->alias[fd_page % ALIASES_MAX];
+		struct window *w = mapped_writable(ws, at->kernel, at->slot, at->fd_page, &page);
+		if (w)
+			unmap_page(ws, w, page);
+	}
+	*at = (struct alias){ .fd_page = fd_page, .slot = slot, .kernel = kernel };
+}
+
+static void remember_writable(struct windows *ws, struct window *w, uint32_t page, uint32_t fd_page)
+{
+	uint32_t *slot = &rmap_of(ws, w)[fd_page], old_page;
+	uint32_t key = rmap_key(ws, w, page);
+	if (*slot != key && mapped_writable(ws, w->kernel, *slot, fd_page, &old_page))
+		remember_alias(ws, w->kernel, key, fd_page);
+	else
+		*slot = key;
 }
 
 /* Map n pages from linear page on to memfd pages from c->fd_page on, alike in all rights. */
@@ -390,7 +427,7 @@ static bool map_run(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t 
 			writable = false;
 		}
 		if (writable) {
-			drop_other_mapping(ws, w, page + i, fd);
+			remember_writable(ws, w, page + i, fd);
 			*flags |= PAGE_TLB_WRITE;
 		}
 		w->state[page + i] = (uint8_t)((w->state[page + i] & PAGE_VOLATILE) | PAGE_MAPPED |
@@ -569,22 +606,27 @@ void window_flush_page(struct vcpu *cpu, lin_t lin)
 		w->stale = true;
 }
 
+static void protect(struct windows *ws, struct window *w, uint32_t page)
+{
+	if (mprotect(host_of(w, page), PAGE_BYTES, PROT_READ) < 0) {
+		empty(ws, w);		/* no mapping left to split with: it must not stay writable */
+		return;
+	}
+	w->mappings++;
+	w->state[page] &= (uint8_t)~PAGE_WRITABLE;
+}
+
 void window_drop_writes(struct vcpu *cpu, uint64_t fd_page)
 {
 	struct windows *ws = cpu->windows;
-	for (unsigned kind = 0; kind < 2; kind++) {
-		uint32_t slot = (kind ? ws->user_rmap : ws->kernel_rmap)[fd_page];
-		if (!slot)
-			continue;
-		struct window *w = kind ? &ws->user[(slot - 1) >> 20] : &ws->kernel;
-		uint32_t page = (slot - 1) & (LINEAR_PAGES - 1);
-		if (!(w->state[page] & PAGE_WRITABLE) || w->fd_page[page] != fd_page)
-			continue;
-		if (mprotect(host_of(w, page), PAGE_BYTES, PROT_READ) < 0) {
-			empty(ws, w);		/* no mapping left to split with: it must not stay writable */
-			continue;
-		}
-		w->mappings++;
-		w->state[page] &= (uint8_t)~PAGE_WRITABLE;
+	struct window *w;
+	uint32_t page;
+	for (unsigned kernel = 0; kernel < 2; kernel++)
+		if ((w = mapped_writable(ws, kernel, (kernel ? ws->kernel_rmap : ws->user_rmap)[fd_page], (uint32_t)fd_page, &page)))
+			protect(ws, w, page);
+	for (unsigned i = 0; i < ws->naliases; i++) {
+		const struct alias *a = &ws->alias[i];
+		if (a->fd_page == fd_page && (w = mapped_writable(ws, a->kernel, a->slot, a->fd_page, &page)))
+			protect(ws, w, page);
 	}
 }

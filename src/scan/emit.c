@@ -608,6 +608,10 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 	emit_code(e);
 	assert(!e->b.full);
 	s->used = (size_t)(e->b.rw - s->rw + 15) & ~(size_t)15;
+	if (s->perf_map)		/* address, size, name: "guest 3d c0123456": CPL, direct or checked, EIP */
+		fprintf(s->perf_map, "%lx %lx guest %c%c %08x\n", (unsigned long)(uintptr_t)blk->host,
+		    (unsigned long)(asm_here(&e->b) - blk->host), mode & MODE_USER ? '3' : '0',
+		    mode & MODE_DIRECT ? 'd' : 'c', blk->eip);
 	protect_pages(s, blk);
 	cache_insert(s, blk);
 	return blk;

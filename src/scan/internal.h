@@ -11,6 +11,7 @@
 #ifndef PLEX86_SCAN_INTERNAL_H
 #define PLEX86_SCAN_INTERNAL_H
 
+#include <stdio.h>
 #include <time.h>
 #include <ucontext.h>
 
@@ -161,6 +162,7 @@ struct scanner {
 	uint32_t tick_cr3, tick_count;
 	bool page_fault;			/* user code took a #PF: its page will be wanted on return */
 	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
+	FILE *perf_map;				/* or NULL */
 	/* run state */
 	bool dropped;				/* blocks were dropped since this call-out began */
 	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */

@@ -398,6 +398,14 @@ static void start_ticker(struct scanner *s)
 	    timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
 }
 
+int scan_perf_map(struct vcpu *cpu)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+	cpu->scanner->perf_map = fopen(path, "we");
+	return cpu->scanner->perf_map ? 0 : -errno;
+}
+
 int scan_init(struct vcpu *cpu, size_t cache_bytes)
 {
 	struct scanner *s = calloc(1, sizeof(*s));
@@ -428,6 +436,8 @@ void scan_free(struct vcpu *cpu)
 		return;
 	if (s->has_ticker)
 		timer_delete(s->ticker);
+	if (s->perf_map)
+		fclose(s->perf_map);
 	windows_free(cpu);
 	cache_free(s);
 	free(s->wary);

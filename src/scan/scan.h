@@ -13,6 +13,9 @@
 int scan_init(struct vcpu *cpu, size_t cache_bytes);
 void scan_free(struct vcpu *cpu);
 
+/* List blocks in /tmp/perf-PID.map as they are made, where perf looks for names. 0 or -errno. */
+int scan_perf_map(struct vcpu *cpu);
+
 /* Run until attention, HLT or a triple fault, like emulate_run(). Modes and instructions that are
  * not scanned are emulated. */
 enum next scan_run(struct vcpu *cpu);
