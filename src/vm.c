@@ -472,8 +472,10 @@ static ns_t service_board(struct vm *vm)
 {
 	struct vcpu *cpu = &vm->cpu;
 
-	pc_update(&vm->pc, vm_now(vm));
+	/* One reading of the clock: what falls due between two would be past for the second and never seen. */
 	ns_t now = vm_now(vm);
+
+	pc_update(&vm->pc, now);
 	ns_t next = pc_next_event(&vm->pc, now);
 
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
