@@ -43,7 +43,30 @@ ns_t vm_now(struct vm *vm)
 {
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS)
 		return vm->cpu.icount * VM_INSN_NS + vm->skipped_ns;
-	return host_clock_ns() - vm->start_ns;
+	return (vm->paused ? vm->paused_ns : host_clock_ns()) - vm->start_ns;
+}
+
+void vm_pause(struct vm *vm)
+{
+	if (vm->paused)
+		return;
+	vm->paused = true;
+	vm->paused_ns = host_clock_ns();
+	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+}
+
+void vm_resume(struct vm *vm)
+{
+	if (!vm->paused)
+		return;
+	vm->paused = false;
+	vm->start_ns += host_clock_ns() - vm->paused_ns;
+	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
+}
+
+void vm_request_reset(struct vm *vm)
+{
+	__atomic_or_fetch(&vm->cpu.attention, ATTN_RESET, __ATOMIC_SEQ_CST);
 }
 
 static ns_t host_time_of(struct vm *vm, ns_t guest_ns)
@@ -336,6 +359,7 @@ static int init_cpu(struct vm *vm)
 static void power_on(struct vm *vm)
 {
 	cpu_reset(&vm->cpu);
+	vm_screen_reset(vm);
 	on_set_a20(vm, true);		/* boot loaders leave it open */
 	vm->pc.a20 = true;
 	if (!vm->firmware)
@@ -384,6 +408,9 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	rc = init_board(vm, err);
 	if (rc < 0)
 		return rc;
+	rc = vm_screen_init(vm, err);
+	if (rc < 0)
+		return rc;
 	power_on(vm);
 	return 0;
 }
@@ -413,6 +440,7 @@ void vm_free(struct vm *vm)
 	}
 	if (vm->ready >= 2)
 		phys_free(&vm->phys);
+	vm_screen_free(vm);
 	if (vm->ready >= 1 && !vm->firmware)
 		boot_close(&vm->boot);
 	trace_close(&vm->trace);
@@ -547,6 +575,26 @@ static void reset(struct vm *vm, bool triple_fault)
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
 }
 
+/* Paused by the user: only what comes from outside is looked at. */
+static void wait_paused(struct vm *vm)
+{
+	struct vcpu *cpu = &vm->cpu;
+
+	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
+	service_host(vm);
+	if (!vm->paused || vm->stop_reason != STOP_NONE || cpu->attention & (ATTN_KICK | ATTN_RESET))
+		return;
+	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
+		host_io_poll(&vm->io, 100);
+		return;
+	}
+	/* The sleep ends at any attention; what the guest is owed waits until it runs again. */
+	uint32_t mine = ATTN_KICK | ATTN_STOP | ATTN_RESET;
+	uint32_t held = __atomic_fetch_and(&cpu->attention, mine, __ATOMIC_SEQ_CST) & ~mine;
+	host_kick_sleep(&vm->kick, HOST_NEVER);
+	__atomic_or_fetch(&cpu->attention, held, __ATOMIC_SEQ_CST);
+}
+
 /* The engine, or, with -d on instructions, one at a time. */
 static enum next run_some(struct vm *vm)
 {
@@ -576,6 +624,10 @@ void vm_run(struct vm *vm)
 	while (vm->stop_reason == STOP_NONE) {
 		if (cpu->attention & ATTN_RESET)
 			reset(vm, false);
+		if (vm->paused) {
+			wait_paused(vm);
+			continue;
+		}
 		if ((cpu->attention & ATTN_KICK) || cpu->icount >= cpu->icount_stop)
 			service(vm);
 		if (vm->stop_reason != STOP_NONE)

@@ -15,6 +15,7 @@
 #include "mmu/phys.h"
 #include "util/error.h"
 #include "vm_drives.h"
+#include "vm_screen.h"
 
 /* Why a run ended; also plex86's exit status (man page, EXIT STATUS). */
 enum stop_reason {
@@ -60,6 +61,7 @@ struct vm_config {
 	bool pvpanic;
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
 	uint8_t debug_exit_size;
+	struct screen_config screen;
 	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
 };
 
@@ -90,6 +92,8 @@ struct vm {
 	/* time: guest time is host_clock_ns() - start_ns, or icount * VM_INSN_NS + skipped_ns */
 	ns_t start_ns;
 	ns_t skipped_ns;
+	bool paused;			/* by the user: no time passes for the guest */
+	ns_t paused_ns;			/* since (host clock) */
 	ns_t input_ns;			/* instruction clock: when host input is looked at next */
 
 	/* host */
@@ -100,6 +104,8 @@ struct vm {
 	struct host_kick kick;
 	struct host_io io;
 	struct vm_serial serial[PC_SERIAL_PORTS];
+	struct host_post post;		/* work from other threads */
+	struct vm_screen screen;
 	struct trace trace;
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
 };
@@ -109,6 +115,11 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err);
 void vm_run(struct vm *vm);		/* until it stops: stop_reason, stop_text, exit_status */
 void vm_close_host(struct vm *vm);	/* output written out, terminal and signals as they were; the state stays readable */
 void vm_free(struct vm *vm);
+
+/* Stop and go on, by the user. On the vCPU's thread. */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+void vm_request_reset(struct vm *vm);
 
 ns_t vm_now(struct vm *vm);		/* guest time */
 

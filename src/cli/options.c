@@ -261,6 +261,21 @@ static int set_smp(struct options *o, const char *arg, struct error *err)
 	return strcmp(arg, "1") == 0 ? 0 : error_set(err, -EINVAL, "-smp %s: the machine has one processor", arg);
 }
 
+static int set_vga(struct options *o, const char *arg, struct error *err)
+{
+	if (strcmp(arg, "std") != 0 && strcmp(arg, "none") != 0)
+		return error_set(err, -EINVAL, "-vga '%s': it is std or none", arg);
+	o->vga_given = true;
+	o->vm.screen.vga = arg[0] == 's';
+	return 0;
+}
+
+static int set_vgabios(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.screen.vgabios = arg;
+	return 0;
+}
+
 static int set_none(struct options *o, const char *arg, struct error *err)
 {
 	return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "'%s': only 'none' can be had here", arg);
@@ -342,7 +357,8 @@ static const struct option option_table[] = {
 	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty, null", set_serial, false },
 	{ "nographic", NULL, NULL, "no screen, the console is the first serial port (always so for now)", set_nographic, false },
 	{ "display", NULL, "none", "no screen", set_none, false },
-	{ "vga", NULL, "none", "no graphics card", set_none, false },
+	{ "vga", NULL, "NAME", "graphics card: std or none", set_vga, false },
+	{ "vgabios", NULL, "FILE", "the graphics card's ROM (default: from the seabios package)", set_vgabios, true },
 	{ "monitor", NULL, "none", "no monitor console", set_none, false },
 	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
@@ -521,6 +537,8 @@ static int check(struct options *o, struct error *err)
 	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
+	if (!o->vga_given)		/* what firmware boots wants a screen; a kernel has its console on the serial port */
+		o->vm.screen.vga = b->kernel == NULL && b->flat == NULL;
 	if (o->nserial == 0)
 		o->vm.serial[0].kind = CHARDEV_STDIO;
 	return 0;

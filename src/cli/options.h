@@ -13,6 +13,7 @@ struct options {
 	struct vm_config vm;
 	const char *image;		/* the argument that is no option */
 	bool flat;
+	bool vga_given;
 	unsigned nserial;
 };
 

@@ -48,7 +48,7 @@ static struct io_row *bus_row(struct bus *bus, uint16_t port, unsigned size, boo
 	if (size == 1)
 		return row;
 	/* Nobody at the first byte: another device may still answer at the following ones. */
-	if (!row || size > row->width || port + size - 1u > row->last || (port & (size - 1))) {
+	if (!row || size > row->width || port + size - 1u > row->last || ((port & (size - 1)) && !row->unaligned)) {
 		*split = true;
 		return NULL;
 	}

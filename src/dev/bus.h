@@ -17,6 +17,7 @@
 struct io_row {
 	uint16_t first, last;		/* inclusive */
 	uint8_t width;			/* 1, 2 or 4 */
+	bool unaligned;			/* takes wide accesses at odd ports whole, too */
 	uint32_t (*read)(void *arg, uint16_t port, unsigned size);		/* NULL: write-only, reads FFh */
 	void (*write)(void *arg, uint16_t port, unsigned size, uint32_t val);	/* NULL: read-only, drops */
 	void *arg;

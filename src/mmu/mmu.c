@@ -167,6 +167,28 @@ void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset)
 	}
 }
 
+void mmu_drop_writes_range(struct vcpu *cpu, uint64_t fd_offset, uint64_t bytes)
+{
+	uint8_t *flags = &cpu->phys->page_flags[fd_offset >> PAGE_SHIFT], any = 0;
+	for (uint64_t i = 0; i < bytes >> PAGE_SHIFT; i++) {
+		any |= flags[i] & PAGE_TLB_WRITE;
+		flags[i] &= (uint8_t)~PAGE_TLB_WRITE;
+	}
+	if (!any)
+		return;
+	uintptr_t host = (uintptr_t)cpu->phys->ram + fd_offset;
+	for (unsigned u = 0; u < 2; u++) {
+		for (unsigned g = 0; g < 2; g++) {
+			const struct fill_list *list = cpu->mmu->fills[u][g];
+			for (uint32_t i = 0; i < list->n; i++) {
+				uintptr_t *e = &cpu->tlbs[u].write[list->page[i]];
+				if (*e && *e + ((uintptr_t)list->page[i] << PAGE_SHIFT) - host < bytes)
+					*e = 0;
+			}
+		}
+	}
+}
+
 void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset)
 {
 	cpu->phys->page_flags[fd_offset >> PAGE_SHIFT] |= PAGE_CODE;
