@@ -345,11 +345,15 @@ static void next_sector(struct fdc *fdc)
 	}
 }
 
-/* A disk is in, turns, and is of the data rate that is set. */
+/*
+ * A disk is in, and is of the data rate that is set. Whether its motor is on does not matter: a guest
+ * whose host stalls is given its late timer ticks in a row, and its BIOS would stop the motor it has
+ * just started.
+ */
 static bool medium_readable(struct fdc *fdc)
 {
 	struct fdc_drive *d = drive_of(fdc, fdc->unit);
-	bool ok = d != NULL && d->disk != NULL && fdc->dor >> (4 + fdc->unit) & 1;
+	bool ok = d != NULL && d->disk != NULL;
 
 	/* 40-cylinder disks read at 300 kbit/s in a drive that turns faster. */
 	ok = ok && (fdc->rate == d->format->rate || (d->format->cylinders == 40 && fdc->rate == 1));
@@ -707,8 +711,7 @@ uint8_t fdc_read(struct fdc *fdc, unsigned reg)
 	case REG_FIFO: return read_fifo(fdc);
 	case REG_DIR: {
 		struct fdc_drive *d = drive_of(fdc, fdc->dor & 3);
-		bool motor = fdc->dor >> (4 + (fdc->dor & 3)) & 1;
-		return d != NULL && motor && (d->changed || d->disk == NULL) ? 0x80 : 0;
+		return d != NULL && (d->changed || d->disk == NULL) ? 0x80 : 0;
 	}
 	default: return 0xFF;
 	}

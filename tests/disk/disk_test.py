@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Boots our own boot sector through SeaBIOS from every kind of drive and image.
+
+disk_test.py PLEX86 DISK_BOOT_BIN [PATTERN]: TAP on stdout. Where QEMU is installed it boots the same image,
+and must say the same.
+"""
+import fnmatch
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+PLEX86, PROGRAM = os.path.abspath(sys.argv[1]), open(sys.argv[2], "rb").read()
+LIMIT_S = 120
+EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+tests = []
+folder = None
+
+
+def test(fn):
+    tests.append(fn)
+    return fn
+
+
+def path(name):
+    return os.path.join(folder, name)
+
+
+def run(*args):
+    r = subprocess.run([PLEX86, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=LIMIT_S)
+    return r.returncode, r.stdout.decode("latin-1"), r.stderr.decode("latin-1")
+
+
+def check(got, want):
+    if got != want:
+        raise AssertionError("got %r, want %r" % (got, want))
+
+
+def check_in(needle, hay):
+    if needle not in hay:
+        raise AssertionError("%r is not in %r" % (needle, hay))
+
+
+def image(name, size, data=PROGRAM):
+    with open(path(name), "wb") as f:
+        f.write(data)
+        f.truncate(size)
+    return path(name)
+
+
+def boots(*args):
+    """The program's lines, having ended well."""
+    status, out, err = run("run", *args, *EXIT)
+    if status != 1:
+        raise AssertionError("status %d, output %r, errors %r" % (status, out, err))
+    lines = out.replace("\r", "").splitlines()
+    check(lines[-1], "done")
+    return lines
+
+
+def same_as_qemu(lines, *args):
+    qemu = shutil.which("qemu-system-i386")
+    if not qemu:
+        return
+    r = subprocess.run([qemu, "-display", "none", "-vga", "none", "-net", "none", "-serial", "stdio",
+                        "-monitor", "none", "-snapshot", *args, *EXIT], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
+    theirs = r.stdout.decode("latin-1").replace("\r", "").splitlines()
+    check(lines, theirs[-len(lines):])
+
+
+def last_sector(name):
+    with open(path(name), "rb") as f:
+        f.seek(-512, os.SEEK_END)
+        return f.read()
+
+
+WRITTEN = b"\xEF\xBE" * 256
+
+
+@test
+def floppies_of_every_size_boot_and_are_written_to_their_last_sector():
+    for kib in (360, 1200, 1440, 2880):
+        name = "floppy%d.img" % kib
+        image(name, kib * 1024)
+        lines = boots("-fda", path(name))
+        check(lines[0], "disk_boot from drive 0000 ")
+        check(last_sector(name), WRITTEN)
+        if kib == 1440:                         # the others QEMU puts into a drive of another kind
+            same_as_qemu(lines, "-fda", path(name))
+
+
+@test
+def floppy_of_720k_in_a_drive_for_more_has_no_sector_18():
+    status, out, err = run("run", "-fda", image("floppy720.img", 720 * 1024), *EXIT)
+    check_in("first sector ok", out)
+    check_in("last sector failed", out)         # the firmware reports the drive's geometry
+    check(status, 3)
+
+
+@test
+def boot_sector_alone_is_a_floppy():
+    status, out, err = run("run", image("alone.img", 2048), *EXIT)
+    check_in("disk_boot from drive 0000", out)
+    check_in("first sector ok", out)
+    check_in("last sector failed", out)        # the file ends before the disk does
+    check(status, 3)
+
+
+@test
+def raw_disk_boots_and_is_written_to():
+    image("disk.img", 10 << 20)
+    lines = boots("-hda", path("disk.img"))
+    check(lines[0], "disk_boot from drive 0080 ")
+    same_as_qemu(lines, "-hda", path("disk.img"))
+    # Geometry 18/16/63 as seen through CHS ends before the disk does.
+    with open(path("disk.img"), "rb") as f:
+        check(WRITTEN in f.read(), True)
+
+
+@test
+def large_disk_is_reached_through_translation():
+    image("large.img", 20 << 30)
+    lines = boots("-hda", path("large.img"))
+    same_as_qemu(lines, "-hda", path("large.img"))
+
+
+@test
+def qcow2_disk_boots_and_is_sound_afterwards():
+    image("plain.img", 10 << 20)
+    check(run("image", "convert", "-O", "qcow2", path("plain.img"), path("disk.qcow2"))[0], 0)
+    check(boots("-drive", "file=%s,format=qcow2" % path("disk.qcow2"))[0], "disk_boot from drive 0080 ")
+    if shutil.which("qemu-img"):
+        check(subprocess.run(["qemu-img", "check", "-q", path("disk.qcow2")]).returncode, 0)
+
+
+@test
+def qcow2_over_a_base_leaves_the_base_alone():
+    before = open(image("base.img", 10 << 20), "rb").read()
+    check(run("image", "create", "-b", "base.img", path("over.qcow2"))[0], 0)
+    boots(path("over.qcow2"))
+    check(open(path("base.img"), "rb").read() == before, True)
+
+
+@test
+def snapshot_run_changes_nothing():
+    before = open(image("snap.img", 10 << 20), "rb").read()
+    boots("-hda", path("snap.img"), "-snapshot")
+    check(open(path("snap.img"), "rb").read() == before, True)
+
+
+@test
+def read_only_disk_refuses_the_write():
+    image("ro.img", 10 << 20)
+    status, out, err = run("run", "-drive", "file=%s,format=raw,readonly=on" % path("ro.img"), *EXIT)
+    check_in("last sector failed", out)
+
+
+def iso(name):
+    """A CD with nothing but what El Torito wants."""
+    sectors = [bytes(2048) for _ in range(16)]
+    pvd = bytearray(2048)
+    pvd[0:7] = b"\x01CD001\x01"
+    struct.pack_into("<I", pvd, 80, 24)
+    struct.pack_into(">I", pvd, 84, 24)
+    boot = bytearray(2048)
+    boot[0:7] = b"\x00CD001\x01"
+    boot[7:30] = b"EL TORITO SPECIFICATION"
+    struct.pack_into("<I", boot, 71, 19)
+    end = bytearray(2048)
+    end[0:7] = b"\xFFCD001\x01"
+    catalog = bytearray(2048)
+    catalog[0] = 1
+    catalog[30:32] = b"\x55\xAA"
+    struct.pack_into("<H", catalog, 28, (-sum(struct.unpack("<16H", catalog[0:32]))) & 0xFFFF)
+    catalog[32] = 0x88                          # bootable, no emulation
+    struct.pack_into("<H", catalog, 38, 4)      # four sectors of 512 bytes
+    struct.pack_into("<I", catalog, 40, 20)
+    sectors += [pvd, boot, end, catalog, PROGRAM]
+    return image(name, 24 * 2048, b"".join(bytes(s) for s in sectors))
+
+
+@test
+def cd_boots_by_el_torito():
+    iso("cd.iso")
+    lines = boots("-cdrom", path("cd.iso"))
+    check(lines[0].startswith("disk_boot from drive 00E"), True)
+    check(lines[1], "volume CD001")
+    same_as_qemu(lines, "-cdrom", path("cd.iso"))
+
+
+@test
+def image_without_an_option_goes_where_such_a_file_belongs():
+    check(boots(image("guess1.img", 1440 * 1024))[0], "disk_boot from drive 0000 ")
+    check(boots(image("guess2.img", 5 << 20))[0], "disk_boot from drive 0080 ")
+    check(boots(iso("guess3.iso"))[1], "volume CD001")
+
+
+@test
+def boot_order_is_the_users():
+    drives = ["-fda", image("order.fd", 1440 * 1024), "-hda", image("order.hd", 10 << 20),
+              "-cdrom", iso("order.iso")]
+    check(boots(*drives)[0], "disk_boot from drive 0080 ")
+    check(boots(*drives, "-boot", "a")[0], "disk_boot from drive 0000 ")
+    check(boots(*drives, "-boot", "order=dc")[1], "volume CD001")
+
+
+@test
+def run_by_the_instruction_clock_is_the_same_every_time():
+    image("same.img", 10 << 20)
+    traces = []
+    for i in range(2):
+        status, out, err = run("run", "-hda", path("same.img"), "-snapshot", "--clock", "instructions",
+                               "-d", "int,io", "-D", path("trace%d" % i), *EXIT)
+        check(status, 1)
+        traces.append(open(path("trace%d" % i), "rb").read())
+    check(len(traces[0]) > 1000, True)
+    check(traces[0] == traces[1], True)
+
+
+@test
+def unbootable_disk_is_said_by_the_firmware_and_the_machine_goes_on():
+    image("blank.img", 10 << 20, b"")
+    p = subprocess.Popen([PLEX86, "run", "-hda", path("blank.img"), "-debugcon", "-serial", "null"],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    text = b""
+    while b"No bootable device" not in text:
+        byte = p.stderr.read(1)
+        if not byte:
+            raise AssertionError("it ended: %r" % text[-300:])
+        text += byte
+    check(p.poll(), None)
+    p.terminate()
+    p.communicate()
+    check(p.returncode, 128 + 15)
+
+
+def refused(text, *args):
+    status, out, err = run("run", *args)
+    check(status, 1)
+    check(err.count("\n"), 1)
+    check_in(text, err)
+
+
+@test
+def image_in_use_is_refused():
+    image("used.img", 10 << 20, b"")
+    p = subprocess.Popen([PLEX86, "run", "-hda", path("used.img"), "-debugcon", "-serial", "null"],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stderr.read(1)                            # it runs: the image is open
+    try:
+        refused("used.img: is in use", "-hda", path("used.img"))
+    finally:
+        p.terminate()
+        p.communicate()
+    boots("-hda", image("used.img", 10 << 20))
+
+
+@test
+def bad_images_are_refused_in_one_line():
+    refused("No such file", "-hda", path("missing.img"))
+    refused("directory", "-cdrom", folder)
+    refused("is empty", "-hda", image("empty.img", 0, b""))
+    refused("raw and qcow2", "-drive", "file=x,format=vmdk")
+    refused("that drive is taken", "-hda", "a", "-hda", "b")
+    refused("unknown", "-drive", "file=x,colour=red")
+    refused("-boot", "-boot", "x", "-hda", "a")
+    check(run("image", "create", path("cut.qcow2"), "10M")[0], 0)
+    os.truncate(path("cut.qcow2"), 100000)
+    refused("cut off", "-hda", path("cut.qcow2"))
+    check(run("image", "create", path("lost.img"), "1M")[0], 0)
+    check(run("image", "create", "-b", "lost.img", path("orphan.qcow2"))[0], 0)
+    os.unlink(path("lost.img"))
+    refused("backing file", "-hda", path("orphan.qcow2"))
+    refused("firmware", "-bios", path("missing.bin"), "-hda", image("b.img", 10 << 20))
+
+
+def main():
+    global folder
+    pattern = sys.argv[3] if len(sys.argv) > 3 else "*"
+    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
+    failed = 0
+    print("1..%d" % len(chosen))
+    for i, t in enumerate(chosen):
+        with tempfile.TemporaryDirectory(prefix="plex86-disk-") as folder:
+            try:
+                t()
+                print("ok %d - %s" % (i + 1, t.__name__.replace("_", " ")))
+            except (AssertionError, OSError, subprocess.SubprocessError) as e:
+                failed += 1
+                print("not ok %d - %s" % (i + 1, t.__name__.replace("_", " ")))
+                print("# %s: %s" % (type(e).__name__, str(e).replace("\n", "\n# ")))
+        sys.stdout.flush()
+    sys.exit(failed != 0)
+
+
+main()
