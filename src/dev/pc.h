@@ -141,7 +141,7 @@ int pc_init(struct pc *pc, struct vcpu *cpu, struct phys *phys, const struct pc_
 /* RESET of the board: chips and A20; RTC and CMOS keep their contents. Not the CPU, not memory. */
 void pc_reset(struct pc *pc);
 
-/* When something may happen without the guest's doing; NS_NEVER: nothing is under way. */
+/* When something may happen without the guest's doing, after the last update; NS_NEVER: nothing is under way. */
 ns_t pc_next_event(struct pc *pc, ns_t now);
 /* Bring every chip up to now and drive the interrupt lines. */
 void pc_update(struct pc *pc, ns_t now);

@@ -196,7 +196,8 @@ uint32_t pit_take_edges(struct pit *pit)
 ns_t pit_next(const struct pit *pit, ns_t now)
 {
 	const struct pit_counter *c = &pit->counter[0];
-	uint64_t t = MAX(pit_tick(now), pit->synced), next = c->load_at, first, step;
+	/* From the last update on, not from now: what lies between has not been seen by anybody yet. */
+	uint64_t t = pit->synced, next = c->load_at, first, step;
 
 	if (rises(c, &first, &step)) {
 		uint64_t a = c->ce_start + first;

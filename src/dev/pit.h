@@ -54,7 +54,7 @@ bool pit_out(struct pit *pit, unsigned n, ns_t now);
 void pit_set_gate(struct pit *pit, unsigned n, bool level, ns_t now);
 /* Rising edges of OUT 0 since the last call. */
 uint32_t pit_take_edges(struct pit *pit);
-/* When OUT 0 will next rise. */
+/* When OUT 0 next rises after the last update or access: before now, if nobody has looked since. */
 ns_t pit_next(const struct pit *pit, ns_t now);
 
 #endif

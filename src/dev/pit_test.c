@@ -358,11 +358,27 @@ TEST(pit_next_is_when_out_0_rises)
 	program(&pit, 0, 2, 1000, 0);
 	pit_update(&pit, PIT_TICKS(2));
 	CHECK_EQ(pit_next(&pit, PIT_TICKS(2)), PIT_TICKS(1001));
+	pit_update(&pit, PIT_TICKS(1001));
 	CHECK_EQ(pit_next(&pit, PIT_TICKS(1001)), PIT_TICKS(2001));
 	program(&pit, 0, 0, 50, 2000);
 	pit_update(&pit, PIT_TICKS(2001));
 	CHECK_EQ(pit_next(&pit, PIT_TICKS(2001)), PIT_TICKS(2051));
+	pit_update(&pit, PIT_TICKS(2051));
 	CHECK_EQ(pit_next(&pit, PIT_TICKS(2051)), UINT64_MAX);
+}
+
+/* A one-shot that ends between an update and the question must not be forgotten: Linux would never tick again. */
+TEST(pit_next_does_not_pass_over_a_rise_that_no_update_has_counted)
+{
+	struct pit pit = fresh();
+
+	program(&pit, 0, 4, 50, 0);
+	pit_update(&pit, PIT_TICKS(51));
+	pit_take_edges(&pit);
+	CHECK_EQ(pit_next(&pit, PIT_TICKS(60)), PIT_TICKS(52));
+	pit_update(&pit, PIT_TICKS(60));
+	CHECK_EQ(pit_take_edges(&pit), 1);
+	CHECK_EQ(pit_next(&pit, PIT_TICKS(60)), UINT64_MAX);
 }
 
 TEST(port_61_gates_counter_2_and_shows_its_output)	/* [AT-TRM "System Board I/O: Port B"] */
