@@ -225,6 +225,7 @@ static int set_debugcon(struct options *o, const char *arg, struct error *err)
 
 static int set_engine(struct options *o, const char *arg, struct error *err)
 {
+	o->engine_given = true;
 	if (strcmp(arg, "emulate") == 0)
 		o->vm.engine = ENGINE_EMULATE;
 	else if (strcmp(arg, "scan") == 0)
@@ -535,6 +536,10 @@ static int check(struct options *o, struct error *err)
 	if (b->kernel == NULL && b->flat == NULL && !has_drive(&o->vm.drives))
 		return error_set(err, -EINVAL, "nothing to boot: give an image, -kernel FILE, or --flat ADDR FILE (plex86 --help)");
 	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
+	if (o->vm.clock == CLOCK_INSTRUCTIONS && o->engine_given && o->vm.engine == ENGINE_SCAN)
+		return error_set(err, -EINVAL, "--clock instructions needs --engine emulate: scanned code does not count instructions");
+	if (o->vm.clock == CLOCK_INSTRUCTIONS)
+		o->vm.engine = ENGINE_EMULATE;
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
 	if (!o->vga_given)		/* what firmware boots wants a screen; a kernel has its console on the serial port */

@@ -12,7 +12,7 @@ struct options {
 	enum cli_command command;
 	struct vm_config vm;
 	const char *image;		/* the argument that is no option */
-	bool flat;
+	bool flat, engine_given;
 	bool vga_given;
 	unsigned nserial;
 };
