@@ -9,15 +9,13 @@ static void far_real(struct vcpu *cpu, uint16_t selector, uint32_t offset, unsig
 {
 	struct stack st = stack_current(cpu);
 
-	if (call)
-		frame_room(cpu, &st, 2, opsize);
-	if (offset > cpu->seg[SEG_CS].limit)
-		cpu_raise(cpu, EXC_GP, 0);
 	if (call) {
 		frame_push(cpu, &st, cpu->seg[SEG_CS].selector, opsize);
 		frame_push(cpu, &st, cpu->eip, opsize);
-		cpu->gpr[REG_ESP] = st.esp;
 	}
+	if (offset > cpu->seg[SEG_CS].limit)
+		cpu_raise(cpu, EXC_GP, 0);
+	cpu->gpr[REG_ESP] = st.esp;
 	segment_load_real(cpu, SEG_CS, selector);
 	cpu->eip = offset;
 }
@@ -29,17 +27,15 @@ static void far_same_level(struct vcpu *cpu, struct descriptor *code, uint16_t s
 	struct segment cs = descriptor_segment(code, (selector & 0xFFFC) | cpu->cpl);
 	struct stack st = stack_current(cpu);
 
-	if (call)
-		frame_room(cpu, &st, 2, opsize);
+	if (call) {			/* stored before the target is checked, as the host CPU does */
+		frame_push(cpu, &st, cpu->seg[SEG_CS].selector, opsize);
+		frame_push(cpu, &st, cpu->eip, opsize);
+	}
 	if (offset > cs.limit)
 		cpu_raise(cpu, EXC_GP, 0);
 	descriptor_accessed(cpu, code);
 	cs.attr |= SEG_ACCESSED;
-	if (call) {
-		frame_push(cpu, &st, cpu->seg[SEG_CS].selector, opsize);
-		frame_push(cpu, &st, cpu->eip, opsize);
-		cpu->gpr[REG_ESP] = st.esp;
-	}
+	cpu->gpr[REG_ESP] = st.esp;
 	cpu->seg[SEG_CS] = cs;
 	cpu->eip = offset;
 	cpu_update_mode(cpu);

@@ -57,9 +57,10 @@ static void return_protected(struct vcpu *cpu, struct stack *st, uint32_t eip, u
 void cpu_far_ret(struct vcpu *cpu, unsigned opsize, uint16_t extra_bytes)
 {
 	struct stack st = stack_current(cpu);
+	uint16_t cs = frame_peek(cpu, &st, opsize, 2);	/* two bytes, and first: it is what a #PF names */
 	uint32_t eip = frame_pop(cpu, &st, opsize);
-	uint16_t cs = frame_pop(cpu, &st, opsize);
 
+	frame_drop(&st, opsize);
 	if (cpu_protected(cpu) && !cpu_vm86(cpu)) {
 		return_protected(cpu, &st, eip, cs, opsize, extra_bytes);
 		return;
@@ -146,11 +147,12 @@ static void iret_task(struct vcpu *cpu)
 static void iret_protected(struct vcpu *cpu, unsigned opsize)
 {
 	struct stack st = stack_current(cpu);
+	uint32_t flags = frame_peek(cpu, &st, 2 * opsize, opsize);	/* first: it is what a #PF names */
+	uint16_t cs = frame_peek(cpu, &st, opsize, 2);
 	uint32_t eip = frame_pop(cpu, &st, opsize);
-	uint16_t cs = frame_pop(cpu, &st, opsize);
-	uint32_t flags = frame_pop(cpu, &st, opsize);
 	uint32_t mask = FLAGS_ANY | (opsize == 4 ? FLAGS_ANY32 : 0);
 
+	frame_drop(&st, 2 * opsize);
 	if (opsize == 4 && (flags & EFLAGS_VM) && cpu->cpl == 0) {
 		iret_to_vm86(cpu, &st, eip, cs, flags);
 		return;

@@ -33,7 +33,8 @@ void exec_mov_sreg(struct vcpu *cpu, const struct insn *in)
 		reg_write16(cpu, in->opnd[0].reg, selector);
 }
 
-/* With a 32-bit operand ESP moves by four but only two bytes are written, as "all recent" processors do. */
+/* With a 32-bit operand ESP moves by four but only two bytes are written (or read), as "all recent"
+ * processors do. */
 void exec_push_sreg(struct vcpu *cpu, const struct insn *in)
 {
 	uint32_t esp = stack_moved(cpu, -(uint32_t)in->opsize);
@@ -46,7 +47,7 @@ void exec_pop_sreg(struct vcpu *cpu, const struct insn *in)
 {
 	uint32_t esp = stack_moved(cpu, in->opsize), mask = stack_mask(cpu);
 
-	segment_load(cpu, in->opnd[0].reg, stack_peek(cpu, in->opsize, 0));
+	segment_load(cpu, in->opnd[0].reg, stack_peek(cpu, 2, 0));
 	cpu->gpr[REG_ESP] = (cpu->gpr[REG_ESP] & ~mask) | (esp & mask);	/* the width of the stack popped from */
 	if (in->opnd[0].reg == SEG_SS)
 		shadow_ss(cpu);
@@ -54,12 +55,20 @@ void exec_pop_sreg(struct vcpu *cpu, const struct insn *in)
 
 /* --- LES, LDS, LSS, LFS, LGS --- */
 
+/* m16:16 or m16:32, read as two: in 16-bit addressing the selector may lie behind the wrap. */
+static uint16_t read_far_pointer(struct vcpu *cpu, const struct insn *in, uint32_t *offset)
+{
+	uint32_t ea = insn_ea(cpu, in), mask = in->adsize == 2 ? 0xFFFF : 0xFFFFFFFF;
+
+	*offset = in->opsize == 2 ? mem_read16(cpu, in->seg, ea) : mem_read32(cpu, in->seg, ea);
+	return mem_read16(cpu, in->seg, (ea + in->opsize) & mask);
+}
+
 static void load_far_pointer(struct vcpu *cpu, const struct insn *in, unsigned seg)
 {
-	uint32_t ea = insn_ea(cpu, in);
-	uint32_t offset = in->opsize == 2 ? mem_read16(cpu, in->seg, ea) : mem_read32(cpu, in->seg, ea);
+	uint32_t offset;
 
-	segment_load(cpu, seg, mem_read16(cpu, in->seg, ea + in->opsize));
+	segment_load(cpu, seg, read_far_pointer(cpu, in, &offset));
 	if (in->opsize == 2)
 		reg_write16(cpu, in->opnd[0].reg, offset);
 	else
@@ -76,15 +85,11 @@ void exec_LGS(struct vcpu *cpu, const struct insn *in) { load_far_pointer(cpu, i
 
 static uint16_t far_target(struct vcpu *cpu, const struct insn *in, uint32_t *offset)
 {
-	uint32_t ea;
-
 	if (in->opnd[0].kind == OPND_FAR) {
 		*offset = in->imm;
 		return in->imm2;
 	}
-	ea = insn_ea(cpu, in);
-	*offset = in->opsize == 2 ? mem_read16(cpu, in->seg, ea) : mem_read32(cpu, in->seg, ea);
-	return mem_read16(cpu, in->seg, ea + in->opsize);
+	return read_far_pointer(cpu, in, offset);
 }
 
 void exec_JMPF(struct vcpu *cpu, const struct insn *in)
