@@ -14,6 +14,35 @@ uint32_t random_next(struct random *r)
 	return (uint32_t)(r->s * 0x2545F4914F6CDD1Dull >> 32);
 }
 
+uint16_t random_selector(struct random *r)
+{
+	uint32_t n = random_below(r, LDT_COUNT + 4);
+
+	if (n < 2)
+		return (uint16_t)random_below(r, 4);		/* null, with an RPL */
+	if (n < 4)
+		return (uint16_t)(LDT_COUNT + random_below(r, 100)) << 3 | 7;	/* past the LDT's limit */
+	return (uint16_t)((n - 4) << 3 | 4 | (random_below(r, 4) ? 3 : random_below(r, 4)));
+}
+
+bool uses_selectors(const struct insn *in)
+{
+	switch (in->name) {
+	case I_JMPF: case I_CALLF: case I_RETF: case I_IRET: case I_LAR: case I_LSL: case I_VERR: case I_VERW:
+	case I_LES: case I_LDS: case I_LSS: case I_LFS: case I_LGS:
+		return true;
+	default:
+		return (in->name == I_MOV || in->name == I_POP) && in->opnd[0].kind == OPND_SREG;
+	}
+}
+
+/* No trap comes between these and the next instruction. */
+static bool loads_ss(const struct insn *in)
+{
+	return in->name == I_LSS || ((in->name == I_MOV || in->name == I_POP) && in->opnd[0].kind == OPND_SREG &&
+	    in->opnd[0].reg == SEG_SS);
+}
+
 static bool one_in(struct random *r, uint32_t n)
 {
 	return random_below(r, n) == 0;
@@ -51,16 +80,7 @@ const char *excluded(const struct insn *in)
 		return "answers from the host";
 	case I_SGDT: case I_SIDT: case I_SLDT: case I_STR: case I_SMSW:
 		return "answers from the host's tables, or its kernel's emulation of them";
-	case I_LAR: case I_LSL: case I_VERR: case I_VERW:
-		return "reads descriptor tables";
-	case I_JMPF: case I_CALLF: case I_RETF: case I_IRET:
-	case I_LES: case I_LDS: case I_LSS: case I_LFS: case I_LGS:
-		return "loads a segment: has tests of its own";
-	case I_MOV: case I_PUSH: case I_POP:
-		if (in->opnd[0].kind == OPND_SREG && in->name != I_PUSH)
-			return "loads a segment: has tests of its own";
-		return NULL;
-	case I_INT1: case I_INT3: case I_MOV_CR: case I_MOV_DR:
+	case I_INT1: case I_INT3:
 		return "the test's own means";
 	case I_MASKMOVQ: case I_MASKMOVDQU:
 		return "which of the bytes not stored may fault is the implementation's";
@@ -157,6 +177,25 @@ static void put_segments(struct random *r, struct insn_case *c)
 	seg[SEG_GS] = one_in(r, 8) ? LDT_SELECTOR(LDT_SMALL) : data;
 }
 
+/* Selectors in a register operand or a far pointer; memory is the caller's. */
+static void put_selectors(struct random *r, struct insn_case *c)
+{
+	struct insn_state *s = &c->before;
+	uint16_t selector = random_selector(r);
+
+	if (c->in.opnd[0].kind == OPND_FAR) {
+		memcpy(c->code + c->len - 2, &selector, 2);
+		if (one_in(r, 2))
+			memset(c->code + c->len - c->in.opsize, 0, (unsigned)c->in.opsize - 2);
+		decode_insn(&c->in, c->code, 15, c->big);
+	}
+	for (unsigned n = 0; n < c->in.nopnd; n++)
+		if (c->in.opnd[n].kind == OPND_REG)
+			s->gpr[c->in.opnd[n].reg] = (s->gpr[c->in.opnd[n].reg] & 0xFFFF0000) | selector;
+	if (c->in.name == I_RETF || c->in.name == I_IRET || c->in.name == I_POP)
+		s->gpr[REG_ESP] &= ~1u;
+}
+
 bool generate_case(struct random *r, unsigned place, struct insn_case *c)
 {
 	struct insn_state *s = &c->before;
@@ -193,8 +232,14 @@ bool generate_case(struct random *r, unsigned place, struct insn_case *c)
 	s->eflags = EFLAGS_FIXED1 | EFLAGS_IF | EFLAGS_TF | (random_next(r) & (EFLAGS_ARITH | EFLAGS_DF));
 	if (one_in(r, 16) && !wide_operand(&c->in))
 		s->eflags |= EFLAGS_AC;
+	if (uses_selectors(&c->in))
+		put_selectors(r, c);
 	bool rep = c->in.name >= I_MOVS && c->in.name <= I_SCAS && c->in.prefix & (PREFIX_REP | PREFIX_REPNE);
 	if (rep && !one_in(r, 4) && s->eip < CODE_HOLE * PAGE_BYTES - 32) {
+		c->to_the_end = true;
+		s->eflags &= ~(uint32_t)EFLAGS_TF;
+	} else if (loads_ss(&c->in)) {
+		s->eip = 0x100 + random_below(r, 0x1000);
 		c->to_the_end = true;
 		s->eflags &= ~(uint32_t)EFLAGS_TF;
 	}

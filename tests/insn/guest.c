@@ -10,19 +10,23 @@
 /* Supervisor structures, linear = physical, in the first 4 MiB. */
 enum {
 	PAGE_DIR = 0x1000, LOW_TABLE = 0x2000, CODE_TABLE = 0x3000, DATA_TABLE = 0x4000,
-	GDT = 0x5000, LDT = 0x5100, TSS = 0x5200, IDT = 0x6000, STACK_TOP = 0x8000,
+	GDT = 0x5000, LDT = 0x5100, TSS = 0x5400, IDT = 0x6000, STACK_TOP = 0x8000,
 	HANDLERS = 0x9000,		/* vector n enters at HANDLERS + n: nothing is run there */
 	CODE_PHYS = 0x100000, DATA_PHYS = 0x120000,
 };
 
 const struct ldt_entry ldt_entries[LDT_COUNT] = {
-	[LDT_CODE32]	= { CODE_BASE, 0xFFFF, 0xB, true },
-	[LDT_CODE16]	= { CODE_BASE, 0xFFFF, 0xB, false },
-	[LDT_DATA32]	= { DATA_BASE, 0xFFFF, 0x3, true },
-	[LDT_DATA16]	= { DATA_BASE, 0xFFFF, 0x3, false },
-	[LDT_READ_ONLY]	= { DATA_BASE, 0xFFFF, 0x1, true },
-	[LDT_SMALL]	= { DATA_BASE + 0x3000, 0x0FFF, 0x3, true },
-	[LDT_DOWN]	= { DATA_BASE, 0x7FFF, 0x7, false },
+	[LDT_CODE32]	= { CODE_BASE, 0xFFFF, 0xB, true, false },
+	[LDT_CODE16]	= { CODE_BASE, 0xFFFF, 0xB, false, false },
+	[LDT_DATA32]	= { DATA_BASE, 0xFFFF, 0x3, true, false },
+	[LDT_DATA16]	= { DATA_BASE, 0xFFFF, 0x3, false, false },
+	[LDT_READ_ONLY]	= { DATA_BASE, 0xFFFF, 0x1, true, false },
+	[LDT_SMALL]	= { DATA_BASE + 0x3000, 0x0FFF, 0x3, true, false },
+	[LDT_DOWN]	= { DATA_BASE, 0x7FFF, 0x7, false, false },
+	[LDT_EXEC_ONLY]	= { CODE_BASE, 0xFFFF, 0x9, true, false },
+	[LDT_CONFORMING] = { CODE_BASE, 0xFFFF, 0xF, true, true },	/* Linux allows no other */
+	[LDT_ABSENT]	= { DATA_BASE, 0xFFFF, 0x3, true, true },
+	[LDT_ABSENT_CODE] = { CODE_BASE, 0xFFFF, 0xB, true, true },
 };
 
 static struct machine *m;
@@ -64,7 +68,8 @@ static void make_tables(void)
 	put_descriptor(GDT + 16, 0, 0xFFFFF, 0x93, 0xC);
 	for (unsigned i = 0; i < LDT_COUNT; i++) {
 		const struct ldt_entry *e = &ldt_entries[i];
-		put_descriptor(LDT + i * 8, e->base, e->limit, 0xF0 | e->type, e->big ? 4 : 0);
+		put_descriptor(LDT + i * 8, e->base, e->limit, (e->absent ? 0x70 : 0xF0) | e->type,
+		    (e->big ? 4 : 0) | 1);		/* Linux sets AVL ("useable") */
 	}
 	for (unsigned v = 0; v < 256; v++) {
 		put32(IDT + v * 8, (HANDLERS & 0xFFFF) + v + (8 << 16));
@@ -166,7 +171,7 @@ void guest_run(const struct insn_case *c, struct insn_state *out)
 
 	memcpy(out->gpr, cpu->gpr, sizeof(out->gpr));
 	for (unsigned i = 0; i < 6; i++)
-		out->seg[i] = cpu->seg[i].selector;
+		out->seg[i] = cpu->seg[i].selector < 4 ? 0 : cpu->seg[i].selector;
 	out->eip = cpu->eip;
 	out->eflags = cpu->eflags;
 	out->trap = NO_TRAP;

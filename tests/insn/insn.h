@@ -24,13 +24,14 @@ enum {
 
 /* Entries of the LDT, the same on both sides. */
 enum {
-	LDT_CODE32, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_READ_ONLY, LDT_SMALL, LDT_DOWN, LDT_COUNT,
+	LDT_CODE32, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_READ_ONLY, LDT_SMALL, LDT_DOWN,
+	LDT_EXEC_ONLY, LDT_CONFORMING, LDT_ABSENT, LDT_ABSENT_CODE, LDT_COUNT,
 };
 #define LDT_SELECTOR(i)	((uint16_t)((i) << 3 | 7))
 struct ldt_entry {
 	uint32_t base, limit;
 	uint8_t type;			/* bits 0..3 of the descriptor's access byte */
-	bool big;
+	bool big, absent;
 };
 extern const struct ldt_entry ldt_entries[LDT_COUNT];
 
@@ -67,6 +68,9 @@ void guest_run(const struct insn_case *c, struct insn_state *out);
 struct random { uint64_t s; };
 uint32_t random_next(struct random *r);
 static inline uint32_t random_below(struct random *r, uint32_t n) { return (uint32_t)((uint64_t)random_next(r) * n >> 32); }
+/* Instructions that look at descriptors: their memory must hold selectors both sides know. */
+bool uses_selectors(const struct insn *in);
+uint16_t random_selector(struct random *r);
 /* A case for place `place` of the opcode map (0..PLACES-1); false if there is none worth running. */
 #define PLACES	(2 * 256 * 8)
 bool generate_case(struct random *r, unsigned place, struct insn_case *c);

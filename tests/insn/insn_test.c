@@ -70,6 +70,19 @@ static void fill_memory(struct random *r)
 	memcpy(guest_data() + DATA_READ_ONLY * PAGE_BYTES, native_data + DATA_READ_ONLY * PAGE_BYTES, PAGE_BYTES);
 }
 
+/* Words that are selectors, or 0 so that a far pointer's offset may be in reach. */
+static void fill_selectors(struct random *r)
+{
+	for (unsigned page = 0; page < WINDOW_PAGES; page++) {
+		uint16_t *at = (uint16_t *)(void *)(guest_data() + page * PAGE_BYTES);
+		if (page == DATA_HOLE || page == DATA_READ_ONLY)
+			continue;
+		for (unsigned i = 0; i < PAGE_BYTES / 2; i++)
+			at[i] = random_below(r, 3) ? random_selector(r) : 0;
+		memcpy(native_data + page * PAGE_BYTES, at, PAGE_BYTES);
+	}
+}
+
 /* Which part differs, or NULL. Flags the SDM leaves undefined are told apart in *undefined. */
 static const char *compare(const struct insn_case *c, const struct insn_state *h, const struct insn_state *g, uint32_t *undefined)
 {
@@ -100,6 +113,8 @@ static void run_case(struct random *r, const struct insn_case *c, struct totals 
 	static struct insn_state host, guest;
 	uint32_t undefined;
 
+	if (uses_selectors(&c->in))
+		fill_selectors(r);
 	native_run(c, &host);
 	guest_run(c, &guest);
 	const char *what = compare(c, &host, &guest, &undefined);

@@ -179,9 +179,13 @@ void native_run(const struct insn_case *c, struct insn_state *out)
 		out->trap = NO_TRAP;
 		out->eip--;			/* the int3 behind the instruction */
 	}
-	if (out->trap != EXC_PF)
+	if (out->trap == EXC_PF)
+		out->error &= ~0x10u;		/* I/D: the guest runs without NX */
+	else
 		out->cr2 = 0;
-	out->error &= ~0x10u;			/* I/D: the guest runs without NX */
+	for (unsigned i = 0; i < 6; i++)	/* the kernel's IRETs take a null selector's RPL */
+		if (out->seg[i] < 4)
+			out->seg[i] = 0;
 }
 
 static const char *map_window(uint8_t *at, unsigned hole)
@@ -200,10 +204,10 @@ static const char *make_ldt(void)
 		const struct ldt_entry *e = &ldt_entries[i];
 		struct user_desc d = {
 			.entry_number = i, .base_addr = e->base, .limit = e->limit, .seg_32bit = e->big,
-			.contents = e->type & 8 ? 2 : e->type & 4 ? 1 : 0, .read_exec_only = !(e->type & 2),
-			.useable = 1,
+			.contents = e->type >> 2 & 3, .read_exec_only = !(e->type & 2),
+			.seg_not_present = e->absent, .useable = 1,
 		};
-		if (syscall(SYS_modify_ldt, 1, &d, sizeof(d)) < 0)
+		if (syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)) < 0)
 			return "modify_ldt is not available";
 	}
 	return NULL;
