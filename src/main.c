@@ -8,6 +8,7 @@
 
 #include "cli/image_cmd.h"
 #include "cli/options.h"
+#include "scan/scan.h"
 
 static bool wants_report(enum stop_reason reason)
 {
@@ -39,6 +40,7 @@ static int run(const struct vm_config *cfg)
 	} else if (vm->stop_reason == STOP_SIGNAL) {
 		fprintf(stderr, "plex86: %s\n", vm->stop_text);
 	}
+	scan_verify_summary(cpu, stderr);
 	vm_free(vm);
 	free(vm);
 	return status;

@@ -351,6 +351,8 @@ static int init_cpu(struct vm *vm)
 		if (rc == 0 && vm->cfg->perf_map)
 			rc = scan_perf_map(cpu);
 		vm->run = scan_run;
+		if (rc == 0 && vm->cfg->verify_code)
+			rc = scan_verify(cpu);
 	}
 	return rc;
 }
@@ -641,7 +643,7 @@ void vm_run(struct vm *vm)
 			break;
 		case NEXT_STOP:
 			if (vm->stop_reason == STOP_NONE)
-				vm_stop(vm, STOP_INTERNAL, "the engine stopped without a reason");
+				vm_stop(vm, STOP_INTERNAL, "%s", scan_stop_text(cpu) ? scan_stop_text(cpu) : "the engine stopped without a reason");
 			break;
 		case NEXT_RUN:
 		case NEXT_ATTENTION:

@@ -55,6 +55,7 @@ struct vm_config {
 	enum vm_engine engine;
 	bool perf_map;			/* scanned blocks are listed for perf */
 	enum vm_clock clock;
+	bool verify_code;		/* check every block of scanned code before it runs */
 	bool no_reboot;
 	bool rtc_local;			/* the RTC shows local time, not UTC */
 	bool debugcon;			/* port E9h writes to standard error */

@@ -14,6 +14,7 @@
 #include "decode/opcode.h"
 #include "mmu/phys.h"
 #include "scan/emit.h"
+#include "scan/verify.h"
 
 uint8_t emit_gpr(unsigned reg)
 {
@@ -612,6 +613,8 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 		fprintf(s->perf_map, "%lx %lx guest %c%c %08x\n", (unsigned long)(uintptr_t)blk->host,
 		    (unsigned long)(asm_here(&e->b) - blk->host), mode & MODE_USER ? '3' : '0',
 		    mode & MODE_DIRECT ? 'd' : 'c', blk->eip);
+	if (s->verifier && !verify_block(s, blk, asm_here(&e->b)))
+		return NULL;
 	protect_pages(s, blk);
 	cache_insert(s, blk);
 	return blk;

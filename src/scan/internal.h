@@ -168,6 +168,8 @@ struct scanner {
 	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
 	enum next next;				/* why scan_enter() returned */
+	struct verifier *verifier;		/* --verify-code, or NULL */
+	char stop_text[200];			/* why scan_run() returned NEXT_STOP */
 	uint64_t stat_blocks, stat_flushes, stat_drops, stat_slow, stat_emulated, stat_dispatch, stat_links;
 };
 

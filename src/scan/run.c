@@ -15,6 +15,7 @@
 #include "mmu/phys.h"
 #include "mmu/window.h"
 #include "scan/emit.h"
+#include "scan/verify.h"
 
 #define TICK_SIGNAL (SIGRTMIN + 1)
 #define CACHE_BYTES_DEFAULT (32u << 20)
@@ -306,7 +307,8 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	if (host != s->glue.exit && flushes == s->stat_flushes && !l->from->dead && cpu->eip == l->target_eip &&
 	    s->slot->mode == mode) {
 		struct block *to = cache_block_at(s, host);
-		if (to && !to->dead && to->near == host && to->eip == l->target_eip && !l->to)
+		if (to && !to->dead && to->near == host && to->eip == l->target_eip && !l->to &&
+		    (!s->verifier || verify_link(s, l, to->near)))
 			cache_link(s, l, to);
 	}
 	return host;
@@ -373,6 +375,8 @@ enum next scan_run(struct vcpu *cpu)
 			n = emulate_chunk(cpu);
 		else
 			n = run_blocks(cpu);
+		if (s->stop_text[0])
+			return NEXT_STOP;
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
 			return n;
 	}
@@ -441,9 +445,30 @@ void scan_free(struct vcpu *cpu)
 	windows_free(cpu);
 	cache_free(s);
 	free(s->wary);
+	if (s->verifier)
+		verify_free(s->verifier);
+	free(s->verifier);
 	free(s->emit);
 	free(s);
 	cpu->scanner = NULL;
+}
+
+int scan_verify(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	s->verifier = calloc(1, sizeof(*s->verifier));
+	return s->verifier ? verify_init(s->verifier) : -ENOMEM;
+}
+
+void scan_verify_summary(struct vcpu *cpu, FILE *f)
+{
+	if (cpu->scanner && cpu->scanner->verifier)
+		verify_summary(cpu->scanner->verifier, f);
+}
+
+const char *scan_stop_text(const struct vcpu *cpu)
+{
+	return cpu->scanner && cpu->scanner->stop_text[0] ? cpu->scanner->stop_text : NULL;
 }
 
 void scan_flush(struct vcpu *cpu)

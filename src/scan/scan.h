@@ -6,6 +6,7 @@
 #define PLEX86_SCAN_SCAN_H
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "cpu/vcpu.h"
 
@@ -23,6 +24,11 @@ enum next scan_run(struct vcpu *cpu);
 /* Bytes of a page with scanned code changed: drop the blocks made from any of them. */
 void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
 void scan_flush(struct vcpu *cpu);		/* every block: the physical map changed */
+
+/* --verify-code: every block from now on is checked before it runs (scan/verify.h). 0 or -errno. */
+int scan_verify(struct vcpu *cpu);
+void scan_verify_summary(struct vcpu *cpu, FILE *f);
+const char *scan_stop_text(const struct vcpu *cpu);	/* why scan_run() returned NEXT_STOP */
 
 /* Signal hooks (host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
 void scan_kick(void *arg, void *ucontext);

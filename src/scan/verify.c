@@ -1,0 +1,693 @@
+/*
+ * Proof that emitted code is harmless.					[docs/design/verify.md]
+ *
+ * An abstract run of every path through the code. Of each register it is known what kind of value
+ * it holds; the kinds are just enough to follow the look-up in the software TLB:
+ *
+ *	r11d = linear address (KIND_U32, with a number that names the value)
+ *	r10d = r11d >> 12 (KIND_PAGE of that number)  ->  r10 = table[r10] (KIND_ADDEND)
+ *	test r10, r10; jz elsewhere (not null from here)  ->  (r10, r11) may be accessed
+ *	test $size-1, r11b; jnz elsewhere, or the exact test out of line (does not cross its page)
+ *
+ * Whatever is not recognised is a violation: a list of what is allowed, not of what is forbidden.
+ * Assumed, not proven here: the stubs (glue.c), the guards around the window, and that the tables
+ * hold addends of pages that may be touched.
+ */
+#include "scan/verify.h"
+
+#include <Zydis/Zydis.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_INSNS 8192
+#define GUEST_REGS 0x80EF		/* rax..rdi but rsp; r15 */
+#define MONITOR_REGS 0x7010		/* rsp, r12..r14: never written, read only as the base of an operand */
+
+enum kind {
+	KIND_ANY,	/* unknown: may be a host address, so it must not be looked at */
+	KIND_U32,	/* zero-extended */
+	KIND_WIDE,	/* 64 bits, but made of guest values */
+	KIND_PAGE,	/* U32: value `of` >> 12 */
+	KIND_LAST,	/* U32: value `of` + size - 1 */
+	KIND_XOR,	/* U32: value `of` ^ (value `of` + size - 1) */
+	KIND_ADDEND,	/* table entry for the page of value `of` */
+	KIND_MONITOR,
+};
+
+struct value {
+	uint8_t kind, size;
+	bool write, not_null;		/* ADDEND */
+	int32_t id, of;			/* id: its name; two registers of one id hold the same */
+};
+#define NO_ID (-1)
+
+enum test { TEST_NONE, TEST_NULL, TEST_ALIGN, TEST_CROSS };
+
+struct state {
+	bool reached;
+	struct value reg[16];
+	struct { uint8_t test, reg, size; int32_t id; } flags;	/* what ZF tells */
+	struct { int32_t id; uint8_t size; } inside;		/* accesses of size bytes at value id stay in one page */
+};
+
+struct host_insn {
+	uint32_t off;
+	struct state in;
+};
+
+struct run {
+	const struct verify_code *code;
+	struct verify_totals totals;		/* of this code */
+	struct verify_finding *finding;
+	ZydisDecoder decoder;
+	struct host_insn insn[MAX_INSNS];
+	unsigned n;
+	/* the instruction being looked at */
+	ZydisDecodedInstruction d;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+	uint32_t off;
+	bool changed;
+};
+
+static bool violation(struct run *r, const char *what)
+{
+	ZydisFormatter f;
+	struct verify_finding *v = r->finding;
+
+	v->offset = r->off;
+	v->what = what;
+	ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_ATT);
+	if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&f, &r->d, r->o, r->d.operand_count_visible, v->text,
+	    sizeof(v->text), r->code->at + r->off, NULL)))
+		snprintf(v->text, sizeof(v->text), "(no instruction)");
+	return false;
+}
+
+/* --- registers --- */
+
+/* 0..15 for any part of a general register, -1 for another register. */
+static int gpr_number(ZydisRegister reg)
+{
+	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
+		return -1;
+	return (int)(whole - ZYDIS_REGISTER_RAX);
+}
+
+static bool in_set(unsigned set, int reg) { return set >> reg & 1; }
+static bool is_u32(struct value v) { return v.kind == KIND_U32 || (v.kind >= KIND_PAGE && v.kind <= KIND_XOR); }
+static int32_t name_of(const struct run *r, int reg) { return (int32_t)(r->off << 4 | (unsigned)reg); }
+
+static struct value u32_of(enum kind kind, unsigned size, int32_t of)
+{
+	return (struct value){ .kind = of == NO_ID ? KIND_U32 : (uint8_t)kind, .size = (uint8_t)size, .id = NO_ID, .of = of };
+}
+
+/* The value a name stood for is gone: nothing known may refer to it. */
+static void forget(struct state *s, int32_t id)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct value *v = &s->reg[i];
+		if (v->id == id)
+			v->id = NO_ID;
+		if (v->of == id && v->kind >= KIND_PAGE)
+			*v = (struct value){ .kind = v->kind == KIND_ADDEND ? KIND_ANY : KIND_U32, .id = NO_ID, .of = NO_ID };
+	}
+	if (s->inside.id == id)
+		s->inside.size = 0;
+	if (s->flags.id == id)
+		memset(&s->flags, 0, sizeof(s->flags));
+}
+
+static void set_reg(struct state *s, int reg, struct value v)
+{
+	if (s->flags.test == TEST_NULL && s->flags.reg == reg)
+		memset(&s->flags, 0, sizeof(s->flags));
+	s->reg[reg] = v;
+}
+
+/* --- memory operands --- */
+
+struct field { uint32_t off, len; };
+#define FIELD(f) { offsetof(struct vcpu, f), sizeof(((struct vcpu *)0)->f) }
+#define FIELDS(first, last) { offsetof(struct vcpu, first), offsetof(struct vcpu, last) + \
+    sizeof(((struct vcpu *)0)->last) - offsetof(struct vcpu, first) }
+
+/* Fields scanned code may store to: guest state only. */
+static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount) };
+/* Fields it may load: guest state and what the emitters test; no host address. */
+static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
+	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
+	FIELD(scan.epoch) };
+
+static bool in_fields(const struct field *f, size_t n, int64_t off, unsigned size)
+{
+	for (size_t i = 0; i < n; i++)
+		if (off >= f[i].off && off + size <= (int64_t)f[i].off + f[i].len)
+			return true;
+	return false;
+}
+
+static bool state_operand(struct run *r, const ZydisDecodedOperandMem *m, unsigned size, bool read, bool write)
+{
+	if (m->index != ZYDIS_REGISTER_NONE)
+		return violation(r, "the vCPU's state, indexed");
+	r->totals.state++;
+	if (write && !in_fields(writable, ARRAY_LEN(writable), m->disp.value, size))
+		return violation(r, "a store to a field of struct vcpu that is not scanned code's");
+	if (read && !in_fields(readable, ARRAY_LEN(readable), m->disp.value, size))
+		return violation(r, "a load from a field of struct vcpu that is not scanned code's");
+	return true;
+}
+
+static bool table_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
+{
+	int64_t disp = m->disp.value;
+	r->totals.table++;
+	if (write)
+		return violation(r, "a store to the software TLB");
+	if (m->index == ZYDIS_REGISTER_NONE) {
+		if (size == 4 && disp >= (int64_t)TLB_CODE_OFFSET && disp + 4 <= (int64_t)(TLB_CODE_OFFSET + TLB_PAGES * 4))
+			return true;
+		return violation(r, "the software TLB outside its code table");
+	}
+	int index = gpr_number(m->index);
+	if (index < 0 || s->reg[index].kind != KIND_PAGE || m->scale != 8 || size != 8 ||
+	    (disp != 0 && disp != (int64_t)TLB_WRITE_OFFSET) || r->d.mnemonic != ZYDIS_MNEMONIC_MOV)
+		return violation(r, "the software TLB by another index than a page number");
+	return true;
+}
+
+static bool window_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m)
+{
+	r->totals.window++;
+	if (m->index == ZYDIS_REGISTER_NONE)
+		return true;
+	int index = gpr_number(m->index);
+	if (m->scale > 1 || index < 0 || !is_u32(s->reg[index]))
+		return violation(r, "a window access without a zero-extended index");
+	return true;
+}
+
+/* (r10, r11): the addend of a page and the linear address it was looked up for. */
+static bool checked_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
+{
+	int a = gpr_number(m->base), b = gpr_number(m->index);
+	r->totals.checked++;
+	if (a < 0 || b < 0 || m->scale > 1 || m->disp.value != 0)
+		return violation(r, "a memory operand of no allowed form");
+	if (s->reg[a].kind != KIND_ADDEND) {
+		int swap = a;
+		a = b;
+		b = swap;
+	}
+	const struct value *addend = &s->reg[a], *lin = &s->reg[b];
+	if (addend->kind != KIND_ADDEND || !is_u32(*lin) || lin->id == NO_ID || addend->of != lin->id)
+		return violation(r, "an access with an address that was not looked up");
+	if (!addend->not_null)
+		return violation(r, "an access before the look-up is known to have hit");
+	if (write && !addend->write)
+		return violation(r, "a store through the read table");
+	if (size > 1 && (s->inside.id != lin->id || s->inside.size < size))
+		return violation(r, "an access that may cross its page");
+	return true;
+}
+
+/* A register that forms an address or is an operand: may its value be seen there? */
+static bool may_read(struct run *r, const struct state *s, ZydisRegister reg)
+{
+	int n = gpr_number(reg);
+	if (n < 0)
+		return true;
+	if (s->reg[n].kind == KIND_MONITOR)
+		return violation(r, "one of the monitor's registers as a value");
+	if (s->reg[n].kind == KIND_ADDEND || s->reg[n].kind == KIND_ANY)
+		return violation(r, "a value that may be a host address");
+	return true;
+}
+
+static bool memory_operand(struct run *r, const struct state *s, const ZydisDecodedOperand *o)
+{
+	const ZydisDecodedOperandMem *m = &o->mem;
+	unsigned size = o->size / 8;
+	bool read = o->actions & ZYDIS_OPERAND_ACTION_MASK_READ, write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+
+	if (m->type == ZYDIS_MEMOP_TYPE_AGEN)		/* LEA, and NOP: no access */
+		return may_read(r, s, m->base) && may_read(r, s, m->index);
+	if (m->type != ZYDIS_MEMOP_TYPE_MEM)
+		return violation(r, "a memory operand of another type");
+	if (m->segment == ZYDIS_REGISTER_GS) {
+		if (r->d.address_width != 32)
+			return violation(r, "a GS access whose address is not cut to 32 bits");
+		r->totals.window++;
+		return may_read(r, s, m->base) && may_read(r, s, m->index);
+	}
+	if (m->segment == ZYDIS_REGISTER_FS)
+		return violation(r, "an FS access");
+	if (r->d.address_width != 64)
+		return violation(r, "an address cut to 32 bits without the window's base");
+	switch (m->base) {
+	case ZYDIS_REGISTER_R12:
+		return table_operand(r, s, m, size, write);
+	case ZYDIS_REGISTER_R13:
+		return state_operand(r, m, size, read, write);
+	case ZYDIS_REGISTER_R14:
+		return window_operand(r, s, m);
+	default:
+		return checked_operand(r, s, m, size, write);
+	}
+}
+
+/* --- what instructions may be there at all --- */
+
+static bool allowed_mnemonic(const ZydisDecodedInstruction *d)
+{
+	switch (d->mnemonic) {
+	case ZYDIS_MNEMONIC_LEA: case ZYDIS_MNEMONIC_PAUSE: case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_MFENCE:
+	case ZYDIS_MNEMONIC_SFENCE: case ZYDIS_MNEMONIC_CLC: case ZYDIS_MNEMONIC_STC: case ZYDIS_MNEMONIC_CMC:
+	case ZYDIS_MNEMONIC_LAHF: case ZYDIS_MNEMONIC_SAHF:
+		return true;
+	/* show or load host state: pointers into the code cache, all of the FPU, the OS's business */
+	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR:
+	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64:
+	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_CMPXCHG16B:
+	case ZYDIS_MNEMONIC_POPCNT: case ZYDIS_MNEMONIC_TZCNT: case ZYDIS_MNEMONIC_LZCNT:
+		return false;
+	default:
+		break;
+	}
+	switch (d->meta.category) {
+	case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_ROTATE:
+	case ZYDIS_CATEGORY_DATAXFER: case ZYDIS_CATEGORY_BITBYTE: case ZYDIS_CATEGORY_COND_BR: case ZYDIS_CATEGORY_UNCOND_BR:
+	case ZYDIS_CATEGORY_CALL: case ZYDIS_CATEGORY_RET: case ZYDIS_CATEGORY_NOP: case ZYDIS_CATEGORY_WIDENOP:
+	case ZYDIS_CATEGORY_CMOV: case ZYDIS_CATEGORY_FCMOV: case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_CONVERT:
+	case ZYDIS_CATEGORY_X87_ALU: case ZYDIS_CATEGORY_MMX: case ZYDIS_CATEGORY_SSE: case ZYDIS_CATEGORY_SEMAPHORE:
+	case ZYDIS_CATEGORY_LOGICAL_FP: case ZYDIS_CATEGORY_PREFETCH:
+		return d->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+	default:
+		return false;
+	}
+}
+
+static bool allowed_extension(ZydisISAExt ext)
+{
+	return ext == ZYDIS_ISA_EXT_BASE || ext == ZYDIS_ISA_EXT_X87 || ext == ZYDIS_ISA_EXT_MMX || ext == ZYDIS_ISA_EXT_SSE ||
+	    ext == ZYDIS_ISA_EXT_SSE2 || ext == ZYDIS_ISA_EXT_PAUSE || ext == ZYDIS_ISA_EXT_LONGMODE;
+}
+
+static bool is_branch(const ZydisDecodedInstruction *d)
+{
+	return d->meta.category == ZYDIS_CATEGORY_COND_BR || d->meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
+	    d->meta.category == ZYDIS_CATEGORY_CALL || d->meta.category == ZYDIS_CATEGORY_RET;
+}
+
+/* --- what an instruction does to what is known --- */
+
+static bool register_operand(struct run *r, const struct state *s, const ZydisDecodedOperand *o)
+{
+	ZydisRegister reg = o->reg.value;
+	ZydisRegisterClass class = ZydisRegisterGetClass(reg);
+	int n = gpr_number(reg);
+
+	if (class == ZYDIS_REGCLASS_SEGMENT || class == ZYDIS_REGCLASS_CONTROL || class == ZYDIS_REGCLASS_DEBUG ||
+	    class == ZYDIS_REGCLASS_TABLE || class == ZYDIS_REGCLASS_TEST)
+		return violation(r, "a segment, control or debug register");
+	if (n < 0)
+		return true;
+	if (in_set(MONITOR_REGS, n))
+		return violation(r, "one of the monitor's registers");
+	/* TEST of a table entry with itself is the one look at a host address that is allowed. */
+	bool null_test = r->d.mnemonic == ZYDIS_MNEMONIC_TEST && r->o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	    r->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER && r->o[0].reg.value == r->o[1].reg.value &&
+	    s->reg[n].kind == KIND_ADDEND;
+	if ((o->actions & ZYDIS_OPERAND_ACTION_MASK_READ) && !null_test)
+		return may_read(r, s, reg);
+	return true;
+}
+
+/* What a 32- or 64-bit write leaves in reg; a value without a name is given one by the caller. */
+static struct value written_value(struct run *r, const struct state *s, int reg, unsigned bits)
+{
+	const ZydisDecodedOperand *src = &r->o[1];
+	int n = src->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(src->reg.value) : -1;
+	int base = src->type == ZYDIS_OPERAND_TYPE_MEMORY ? gpr_number(src->mem.base) : -1;
+	bool imm = src->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	const struct value *old = &s->reg[reg];
+
+	switch (r->d.mnemonic) {
+	case ZYDIS_MNEMONIC_MOV:
+		if (n >= 0 && (bits == 64 || is_u32(s->reg[n])))
+			return s->reg[n];
+		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R12 && src->mem.index != ZYDIS_REGISTER_NONE)
+			return (struct value){ .kind = KIND_ADDEND, .write = src->mem.disp.value != 0, .id = NO_ID,
+			    .of = s->reg[gpr_number(src->mem.index)].of };
+		break;
+	case ZYDIS_MNEMONIC_SHR:
+		if (bits == 32 && is_u32(*old) && imm && src->imm.value.u == 12)
+			return u32_of(KIND_PAGE, 0, old->id);
+		break;
+	case ZYDIS_MNEMONIC_LEA:
+		if (bits == 64)
+			return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };
+		if (src->mem.index == ZYDIS_REGISTER_NONE && base >= 0 && src->mem.disp.value > 0 && src->mem.disp.value < 64 &&
+		    is_u32(s->reg[base]))
+			return u32_of(KIND_LAST, (unsigned)src->mem.disp.value + 1, s->reg[base].id);
+		break;
+	case ZYDIS_MNEMONIC_XOR:
+		if (bits == 32 && old->kind == KIND_LAST && n >= 0 && s->reg[n].id == old->of)
+			return u32_of(KIND_XOR, old->size, old->of);
+		break;
+	default:
+		break;
+	}
+	return (struct value){ .kind = bits == 32 ? KIND_U32 : KIND_ANY, .id = NO_ID, .of = NO_ID };
+}
+
+static bool write_register(struct run *r, const struct state *before, struct state *s, const ZydisDecodedOperand *o)
+{
+	int n = gpr_number(o->reg.value);
+	if (n < 0)
+		return true;
+	unsigned bits = (unsigned)ZydisRegisterGetWidth(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value);
+	struct value v = { .kind = KIND_ANY, .id = NO_ID, .of = NO_ID };
+	if (bits >= 32)
+		v = written_value(r, before, n, bits);
+	else if (is_u32(before->reg[n]))
+		v.kind = KIND_U32;
+	if (in_set(GUEST_REGS, n) && !is_u32(v))
+		return violation(r, "more than 32 bits written to a guest register");
+	if (is_u32(v) && v.id == NO_ID) {
+		forget(s, name_of(r, n));
+		v.id = name_of(r, n);
+		if (v.kind != KIND_U32 && v.of == v.id)
+			v.kind = KIND_U32;
+	}
+	set_reg(s, n, v);
+	return true;
+}
+
+static void note_test(struct run *r, const struct state *before, struct state *s)
+{
+	const ZydisDecodedOperand *a = &r->o[0], *b = &r->o[1];
+	const ZydisAccessedFlags *f = r->d.cpu_flags;
+
+	if (!f || !((f->modified | f->set_0 | f->set_1 | f->undefined) & ZYDIS_CPUFLAG_ZF))
+		return;
+	memset(&s->flags, 0, sizeof(s->flags));
+	if (r->d.mnemonic != ZYDIS_MNEMONIC_TEST || a->type != ZYDIS_OPERAND_TYPE_REGISTER || gpr_number(a->reg.value) < 0)
+		return;
+	int n = gpr_number(a->reg.value);
+	const struct value *v = &before->reg[n];
+	s->flags.id = v->kind == KIND_ADDEND || v->kind == KIND_XOR ? v->of : v->id;
+	s->flags.reg = (uint8_t)n;
+	if (b->type == ZYDIS_OPERAND_TYPE_REGISTER && b->reg.value == a->reg.value && v->kind == KIND_ADDEND && a->size == 64) {
+		s->flags.test = TEST_NULL;
+	} else if (b->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && is_u32(*v) && v->id != NO_ID && b->imm.value.u < 64 &&
+	    (a->reg.value < ZYDIS_REGISTER_AH || a->reg.value > ZYDIS_REGISTER_BH)) {
+		unsigned low = (unsigned)b->imm.value.u + 1;
+		s->flags.test = TEST_ALIGN;
+		s->flags.size = (uint8_t)(low & (0u - low));	/* all bits below this power of two were tested */
+	} else if (b->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && v->kind == KIND_XOR && a->size == 32 &&
+	    (uint32_t)b->imm.value.u == ~(uint32_t)PAGE_MASK) {
+		s->flags.test = TEST_CROSS;
+		s->flags.size = v->size;
+	}
+}
+
+/* The flag tested was zero (zero = true) or not. */
+static void learn(struct state *s, bool zero)
+{
+	if (s->flags.test == TEST_NULL && !zero)
+		s->reg[s->flags.reg].not_null = true;
+	if ((s->flags.test == TEST_ALIGN || s->flags.test == TEST_CROSS) && zero) {
+		s->inside.id = s->flags.id;
+		s->inside.size = s->flags.size;
+	}
+}
+
+/* --- paths --- */
+
+static struct value join_value(struct value a, struct value b, int32_t name)
+{
+	if (a.kind == b.kind && a.id == b.id && a.of == b.of && a.write == b.write && a.size == b.size) {
+		a.not_null &= b.not_null;
+		return a;
+	}
+	if (is_u32(a) && is_u32(b))
+		return (struct value){ .kind = KIND_U32, .id = name, .of = NO_ID };
+	return (struct value){ .kind = KIND_ANY, .id = NO_ID, .of = NO_ID };
+}
+
+static struct host_insn *insn_at(struct run *r, uint64_t off)
+{
+	unsigned lo = 0, hi = r->n;
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+		if (r->insn[mid].off < off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < r->n && r->insn[lo].off == off ? &r->insn[lo] : NULL;
+}
+
+static bool flow_to(struct run *r, uint64_t off, const struct state *s)
+{
+	struct host_insn *to = insn_at(r, off);
+	if (!to)
+		return violation(r, "control flow into the middle of an instruction, or past the end");
+	if (!to->in.reached) {
+		to->in = *s;
+		to->in.reached = true;
+		r->changed = true;
+		return true;
+	}
+	struct state j = to->in;
+	for (unsigned i = 0; i < 16; i++)
+		j.reg[i] = join_value(j.reg[i], s->reg[i], -2 - (int32_t)(to->off << 4 | i));
+	if (j.flags.test != s->flags.test || j.flags.id != s->flags.id || j.flags.reg != s->flags.reg || j.flags.size != s->flags.size)
+		memset(&j.flags, 0, sizeof(j.flags));
+	if (j.inside.id != s->inside.id)
+		memset(&j.inside, 0, sizeof(j.inside));
+	j.inside.size = MIN(j.inside.size, s->inside.size);
+	if (memcmp(&j, &to->in, sizeof(j)) != 0) {
+		to->in = j;
+		r->changed = true;
+	}
+	return true;
+}
+
+static void nothing_known(struct state *s)
+{
+	memset(s, 0, sizeof(*s));
+	for (int i = 0; i < 16; i++)
+		s->reg[i] = (struct value){ .kind = in_set(MONITOR_REGS, i) ? KIND_MONITOR : in_set(GUEST_REGS, i) ? KIND_U32
+		    : KIND_ANY, .id = -2 - i, .of = NO_ID };
+}
+
+static bool leaves(struct run *r, uint64_t target)
+{
+	r->totals.branches++;
+	return r->code->leads_to(r->code->arg, target) || violation(r, "a branch to no block and no stub");
+}
+
+/* Where control goes after a branch instruction, s being known there. */
+static bool branch(struct run *r, struct state *s)
+{
+	const ZydisDecodedOperand *o = &r->o[0];
+	uint32_t next = r->off + r->d.length;
+
+	if (r->d.meta.category == ZYDIS_CATEGORY_RET) {
+		if (r->d.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR || r->o[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+			return violation(r, "another RET than the plain one");
+		return is_u32(s->reg[ZYDIS_REGISTER_R11 - ZYDIS_REGISTER_RAX]) || violation(r, "a return without its target in r11d");
+	}
+	if (o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !o->imm.is_relative)
+		return violation(r, "an indirect or far branch outside the stubs");
+	uint64_t target = r->code->at + next + o->imm.value.u;
+	bool own = target >= r->code->at && target < r->code->at + r->code->len;
+	struct state taken = *s, not_taken = *s;
+	if (r->d.mnemonic == ZYDIS_MNEMONIC_JZ || r->d.mnemonic == ZYDIS_MNEMONIC_JNZ) {
+		learn(&taken, r->d.mnemonic == ZYDIS_MNEMONIC_JZ);
+		learn(&not_taken, r->d.mnemonic != ZYDIS_MNEMONIC_JZ);
+	}
+	if (!(own ? flow_to(r, target - r->code->at, &taken) : leaves(r, target)))
+		return false;
+	if (r->d.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
+		return true;
+	if (r->d.meta.category == ZYDIS_CATEGORY_CALL) {	/* comes back by a RET, see there */
+		nothing_known(&not_taken);
+		not_taken.reg[11].kind = KIND_U32;
+	}
+	return flow_to(r, next, &not_taken);
+}
+
+static bool step(struct run *r, struct host_insn *h)
+{
+	struct state s = h->in;
+	bool rsp_by_itself = r->d.meta.category == ZYDIS_CATEGORY_CALL || r->d.meta.category == ZYDIS_CATEGORY_RET;
+
+	if (!allowed_mnemonic(&r->d) || !allowed_extension(r->d.meta.isa_ext))
+		return violation(r, "an instruction scanned code has no use for");
+	for (unsigned i = 0; i < r->d.operand_count; i++) {
+		const ZydisDecodedOperand *o = &r->o[i];
+		if (rsp_by_itself && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
+			continue;
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && !(is_branch(&r->d) && o->reg.value == ZYDIS_REGISTER_RIP) &&
+		    !register_operand(r, &h->in, o))
+			return false;
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && !memory_operand(r, &h->in, o))
+			return false;
+	}
+	for (unsigned i = 0; i < r->d.operand_count; i++)
+		if (!rsp_by_itself && r->o[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    (r->o[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && !write_register(r, &h->in, &s, &r->o[i]))
+			return false;
+	note_test(r, &h->in, &s);
+	return is_branch(&r->d) ? branch(r, &s) : flow_to(r, r->off + r->d.length, &s);
+}
+
+static bool decode(struct run *r, uint32_t off)
+{
+	r->off = off;
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&r->decoder, r->code->bytes + off, r->code->len - off, &r->d, r->o));
+}
+
+static bool analyse(struct run *r)
+{
+	for (uint32_t off = 0; off < r->code->len; off += r->d.length) {
+		if (!decode(r, off) || r->n == MAX_INSNS)
+			return violation(r, "bytes that are no instruction");
+		r->insn[r->n++] = (struct host_insn){ .off = off };
+	}
+	for (unsigned i = 0; i < r->code->nentries; i++) {
+		struct state s;
+		nothing_known(&s);
+		if (!flow_to(r, r->code->entry[i], &s))
+			return false;
+	}
+	/* Forward order settles nearly everything at once; the paths back from out-of-line code take another round. */
+	for (r->changed = true; r->changed; ) {
+		r->changed = false;
+		r->totals = (struct verify_totals){ 0 };
+		for (unsigned i = 0; i < r->n; i++) {
+			if (!r->insn[i].in.reached)
+				continue;
+			decode(r, r->insn[i].off);
+			if (!step(r, &r->insn[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
+int verify_init(struct verifier *v)
+{
+	v->run = calloc(1, sizeof(*v->run));
+	return v->run ? 0 : -ENOMEM;
+}
+
+void verify_free(struct verifier *v)
+{
+	free(v->run);
+	v->run = NULL;
+}
+
+bool verify_code(struct verifier *v, const struct verify_code *code, struct verify_finding *finding)
+{
+	struct run *r = v->run;
+	struct verify_totals *t = &v->totals;
+
+	r->code = code;
+	r->finding = finding;
+	r->n = 0;
+	ZydisDecoderInit(&r->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	bool ok = analyse(r);
+	t->blocks++;
+	t->bytes += code->len;
+	t->insns += r->n;
+	t->window += r->totals.window;
+	t->checked += r->totals.checked;
+	t->state += r->totals.state;
+	t->table += r->totals.table;
+	t->branches += r->totals.branches;
+	t->violations += !ok;
+	return ok;
+}
+
+void verify_summary(const struct verifier *v, FILE *f)
+{
+	const struct verify_totals *t = &v->totals;
+
+	fprintf(f, "verify-code: %llu blocks, %llu violations; %llu host instructions in %llu bytes; memory operands: %llu window, "
+	    "%llu checked, %llu vCPU state, %llu table; %llu branches to stubs\n", (unsigned long long)t->blocks,
+	    (unsigned long long)t->violations, (unsigned long long)t->insns, (unsigned long long)t->bytes,
+	    (unsigned long long)t->window, (unsigned long long)t->checked, (unsigned long long)t->state,
+	    (unsigned long long)t->table, (unsigned long long)t->branches);
+}
+
+/* --- blocks --- */
+
+static bool is_stub(const void *arg, uint64_t target)
+{
+	const struct glue *g = &((const struct scanner *)arg)->glue;
+	uint8_t *const stubs[] = { g->slow, g->emulate, g->link, g->indirect, g->fpu, g->lookup };
+
+	for (size_t i = 0; i < ARRAY_LEN(stubs); i++)
+		if (target == (uint64_t)(uintptr_t)stubs[i])
+			return true;
+	return false;
+}
+
+static unsigned block_entries(const struct block *b, uint32_t *entry)
+{
+	unsigned n = 0;
+
+	entry[n++] = (uint32_t)(b->far - b->host);
+	entry[n++] = (uint32_t)(b->near - b->host);
+	for (unsigned i = 0; i <= b->ninsns; i++) {
+		if (b->rec[i].entry_off >= b->host_bytes)	/* behind a block that ends with a branch */
+			continue;
+		entry[n++] = b->rec[i].entry_off;
+		entry[n++] = b->rec[i].host_off;
+	}
+	return n;
+}
+
+static bool report(struct scanner *s, const struct block *b, const struct verify_finding *f)
+{
+	unsigned i = 0;
+
+	while (i + 1 < b->ninsns && b->rec[i + 1].entry_off <= f->offset)
+		i++;
+	snprintf(s->stop_text, sizeof(s->stop_text), "--verify-code: %s: block of %08x, host +0x%x (guest %08x%s): %s",
+	    f->what, b->eip, f->offset, b->eip + b->rec[i].guest_off, f->offset >= b->host_bytes ? " or before, cold part" : "",
+	    f->text);
+	return false;
+}
+
+bool verify_block(struct scanner *s, const struct block *b, const uint8_t *end)
+{
+	uint32_t entry[2 * BLOCK_MAX_INSNS + 4];
+	struct verify_finding f = { 0 };
+	struct verify_code code = {
+		.bytes = b->host, .len = (size_t)(end - b->host), .at = (uint64_t)(uintptr_t)b->host,
+		.entry = entry, .nentries = block_entries(b, entry), .leads_to = is_stub, .arg = s,
+	};
+
+	return verify_code(s->verifier, &code, &f) || report(s, b, &f);
+}
+
+bool verify_link(struct scanner *s, const struct link *l, const uint8_t *target)
+{
+	const struct block *to = cache_block_at(s, target);
+
+	if (to && !to->dead && (target == to->near || target == to->far))
+		return true;
+	s->verifier->totals.violations++;
+	snprintf(s->stop_text, sizeof(s->stop_text), "--verify-code: the branch of block %08x to %08x leads to no block",
+	    l->from->eip, l->target_eip);
+	return false;
+}
