@@ -374,7 +374,7 @@ static const struct option option_table[] = {
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
 	{ "perf-map", NULL, NULL, "write a map of scanned blocks for perf, /tmp/perf-PID.map", set_perf_map, true },
-	{ "verify-code", NULL, NULL, "prove every block of scanned code harmless before it runs; totals at the end", set_verify_code, true },
+	{ "verify-code", NULL, NULL, "prove each block of scanned code harmless before it runs", set_verify_code, true },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace, false },
 	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter, false },
 	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file, false },
