@@ -76,11 +76,24 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 	raise(sig);		/* delivered when this handler returns */
 }
 
+/*
+ * Handlers do not nest: an engine's looks at where the interrupted code was, and would see another
+ * handler there instead of scanned code. Only a crash of ours gets through, to be reported.
+ */
+void host_handler_mask(sigset_t *mask)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+
+	sigfillset(mask);
+	for (size_t i = 0; i < ARRAY_LEN(crashes); i++)
+		sigdelset(mask, crashes[i]);
+}
+
 static void handle(int sig, void (*handler)(int, siginfo_t *, void *))
 {
 	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	sigemptyset(&sa.sa_mask);
+	host_handler_mask(&sa.sa_mask);
 	sigaction(sig, &sa, NULL);
 }
 

@@ -57,6 +57,7 @@ void host_kick_sleep(struct host_kick *kick, ns_t when_ns);
 void host_suspend(void);	/* what SIGTSTP does by default; returns when continued */
 
 /* For threads that must not get the process's signals: call in the creator, around pthread_create(). */
+void host_handler_mask(sigset_t *mask);	/* what every signal handler of ours blocks while it runs */
 void host_signals_block(sigset_t *old);
 void host_signals_restore(const sigset_t *old);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/gsbase.h"
+#include "host/kick.h"
 #include "mmu/phys.h"
 #include "mmu/window.h"
 #include "scan/emit.h"
@@ -397,7 +398,7 @@ static void start_ticker(struct scanner *s)
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TICK_SIGNAL,
 		.sigev_value.sival_ptr = s->cpu };
 	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	sigemptyset(&sa.sa_mask);
+	host_handler_mask(&sa.sa_mask);
 	s->has_ticker = sigaction(TICK_SIGNAL, &sa, NULL) == 0 &&
 	    timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
 }
