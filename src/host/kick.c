@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "host/clock.h"
@@ -61,16 +62,46 @@ static void on_user_signal(int sig, siginfo_t *info, void *ucontext)
 	kick_set(kick, ucontext);
 }
 
-/* In a signal. A fault that is not the engine's is our own mistake: leave the terminal usable and die of it. */
+static char *put_text(char *p, const char *text)
+{
+	while (*text)
+		*p++ = *text++;
+	return p;
+}
+
+static char *put_hex(char *p, uint64_t n)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		if (n >> shift != 0 || shift == 0)
+			*p++ = "0123456789abcdef"[n >> shift & 15];
+	return p;
+}
+
+/*
+ * In a signal. A fault that is not the engine's is our own mistake: leave the terminal usable, say what
+ * a bug report needs, and die of it. No stdio: its locks may be held.
+ */
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
-	static const char text[] = "plex86: internal error: the monitor crashed, please report it\n";
 	struct host_kick *kick = the_kick;
+	const ucontext_t *uc = ucontext;
+	char text[256], *p = text;
 
 	if (kick && kick->fault_hook && kick->fault_hook(kick->hook_arg, sig, info, ucontext))
 		return;
 	host_tty_restore_all();
-	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+	p = put_text(p, "plex86: internal error: the monitor crashed, please report it (signal 0x");
+	p = put_hex(p, (uint64_t)sig);
+	p = put_text(p, " code 0x");
+	p = put_hex(p, (uint32_t)info->si_code);
+	p = put_text(p, " address 0x");
+	p = put_hex(p, (uintptr_t)info->si_addr);
+	p = put_text(p, " rip 0x");
+	p = put_hex(p, (uint64_t)uc->uc_mcontext.gregs[REG_RIP]);
+	p = put_text(p, ", host_kick_init at 0x");
+	p = put_hex(p, (uintptr_t)host_kick_init);
+	p = put_text(p, ")\n");
+	ssize_t n = write(STDERR_FILENO, text, (size_t)(p - text));
 	(void)n;
 	signal(sig, SIG_DFL);
 	raise(sig);		/* delivered when this handler returns */
