@@ -60,7 +60,7 @@ static void copy_through_write(void *arg, gpa_t offset, unsigned size, uint32_t 
 	uint64_t at = run->start + offset;
 
 	memcpy(phys->ram + at, &val, size);
-	if (phys->page_flags[at >> PAGE_SHIFT] & PAGE_CODE && phys->code_written != NULL)
+	if (phys->page_flags[at >> PAGE_SHIFT] & (PAGE_CODE | PAGE_SCAN) && phys->code_written != NULL)
 		phys->code_written(phys->arg, at, size);
 }
 

@@ -129,8 +129,7 @@ static void written_in_page(struct vcpu *cpu, struct emulator *em, uint64_t fd_p
 				drop(cpu, em, l->block);
 		}
 	}
-	/* Scanned code has blocks of its own there, which only the scanner knows. */
-	if (!page->head && !cpu->scanner)
+	if (!page->head)
 		cpu->phys->page_flags[fd_page] &= (uint8_t)~PAGE_CODE;
 }
 

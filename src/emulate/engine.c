@@ -40,6 +40,16 @@ static inline void run_ops(struct vcpu *cpu, const struct op *op, unsigned n)
 	} while (++op != end && likely(!cpu->attention));
 }
 
+/*
+ * RF lasts for the instruction it was set for: one that is carried out now, or the rest of a REP
+ * string instruction (which clears it itself). A fault pushes RF whatever it was.
+ */
+static void end_rf(struct vcpu *cpu, const struct insn *in)
+{
+	if (!(in->prefix & (PREFIX_REP | PREFIX_REPNE) && in->name >= I_MOVS && in->name <= I_OUTS))
+		cpu->eflags &= ~(uint32_t)EFLAGS_RF;
+}
+
 static inline void run_block(struct vcpu *cpu, struct emulator *em)
 {
 	struct block *b = block_find(cpu, em);
@@ -47,6 +57,8 @@ static inline void run_block(struct vcpu *cpu, struct emulator *em)
 
 	if (unlikely(cpu->icount_stop - cpu->icount < n || (uint64_t)cpu->eip + b->bytes > (uint64_t)cpu->seg[SEG_CS].limit + 1))
 		n = ops_allowed(cpu, b);
+	if (unlikely(cpu->eflags & EFLAGS_RF))
+		end_rf(cpu, &b->op[0].in);
 	em->running = b;
 	run_ops(cpu, b->op, n);
 }
@@ -93,15 +105,14 @@ enum next emulate_run(struct vcpu *cpu)
 	}
 	for (;;) {
 		leave_block(cpu);
-		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
+		/* The budget first: what its end brings (a timer) takes part in the choice of the event. */
+		if (cpu->attention & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
 			return NEXT_ATTENTION;
 		if (cpu->attention) {
 			enum next next = cpu_check_events(cpu);
 			if (next != NEXT_RUN)
 				return next;
 		}
-		if (cpu->icount >= cpu->icount_stop)
-			return NEXT_ATTENTION;
 		run_blocks(cpu);
 	}
 }
@@ -115,6 +126,8 @@ static void step(struct vcpu *cpu, void *arg)
 		cpu->insn_eip = cpu->eip;
 		cpu_raise(cpu, EXC_GP, 0);
 	}
+	if (cpu->eflags & EFLAGS_RF)
+		end_rf(cpu, &b->op[0].in);
 	em->running = b;
 	run_ops(cpu, b->op, 1);
 }
