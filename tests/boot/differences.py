@@ -37,7 +37,6 @@ DIFFERENCES = [
     (DROP, r"^Unstable clock detected|^If you want to keep using the local|trace_clock=|^on the kernel command line", CLOCKS),
     (DROP, r"^APIC calibration not consistent|^APIC delta adjusted", CLOCKS),
     (MASK, r"(\d+\.\d+ BogoMIPS.*)", CLOCKS),
-    (DROP, r"^APIC calibration not consistent|^APIC delta adjusted", CLOCKS),
     (MASK, r"^smpboot: CPU0: (.*)", MODEL),
     (DROP, r"^(pci|pci_bus|pci_hotplug|acpiphp|PCI)\b|^acpi (PNP0A03|resource)|^ACPI: (PCI|Enabled|.*PCI Root)", PCI),
     (MASK, r"^\[mem (.*)\] available for PCI", PCI),
