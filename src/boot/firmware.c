@@ -141,6 +141,10 @@ void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, s
 	fw_cfg_add_file(fw_cfg, RSDP_FILE, fw->acpi.rsdp, sizeof(fw->acpi.rsdp));
 	fw_cfg_add_file(fw_cfg, TABLES_FILE, fw->acpi.bytes, fw->acpi.len);
 	fw_cfg_add_file(fw_cfg, "etc/table-loader", fw->loader, fw->loader_len);
+	if (cfg->serial_console) {
+		put64(fw->serial_port, 0x3F8);
+		fw_cfg_add_file(fw_cfg, "etc/sercon-port", fw->serial_port, 8);
+	}
 	if (cfg->boot_order != NULL) {
 		snprintf(fw->boot_order, sizeof(fw->boot_order), "%s", cfg->boot_order);
 		fw_cfg_add_file(fw_cfg, "bootorder", fw->boot_order, (uint32_t)strlen(fw->boot_order) + 1);

@@ -20,7 +20,7 @@ struct firmware {
 	uint32_t loader_len;
 	uint8_t e820[20 * 4];
 	char boot_order[256];
-	uint64_t boot_menu_ms;
+	uint8_t serial_port[8];
 };
 
 struct firmware_config {
@@ -28,6 +28,7 @@ struct firmware_config {
 	uint64_t ram_bytes;
 	const char *boot_order;		/* firmware's device paths, one a line; NULL: by CMOS */
 	bool boot_menu;
+	bool serial_console;		/* INT 10h and INT 16h are served by COM1: there is no screen */
 };
 
 /* Read the image into ROM at the top of 4 GiB. 0 or -errno with err set. */
