@@ -1,5 +1,5 @@
 /*
- * A boot sector and three sectors more: asks the firmware for its drive and tries it, and tells on COM1.
+ * A boot sector and three sectors more: asks the firmware for its drive and tries it, and tells on COM2 (COM1 may be the firmware's console).
  *
  * Boots from a floppy, a disk, or a CD (El Torito, no emulation: all four sectors are loaded). Each
  * check prints a line; the last is "done", and isa-debug-exit ends the run. On a floppy or disk
@@ -24,15 +24,15 @@ _start:	ljmp	$0, $1f
 	jc	fail
 2:	jmp	main
 
-/* The byte in AL to COM1. */
+/* The byte in AL to COM2. */
 putc:	push	%dx
 	push	%ax
-	mov	$0x3FD, %dx
+	mov	$0x2FD, %dx
 1:	in	%dx, %al
 	test	$0x20, %al
 	jz	1b
 	pop	%ax
-	mov	$0x3F8, %dx
+	mov	$0x2F8, %dx
 	out	%al, %dx
 	pop	%dx
 	ret

@@ -14,7 +14,7 @@ import tempfile
 
 PLEX86, PROGRAM = os.path.abspath(sys.argv[1]), open(sys.argv[2], "rb").read()
 LIMIT_S = 120
-EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+EXIT = ["-serial", "null", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
 tests = []
 folder = None
 
@@ -65,7 +65,7 @@ def same_as_qemu(lines, *args):
     qemu = shutil.which("qemu-system-i386")
     if not qemu:
         return
-    r = subprocess.run([qemu, "-display", "none", "-vga", "none", "-net", "none", "-serial", "stdio",
+    r = subprocess.run([qemu, "-display", "none", "-vga", "none", "-net", "none",
                         "-monitor", "none", "-snapshot", *args, *EXIT], stdin=subprocess.DEVNULL,
                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
     theirs = r.stdout.decode("latin-1").replace("\r", "").splitlines()
