@@ -9,6 +9,7 @@
 #include "cli/image_cmd.h"
 #include "cli/options.h"
 #include "scan/scan.h"
+#include "control/client.h"
 
 static bool wants_report(enum stop_reason reason)
 {
@@ -54,6 +55,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "image") == 0)
 		return image_main(argc - 1, argv + 1, stdout);
+	if (argc > 1 && client_command(argv[1]))
+		return client_main(argc - 1, argv + 1);
 	if (options_parse(&o, argc, argv, &err) < 0) {
 		fprintf(stderr, "plex86: %s\n", err.text);
 		return STOP_USAGE;

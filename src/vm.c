@@ -52,6 +52,7 @@ void vm_pause(struct vm *vm)
 		return;
 	vm->paused = true;
 	vm->paused_ns = host_clock_ns();
+	control_event(&vm->control, "STOP", NULL);
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
 }
 
@@ -61,11 +62,13 @@ void vm_resume(struct vm *vm)
 		return;
 	vm->paused = false;
 	vm->start_ns += host_clock_ns() - vm->paused_ns;
+	control_event(&vm->control, "RESUME", NULL);
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
 }
 
 void vm_request_reset(struct vm *vm)
 {
+	vm->reset_by_user = true;
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_RESET, __ATOMIC_SEQ_CST);
 }
 
@@ -414,6 +417,9 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	rc = vm_screen_init(vm, err);
 	if (rc < 0)
 		return rc;
+	rc = control_open(&vm->control, &cfg->control, vm, &vm->io, err);
+	if (rc < 0)
+		return rc;
 	power_on(vm);
 	return 0;
 }
@@ -427,6 +433,10 @@ void vm_close_host(struct vm *vm)
 
 	vm_drives_close(&vm->drives);	/* first: its workers kick us */
 	host_kick_free(&vm->kick);
+	control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", vm->stop_reason == STOP_POWEROFF && !vm->ended_by_user,
+	    "reason", vm->stop_reason == STOP_SIGNAL ? "host-signal" : vm->stop_reason == STOP_GUEST_PANIC ? "guest-panic" :
+	    vm->ended_by_user ? "host-qmp-quit" : "guest-shutdown"));
+	control_close(&vm->control);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
 	host_io_free(&vm->io);
@@ -573,6 +583,9 @@ static void reset(struct vm *vm, bool triple_fault)
 		return;
 	}
 	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_RESET, __ATOMIC_SEQ_CST);
+	control_event(&vm->control, "RESET", json_pack("{s:b,s:s}", "guest", !vm->reset_by_user, "reason",
+	    vm->reset_by_user ? "host-qmp-system-reset" : "guest-reset"));
+	vm->reset_by_user = false;
 	pc_reset(&vm->pc);
 	power_on(vm);
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
@@ -623,6 +636,8 @@ void vm_run(struct vm *vm)
 	struct vcpu *cpu = &vm->cpu;
 
 	raw_terminals(vm);
+	if (vm->cfg->start_paused)
+		vm_pause(vm);
 	__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
 	while (vm->stop_reason == STOP_NONE) {
 		if (cpu->attention & ATTN_RESET)

@@ -6,6 +6,7 @@
 
 #include "boot/boot.h"
 #include "boot/firmware.h"
+#include "control/control.h"
 #include "cpu/vcpu.h"
 #include "dev/pc.h"
 #include "host/chardev.h"
@@ -64,6 +65,8 @@ struct vm_config {
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
 	uint8_t debug_exit_size;
 	struct screen_config screen;
+	struct control_config control;
+	bool start_paused;		/* -S */
 	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
 };
 
@@ -95,6 +98,7 @@ struct vm {
 	ns_t start_ns;
 	ns_t skipped_ns;
 	bool paused;			/* by the user: no time passes for the guest */
+	bool reset_by_user, ended_by_user;	/* what the events are to say */
 	ns_t paused_ns;			/* since (host clock) */
 	ns_t input_ns;			/* instruction clock: when host input is looked at next */
 
@@ -108,6 +112,7 @@ struct vm {
 	struct vm_serial serial[PC_SERIAL_PORTS];
 	struct host_post post;		/* work from other threads */
 	struct vm_screen screen;
+	struct control control;
 	struct trace trace;
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
 };

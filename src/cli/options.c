@@ -321,6 +321,90 @@ SET_DRIVE(cdrom)
 SET_DRIVE(fda)
 SET_DRIVE(fdb)
 
+/* --- control --- */
+
+static int add_listener(struct options *o, enum control_mode mode, const char *text, struct error *err)
+{
+	struct control_config *c = &o->vm.control;
+
+	if (strcmp(text, "none") == 0)
+		return 0;
+	if (c->n == CONTROL_LISTENERS)
+		return error_set(err, -EINVAL, "at most %u control sockets", CONTROL_LISTENERS);
+	struct control_listen *l = &c->listen[c->n];
+	l->mode = mode;
+	l->stdio = strcmp(text, "stdio") == 0;
+	int rc = l->stdio ? 0 : socket_parse(&l->socket, text, err);
+	if (rc == 0)
+		c->n++;
+	return rc;
+}
+
+static int set_qmp(struct options *o, const char *arg, struct error *err)
+{
+	return add_listener(o, CONTROL_QMP, arg, err);
+}
+
+static int set_monitor(struct options *o, const char *arg, struct error *err)
+{
+	return add_listener(o, CONTROL_MONITOR, arg, err);
+}
+
+static int set_control(struct options *o, const char *arg, struct error *err)
+{
+	char text[256];
+
+	if ((size_t)snprintf(text, sizeof(text), "unix:%s,server=on,wait=off", arg) >= sizeof(text) || strchr(arg, ','))
+		return error_set(err, -EINVAL, "--control '%s': not a path a socket can have", arg);
+	return add_listener(o, CONTROL_QMP, text, err);
+}
+
+/* The name is also the name of the socket that plex86 ps, stop and so on find the machine by. */
+static int set_name(struct options *o, const char *arg, struct error *err)
+{
+	size_t len = strcspn(arg, ",");
+
+	if (strncmp(arg, "guest=", 6) == 0) {
+		arg += 6;
+		len -= 6;
+	}
+	if (len == 0 || len > 60 || arg[0] == '.' || memchr(arg, '/', len))
+		return error_set(err, -EINVAL, "-name '%s': not a name (1 to 60 characters, no '/')", arg);
+	snprintf(o->name, sizeof(o->name), "%.*s", (int)len, arg);
+	o->vm.control.name = o->name;
+	return 0;
+}
+
+static int name_socket(struct options *o, struct error *err)
+{
+	char dir[128], text[256];
+	int rc = control_directory(dir, sizeof(dir), err);
+
+	if (rc < 0)
+		return rc;
+	if ((size_t)snprintf(text, sizeof(text), "%s/%s.qmp", dir, o->name) >= sizeof(o->vm.control.listen[0].socket.path))
+		return error_set(err, -EINVAL, "-name '%s': too long for the path of a socket", o->name);
+	return set_control(o, text, err);
+}
+
+static int set_pidfile(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.control.pidfile = arg;
+	return 0;
+}
+
+static int set_paused(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.start_paused = true;
+	return 0;
+}
+
+static int set_nodefaults(struct options *o, const char *arg, struct error *err)
+{
+	o->no_defaults = true;
+	return 0;
+}
+
 static int set_help(struct options *o, const char *arg, struct error *err)
 {
 	o->command = CLI_HELP;
@@ -366,8 +450,15 @@ static const struct option option_table[] = {
 	{ "display", NULL, "none", "no screen", set_none, false },
 	{ "vga", NULL, "NAME", "graphics card: std or none", set_vga, false },
 	{ "vgabios", NULL, "FILE", "the graphics card's ROM (default: from the seabios package)", set_vgabios, true },
-	{ "monitor", NULL, "none", "no monitor console", set_none, false },
 	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon, false },
+	{ NULL, NULL, NULL, "Control", NULL, false },
+	{ "name", NULL, "NAME", "what plex86 ps, stop, screenshot, sendkey know the machine by", set_name, false },
+	{ "control", NULL, "PATH", "a QMP socket there", set_control, true },
+	{ "qmp", NULL, "WHERE", "unix:PATH or tcp:HOST:PORT, with server=on, wait=off; or stdio", set_qmp, false },
+	{ "monitor", NULL, "WHERE", "the monitor for people: none, stdio, or as -qmp", set_monitor, false },
+	{ "pidfile", NULL, "FILE", "the process's number goes there", set_pidfile, false },
+	{ "S", NULL, NULL, "do not start before 'cont' is said", set_paused, false },
+	{ "nodefaults", NULL, NULL, "nothing is there that was not asked for (the serial port's terminal)", set_nodefaults, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
 	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter", set_engine, true },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
@@ -549,10 +640,18 @@ static int check(struct options *o, struct error *err)
 		o->vm.engine = ENGINE_EMULATE;
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
-	if (!o->vga_given)		/* what firmware boots wants a screen; a kernel has its console on the serial port */
+	if (!o->vga_given && !o->no_defaults)		/* what firmware boots wants a screen; a kernel has its console on the serial port */
 		o->vm.screen.vga = b->kernel == NULL && b->flat == NULL;
-	if (o->nserial == 0)
+	bool terminal_taken = false;
+	for (unsigned i = 0; i < o->vm.control.n; i++)
+		terminal_taken |= o->vm.control.listen[i].stdio;
+	if (o->nserial == 0 && !o->no_defaults && !terminal_taken)
 		o->vm.serial[0].kind = CHARDEV_STDIO;
+	if (o->name[0]) {
+		int rc = name_socket(o, err);
+		if (rc < 0)
+			return rc;
+	}
 	return 0;
 }
 

@@ -300,6 +300,8 @@ int vga_init(struct vga *vga, struct phys *phys, struct bus *bus)
 	vga->phys = phys;
 	vga->fd_offset = phys_alloc_extra(phys, VGA_VRAM_BYTES);
 	vga->vram = phys->ram + vga->fd_offset;
+	for (unsigned i = 0; i < VGA_VRAM_PAGES; i++)	/* from the start, so that no page ever has to be unmapped for it */
+		phys->page_flags[(vga->fd_offset >> PAGE_SHIFT) + i] |= PAGE_TRACKED;
 	phys_add(phys, (struct phys_region){ .start = 0xA0000, .size = 0x20000, .kind = PHYS_MMIO,
 	    .ops = &vga_window_ops, .arg = vga, .name = "vga" });
 	int rc = 0;

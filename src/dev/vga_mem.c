@@ -59,13 +59,8 @@ void vga_map_window(struct vga *vga)
 
 void vga_touch(struct vga *vga, uint32_t first, uint32_t bytes)
 {
-	uint8_t *flags = &vga->phys->page_flags[(vga->fd_offset + first) >> PAGE_SHIFT];
-
-	if (*flags & PAGE_TRACKED && (first & PAGE_MASK) + bytes <= PAGE_BYTES)
-		*flags |= PAGE_DIRTY;
-	else
-		for (uint32_t at = first & ~PAGE_MASK; at < first + bytes; at += PAGE_BYTES)
-			vga->phys->page_flags[(vga->fd_offset + at) >> PAGE_SHIFT] |= PAGE_DIRTY;
+	for (uint32_t at = first & ~PAGE_MASK; at < first + bytes; at += PAGE_BYTES)
+		vga->phys->page_flags[(vga->fd_offset + at) >> PAGE_SHIFT] |= PAGE_DIRTY;
 }
 
 /* Address in the window -> offset of a plane's byte; and which planes it reaches. false: outside the window. */
@@ -189,31 +184,11 @@ const struct mmio_ops vga_window_ops = { window_read, window_write };
 
 /* --- viewers --- */
 
-static void track(struct vga *vga, bool on)
-{
-	uint8_t *flags = &vga->phys->page_flags[vga->fd_offset >> PAGE_SHIFT];
-
-	for (unsigned i = 0; i < VGA_VRAM_PAGES; i++)
-		flags[i] = (uint8_t)(on ? flags[i] | PAGE_TRACKED : flags[i] & ~(PAGE_TRACKED | PAGE_DIRTY));
-	if (on && vga->drop_writes)
-		vga->drop_writes(vga->arg, vga->fd_offset, VGA_VRAM_BYTES);
-}
-
-static bool viewed(const struct vga *vga)
-{
-	for (unsigned i = 0; i < VGA_MAX_VIEWS; i++)
-		if (vga->view[i])
-			return true;
-	return false;
-}
-
 int vga_view_add(struct vga *vga, struct vga_view *view)
 {
 	for (unsigned i = 0; i < VGA_MAX_VIEWS; i++) {
 		if (vga->view[i])
 			continue;
-		if (!viewed(vga))
-			track(vga, true);
 		vga->view[i] = view;
 		memset(view, 0, sizeof(*view));
 		memset(view->dirty, 1, sizeof(view->dirty));
@@ -230,8 +205,6 @@ void vga_view_remove(struct vga *vga, struct vga_view *view)
 	for (unsigned i = 0; i < VGA_MAX_VIEWS; i++)
 		if (vga->view[i] == view)
 			vga->view[i] = NULL;
-	if (!viewed(vga))
-		track(vga, false);
 }
 
 /* Note for every viewer what was written since the last time, and watch those pages anew. */

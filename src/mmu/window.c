@@ -354,9 +354,12 @@ static struct candidate candidate(struct vcpu *cpu, const struct walk *k)
 	c.ok = true;
 	c.fd_page = (uint32_t)((uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
 	uint8_t flags = cpu->phys->page_flags[c.fd_page];
+	/* Video memory is watched anew thirty times a second: a change of a TLB entry each time is cheap, a
+	 * protection of the host's page is not. */
+	if (flags & PAGE_TRACKED)
+		return (struct candidate){ .ok = false };
 	c.holds_code = flags & (PAGE_CODE | PAGE_SCAN);
-	bool untracked = (flags & (PAGE_TRACKED | PAGE_DIRTY)) != PAGE_TRACKED;
-	c.writable = k->writable && k->dirty && untracked && phys_host(cpu->phys, k->gpa, true);
+	c.writable = k->writable && k->dirty && phys_host(cpu->phys, k->gpa, true);
 	c.global = k->global;
 	c.large = k->large;
 	return c;

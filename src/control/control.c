@@ -1,0 +1,382 @@
+#include "control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+int control_directory(char *path, size_t room, struct error *err)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (run && run[0] == '/')
+		snprintf(path, room, "%s/plex86", run);
+	else
+		snprintf(path, room, "/tmp/plex86-%u", (unsigned)geteuid());
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make '%s': %s", path, strerror(errno));
+	/* In a folder that everybody may write somebody else could have been first. */
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+		return error_set(err, -EPERM, "'%s' is not a folder of ours alone", path);
+	return 0;
+}
+
+/* --- clients --- */
+
+static void drop(struct control_client *cl)
+{
+	if (cl->watch)
+		host_io_remove(cl->control->io, cl->watch);
+	if (cl->in_fd > STDERR_FILENO)
+		close(cl->in_fd);
+	free(cl->in);
+	free(cl->out);
+	*cl = (struct control_client){ .control = cl->control, .in_fd = -1, .out_fd = -1 };
+}
+
+/* What fits now; the rest when the socket has room. */
+static void flush(struct control_client *cl)
+{
+	while (cl->out_len > 0) {
+		ssize_t n = cl->in_fd == cl->out_fd ? send(cl->out_fd, cl->out, cl->out_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+		    : write(cl->out_fd, cl->out, cl->out_len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0) {
+			cl->closing = true;
+			cl->out_len = 0;
+			return;
+		}
+		memmove(cl->out, cl->out + n, cl->out_len - (size_t)n);
+		cl->out_len -= (size_t)n;
+	}
+}
+
+static bool grow(char **buf, size_t *room, size_t need)
+{
+	if (need <= *room)
+		return true;
+	char *p = realloc(*buf, need * 2);
+	if (p == NULL)
+		return false;
+	*buf = p;
+	*room = need * 2;
+	return true;
+}
+
+static void say(struct control_client *cl, const char *text, size_t len)
+{
+	if (cl->closing || cl->out_len + len > CONTROL_OUTPUT_MAX || !grow(&cl->out, &cl->out_room, cl->out_len + len)) {
+		cl->closing = true;
+		return;
+	}
+	memcpy(cl->out + cl->out_len, text, len);
+	cl->out_len += len;
+}
+
+static void say_json(struct control_client *cl, json_t *msg)
+{
+	char *text = json_dumps(msg, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	json_decref(msg);
+	if (text) {
+		say(cl, text, strlen(text));
+		say(cl, "\r\n", 2);
+	}
+	free(text);
+}
+
+void control_event(struct control *c, const char *name, json_t *data)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	if (c->open) {
+		for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+			struct control_client *cl = &c->client[i];
+
+			if (cl->in_fd < 0 || cl->mode != CONTROL_QMP || !cl->ready)
+				continue;
+			json_t *event = json_pack("{s:{s:I,s:I},s:s}", "timestamp", "seconds", (json_int_t)tv.tv_sec,
+			    "microseconds", (json_int_t)tv.tv_usec, "event", name);
+			if (data)
+				json_object_set(event, "data", data);
+			say_json(cl, event);
+			flush(cl);
+		}
+	}
+	json_decref(data);
+}
+
+static json_t *error_answer(const char *class, const char *text)
+{
+	return json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text);
+}
+
+static json_t *answer_to(struct control_client *cl, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "execute"));
+	struct error err = { "" };
+
+	if (!json_is_object(request))
+		return error_answer("GenericError", "QMP input must be a JSON object");
+	if (name == NULL)
+		return error_answer("GenericError", "QMP input lacks member 'execute'");
+	if (strcmp(name, "qmp_capabilities") == 0) {
+		if (cl->ready)
+			return error_answer("CommandNotFound", "Capabilities negotiation is already complete, command ignored");
+		cl->ready = true;
+		return json_pack("{s:{}}", "return");
+	}
+	if (!cl->ready)
+		return error_answer("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'");
+	json_t *value = qmp_execute(cl->control, name, json_object_get(request, "arguments"), &err);
+	if (value)
+		return json_pack("{s:o}", "return", value);
+	return error_answer(strncmp(err.text, "The command ", 12) == 0 ? "CommandNotFound" : "GenericError", err.text);
+}
+
+static void qmp_line(struct control_client *cl, const char *text, size_t len)
+{
+	json_error_t why;
+	json_t *request = json_loadb(text, len, JSON_DECODE_ANY, &why);
+	json_t *answer, *id;
+
+	if (request == NULL) {
+		answer = error_answer("GenericError", "Invalid JSON syntax");
+	} else {
+		answer = answer_to(cl, request);
+		id = json_object_get(request, "id");
+		if (id)
+			json_object_set(answer, "id", id);
+	}
+	say_json(cl, answer);
+	json_decref(request);
+}
+
+/* Length of the first complete JSON value in the buffer; 0: there is none yet. */
+static size_t json_length(const char *s, size_t len)
+{
+	unsigned depth = 0;
+	bool string = false, any = false;
+
+	for (size_t i = 0; i < len; i++) {
+		char ch = s[i];
+
+		if (string) {
+			if (ch == '\\')
+				i++;
+			else if (ch == '"')
+				string = false;
+		} else if (ch == '"') {
+			string = any = true;
+		} else if (ch == '{' || ch == '[') {
+			depth++;
+			any = true;
+		} else if ((ch == '}' || ch == ']') && depth > 0) {
+			if (--depth == 0)
+				return i + 1;
+		} else if (ch == '\n' && depth == 0 && any) {
+			return i + 1;		/* not an object: an error, but a whole one */
+		} else if (ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n') {
+			any = true;
+		}
+	}
+	return 0;
+}
+
+static bool only_blank(const char *s, size_t len)
+{
+	return strspn(s, " \t\r\n") >= len;
+}
+
+#define PROMPT "(plex86) "
+
+static void monitor_line(struct control_client *cl, const char *text, size_t len)
+{
+	char *line = strndup(text, len), *said = NULL;
+	size_t said_len = 0;
+	FILE *f = open_memstream(&said, &said_len);
+
+	if (line && f) {
+		line[strcspn(line, "\r\n")] = '\0';
+		monitor_execute(cl->control, line, f);
+	}
+	if (f)
+		fclose(f);
+	if (said)
+		say(cl, said, said_len);
+	say(cl, PROMPT, strlen(PROMPT));
+	free(said);
+	free(line);
+}
+
+static void run_input(struct control_client *cl)
+{
+	for (;;) {
+		size_t n;
+
+		if (cl->in_len == 0 || cl->closing)
+			return;
+		cl->in[cl->in_len] = '\0';
+		if (cl->mode == CONTROL_QMP) {
+			n = json_length(cl->in, cl->in_len);
+		} else {
+			char *nl = memchr(cl->in, '\n', cl->in_len);
+			n = nl ? (size_t)(nl - cl->in) + 1 : 0;
+		}
+		if (n == 0)
+			return;
+		if (cl->mode == CONTROL_MONITOR)
+			monitor_line(cl, cl->in, n);
+		else if (!only_blank(cl->in, n))
+			qmp_line(cl, cl->in, n);
+		memmove(cl->in, cl->in + n, cl->in_len - n);
+		cl->in_len -= n;
+	}
+}
+
+static void on_client(void *arg)
+{
+	struct control_client *cl = arg;
+
+	flush(cl);
+	if (!grow(&cl->in, &cl->in_room, cl->in_len + 4096)) {
+		drop(cl);
+		return;
+	}
+	ssize_t n = read(cl->in_fd, cl->in + cl->in_len, 4095);
+	if (n > 0) {
+		cl->in_len += (size_t)n;
+		run_input(cl);
+		flush(cl);
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || cl->closing || cl->in_len > CONTROL_LINE_MAX) {
+		drop(cl);
+		return;
+	}
+	cl->watch->events = EPOLLIN | (cl->out_len && cl->in_fd == cl->out_fd ? EPOLLOUT : 0u);
+	host_io_arm(cl->control->io, cl->watch);
+}
+
+static bool add_client(struct control *c, enum control_mode mode, int in_fd, int out_fd)
+{
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *cl = &c->client[i];
+
+		if (cl->in_fd >= 0)
+			continue;
+		*cl = (struct control_client){ .control = c, .mode = mode, .in_fd = in_fd, .out_fd = out_fd };
+		cl->watch = host_io_add(c->io, in_fd, EPOLLIN, on_client, cl);
+		if (cl->watch == NULL) {
+			cl->in_fd = -1;
+			return false;
+		}
+		if (mode == CONTROL_QMP)
+			say_json(cl, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu", "major", 7, "minor", 2,
+			    "micro", 0, "package", "plex86-" PLEX86_VERSION, "capabilities"));
+		else
+			say(cl, "plex86 " PLEX86_VERSION " monitor - type 'help' for more information\r\n" PROMPT,
+			    strlen("plex86 " PLEX86_VERSION " monitor - type 'help' for more information\r\n" PROMPT));
+		flush(cl);
+		return true;
+	}
+	return false;
+}
+
+static void on_connection(void *arg)
+{
+	struct control_listener *l = arg;
+	int fd = socket_accept(l->fd, false);
+
+	if (fd >= 0 && !add_client(l->control, l->cfg->mode, fd, fd))
+		close(fd);
+	host_io_arm(l->control->io, l->watch);
+}
+
+/* --- set-up --- */
+
+static int open_listener(struct control *c, struct control_listener *l, const struct control_listen *cfg, struct error *err)
+{
+	l->control = c;
+	l->cfg = cfg;
+	if (cfg->stdio)
+		return add_client(c, cfg->mode, STDIN_FILENO, STDOUT_FILENO) ? 0 : error_set(err, -EIO, "no terminal for the monitor");
+	int fd = socket_open(&cfg->socket, err);
+	if (fd < 0)
+		return fd;
+	if (!cfg->socket.server)
+		return add_client(c, cfg->mode, fd, fd) ? 0 : error_set(err, -ENOSPC, "too many connections");
+	l->fd = fd;
+	if (cfg->socket.wait) {
+		fprintf(stderr, "plex86: waiting for a connection to %s\n", cfg->socket.path[0] ? cfg->socket.path : cfg->socket.host);
+		int conn = socket_accept(fd, true);
+		if (conn < 0 || !add_client(c, cfg->mode, conn, conn))
+			return error_set(err, conn < 0 ? conn : -EIO, "no connection came");
+	}
+	l->watch = host_io_add(c->io, fd, EPOLLIN, on_connection, l);
+	return l->watch ? 0 : error_set(err, -errno, "cannot watch a socket: %s", strerror(errno));
+}
+
+int control_open(struct control *c, const struct control_config *cfg, struct vm *vm, struct host_io *io, struct error *err)
+{
+	int rc = 0;
+
+	*c = (struct control){ .vm = vm, .io = io, .cfg = cfg, .key_timer = -1, .open = true };
+	for (unsigned i = 0; i < CONTROL_LISTENERS; i++)
+		c->listener[i].fd = -1;
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		c->client[i].in_fd = -1;
+	for (unsigned i = 0; i < cfg->n && rc == 0; i++)
+		rc = open_listener(c, &c->listener[i], &cfg->listen[i], err);
+	if (rc == 0 && cfg->pidfile) {
+		FILE *f = fopen(cfg->pidfile, "we");
+
+		if (f == NULL)
+			return error_set(err, -errno, "-pidfile '%s': %s", cfg->pidfile, strerror(errno));
+		fprintf(f, "%d\n", (int)getpid());
+		fclose(f);
+	}
+	return rc;
+}
+
+void control_close(struct control *c)
+{
+	if (!c->open)
+		return;
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		c->client[i].control = c;
+		if (c->client[i].in_fd >= 0) {
+			flush(&c->client[i]);
+			drop(&c->client[i]);
+		}
+	}
+	for (unsigned i = 0; i < CONTROL_LISTENERS; i++) {
+		struct control_listener *l = &c->listener[i];
+
+		if (l->fd < 0)
+			continue;
+		if (l->watch)
+			host_io_remove(c->io, l->watch);
+		socket_remove(&l->cfg->socket);
+		close(l->fd);
+	}
+	if (c->key_watch)
+		host_io_remove(c->io, c->key_watch);
+	if (c->key_timer >= 0)
+		close(c->key_timer);
+	if (c->cfg->pidfile)
+		unlink(c->cfg->pidfile);
+	c->open = false;
+}

@@ -1,0 +1,92 @@
+#include "control/devices.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "image/image.h"
+#include "vm.h"
+
+void drive_look(struct vm *vm, unsigned n, struct drive_view *view)
+{
+	bool floppy = n >= VM_IDE_DRIVES;
+	const struct vm_drives_config *cfg = &vm->cfg->drives;
+	const struct vm_drive_config *d = floppy ? &cfg->floppy[n - VM_IDE_DRIVES] : &cfg->ide[n];
+	const struct block *b = floppy ? vm->drives.floppy[n - VM_IDE_DRIVES] : vm->drives.ide[n];
+
+	*view = (struct drive_view){ .present = d->kind != VM_DRIVE_NONE, .removable = d->kind != VM_DRIVE_DISK };
+	if (floppy) {
+		snprintf(view->name, sizeof(view->name), "floppy%u", n - VM_IDE_DRIVES);
+	} else {
+		const struct ide_drive *drive = &vm->chipset.ide.channel[n / 2].drive[n % 2];
+
+		snprintf(view->name, sizeof(view->name), "ide%u-%s%u", n / 2, d->kind == VM_DRIVE_CDROM ? "cd" : "hd", n % 2);
+		view->tray_open = drive->tray_open;
+		view->locked = drive->locked;
+	}
+	if (b) {
+		view->file = b->image->path;
+		view->format = b->image->ops->format;
+		view->size_bytes = b->image->size_bytes;
+		view->read_only = b->image->read_only;
+	}
+}
+
+int drive_find(struct vm *vm, const char *name)
+{
+	struct drive_view v;
+
+	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
+		drive_look(vm, n, &v);
+		if (v.present && strcmp(v.name, name) == 0)
+			return (int)n;
+	}
+	return -1;
+}
+
+int drive_change(struct control *c, const char *name, const char *file, const char *format, bool read_only, bool force,
+		 struct error *err)
+{
+	int n = drive_find(c->vm, name);
+	struct drive_view v;
+
+	if (n < 0)
+		return error_set(err, -ENODEV, "Device '%s' not found", name);
+	drive_look(c->vm, (unsigned)n, &v);
+	if (!v.removable)
+		return error_set(err, -EINVAL, "Device '%s' is not removable", name);
+	struct vm_drive_config medium = { .kind = n >= VM_IDE_DRIVES ? VM_DRIVE_FLOPPY : VM_DRIVE_CDROM, .path = file,
+	    .format = format, .read_only = read_only || n < VM_IDE_DRIVES };
+	return vm_drives_change(&c->vm->drives, &c->vm->chipset, (unsigned)n, file ? &medium : NULL, force, err);
+}
+
+int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, struct error *err)
+{
+	FILE *f = fopen(path, "we");
+	uint8_t buf[PAGE_BYTES];
+
+	if (f == NULL)
+		return error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
+	errno = 0;
+	while (bytes > 0 && !ferror(f)) {
+		size_t n = MIN(bytes, sizeof(buf));
+
+		phys_read(&vm->phys, gpa, buf, n);
+		fwrite(buf, 1, n, f);
+		gpa += n;
+		bytes -= n;
+	}
+	bool failed = ferror(f);
+	failed = fclose(f) != 0 || failed;
+	return failed ? error_set(err, errno ? -errno : -EIO, "cannot write '%s': %s", path, strerror(errno ? errno : EIO)) : 0;
+}
+
+const char *run_state(struct vm *vm)
+{
+	return vm->paused ? "paused" : "running";
+}
+
+void power_button(struct control *c)
+{
+	pc_power_button(&c->vm->pc);
+	control_event(c, "POWERDOWN", NULL);
+}

@@ -1,0 +1,379 @@
+/*
+ * The monitor's commands, as QEMU's users type them: a row each in the table at the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/devices.h"
+#include "mmu/mmu.h"
+#include "vm.h"
+
+#define MAX_WORDS 8
+
+struct line {
+	struct control *c;
+	struct vm *vm;
+	FILE *out;
+	unsigned n;			/* words after the command */
+	char *word[MAX_WORDS];
+};
+
+static void failed(struct line *l, const struct error *err)
+{
+	fprintf(l->out, "Error: %s\r\n", err->text);
+}
+
+static bool number(struct line *l, unsigned i, int64_t *val)
+{
+	char *end = NULL;
+
+	if (i < l->n)
+		*val = strtoll(l->word[i], &end, 0);
+	if (i < l->n && end != l->word[i] && *end == '\0')
+		return true;
+	fprintf(l->out, "Error: expected a number%s%s\r\n", i < l->n ? ", not " : "", i < l->n ? l->word[i] : "");
+	return false;
+}
+
+static void cmd_sendkey(struct line *l)
+{
+	enum key keys[16];
+	struct error err = { "" };
+	int64_t hold = 100;
+	int n = control_parse_keys(l->word[0], keys, ARRAY_LEN(keys), &err);
+
+	if (n < 0)
+		failed(l, &err);
+	else if (l->n < 2 || number(l, 1, &hold)) {
+		if (control_send_keys(l->c, keys, (unsigned)n, (unsigned)hold) < 0)
+			fputs("Error: too many keys are waiting to be sent\r\n", l->out);
+	}
+}
+
+/* screendump FILE [-f png|ppm] */
+static void cmd_screendump(struct line *l)
+{
+	struct error err = { "" };
+	enum picture_format format = picture_format_of(l->word[0]);
+
+	for (unsigned i = 1; i + 1 < l->n; i++)
+		if (strcmp(l->word[i], "-f") == 0)
+			format = strcmp(l->word[i + 1], "png") == 0 ? PICTURE_PNG : PICTURE_PPM;
+	if (vm_screendump(l->vm, l->word[0], format, &err) < 0)
+		failed(l, &err);
+}
+
+static void cmd_screentext(struct line *l)
+{
+	char *text = vm_screentext(l->vm);
+
+	fputs(text ? text : "Error: the machine has no graphics card\r\n", l->out);
+	free(text);
+}
+
+static void cmd_pmemsave(struct line *l)
+{
+	struct error err = { "" };
+	int64_t at, size;
+
+	if (number(l, 0, &at) && number(l, 1, &size) && save_memory(l->vm, (uint64_t)at, (uint64_t)size, l->word[2], &err) < 0)
+		failed(l, &err);
+}
+
+/* "/4xw": how many, in which form, how wide. */
+struct format {
+	unsigned count, size;
+	char form;
+};
+
+static struct format parse_format(struct line *l)
+{
+	struct format f = { 1, 4, 'x' };
+
+	if (l->n == 0 || l->word[0][0] != '/')
+		return f;
+	char *p = l->word[0] + 1;
+	if (*p >= '0' && *p <= '9') {
+		unsigned long n = strtoul(p, &p, 10);
+
+		f.count = (unsigned)MIN(n, 65536ul);
+	}
+	for (; *p; p++) {
+		if (*p == 'b' || *p == 'h' || *p == 'w' || *p == 'g')
+			f.size = *p == 'b' ? 1 : *p == 'h' ? 2 : *p == 'w' ? 4 : 8;
+		else if (strchr("xduoc", *p))
+			f.form = *p;
+	}
+	if (f.form == 'c')
+		f.size = 1;
+	l->n--;
+	memmove(l->word, l->word + 1, l->n * sizeof(l->word[0]));
+	return f;
+}
+
+static void print_value(FILE *out, const struct format *f, uint64_t v)
+{
+	int64_t s = (int64_t)(v << (64 - 8 * f->size)) >> (64 - 8 * f->size);
+
+	switch (f->form) {
+	case 'd':
+		fprintf(out, " %lld", (long long)s);
+		break;
+	case 'u':
+		fprintf(out, " %llu", (unsigned long long)v);
+		break;
+	case 'o':
+		fprintf(out, " 0%llo", (unsigned long long)v);
+		break;
+	case 'c':
+		fprintf(out, v >= 0x20 && v < 0x7F ? " '%c'" : " '\\x%02x'", (int)v);
+		break;
+	default:
+		fprintf(out, " 0x%0*llx", (int)f->size * 2, (unsigned long long)v);
+	}
+}
+
+/* As the processor would read: video memory too, and where a device answers, it is asked. */
+static void dump(struct line *l, bool physical)
+{
+	struct format f = parse_format(l);
+	unsigned per_line = f.size == 8 ? 2 : 16 / f.size;
+	int64_t at;
+
+	if (!number(l, 0, &at))
+		return;
+	for (unsigned i = 0; i < f.count; i++, at += f.size) {
+		uint64_t v = 0;
+
+		if (i % per_line == 0)
+			fprintf(l->out, "%s%0*llx:", i ? "\r\n" : "", physical ? 16 : 8, (unsigned long long)at);
+		for (unsigned b = 0; b < f.size; b++) {
+			gpa_t gpa = (gpa_t)at + b;
+
+			if (!physical && !mmu_translate(&l->vm->cpu, (lin_t)gpa, &gpa)) {
+				fputs("\r\nCannot access memory at that address\r\n", l->out);
+				return;
+			}
+			v |= (uint64_t)phys_read_n(&l->vm->phys, gpa, 1) << 8 * b;
+		}
+		print_value(l->out, &f, v);
+	}
+	fputs("\r\n", l->out);
+}
+
+static void cmd_xp(struct line *l) { dump(l, true); }
+static void cmd_x(struct line *l) { dump(l, false); }
+
+static void cmd_mouse_move(struct line *l)
+{
+	int64_t dx, dy, dz = 0;
+
+	if (number(l, 0, &dx) && number(l, 1, &dy) && (l->n < 3 || number(l, 2, &dz)))
+		pc_mouse(&l->vm->pc, (int)dx, (int)dy, (int)dz, l->c->mouse_buttons);
+}
+
+static void cmd_mouse_button(struct line *l)
+{
+	int64_t mask;
+
+	if (!number(l, 0, &mask))
+		return;
+	/* QEMU's monitor has bit 1 for the middle button; the chip has bit 1 for the right one. */
+	l->c->mouse_buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
+	pc_mouse(&l->vm->pc, 0, 0, 0, l->c->mouse_buttons);
+}
+
+static void cmd_stop(struct line *l) { vm_pause(l->vm); }
+static void cmd_cont(struct line *l) { vm_resume(l->vm); }
+static void cmd_reset(struct line *l) { vm_request_reset(l->vm); }
+static void cmd_powerdown(struct line *l) { power_button(l->c); }
+
+static void cmd_quit(struct line *l)
+{
+	l->vm->ended_by_user = true;
+	vm_stop(l->vm, STOP_POWEROFF, "ended by command");
+}
+
+static void cmd_eject(struct line *l)
+{
+	bool force = strcmp(l->word[0], "-f") == 0;
+	struct error err = { "" };
+
+	if (force && l->n < 2)
+		fputs("Error: eject: which device?\r\n", l->out);
+	else if (drive_change(l->c, l->word[force], NULL, NULL, false, force, &err) < 0)
+		failed(l, &err);
+}
+
+static void cmd_change(struct line *l)
+{
+	struct error err = { "" };
+
+	if (drive_change(l->c, l->word[0], l->word[1], l->n > 2 ? l->word[2] : NULL, false, false, &err) < 0)
+		failed(l, &err);
+}
+
+/* --- info --- */
+
+static void info_status(struct line *l)
+{
+	fprintf(l->out, "VM status: %s\r\n", run_state(l->vm));
+}
+
+static void info_registers(struct line *l)
+{
+	report_registers(l->out, &l->vm->cpu);
+}
+
+static void info_pci_function(struct line *l, const struct pci_dev *d)
+{
+	fprintf(l->out, "  Bus  0, device %3u, function %u:\r\n    %s: PCI device %04x:%04x, class %02x%02x\r\n", d->devfn >> 3,
+	    d->devfn & 7, d->name, pci_get_reg(d, PCI_VENDOR, 2), pci_get_reg(d, PCI_DEVICE, 2), d->config[PCI_CLASS],
+	    d->config[PCI_SUBCLASS]);
+	if (d->config[PCI_INTERRUPT_PIN])
+		fprintf(l->out, "      IRQ %u, pin %c\r\n", d->config[PCI_INTERRUPT_LINE], '@' + d->config[PCI_INTERRUPT_PIN]);
+	for (unsigned i = 0; i < ARRAY_LEN(d->bar); i++) {
+		const struct pci_bar *b = &d->bar[i];
+
+		if (b->size && b->mapped)
+			fprintf(l->out, "      BAR%u: %s at 0x%0*x [0x%0*x]\r\n", i, b->io ? "I/O" : b->prefetch ? "prefetchable memory" : "memory",
+			    b->io ? 4 : 8, b->base, b->io ? 4 : 8, b->base + b->size - 1);
+		else if (b->size)
+			fprintf(l->out, "      BAR%u: %s, %u bytes, not mapped\r\n", i, b->io ? "I/O" : "memory", b->size);
+	}
+}
+
+static void info_pci(struct line *l)
+{
+	for (unsigned i = 0; i < 256; i++)
+		if (l->vm->chipset.pci.dev[i])
+			info_pci_function(l, l->vm->chipset.pci.dev[i]);
+}
+
+static void info_block(struct line *l)
+{
+	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
+		struct drive_view v;
+
+		drive_look(l->vm, n, &v);
+		if (!v.present)
+			continue;
+		if (v.file)
+			fprintf(l->out, "%s: %s (%s%s)\r\n", v.name, v.file, v.format, v.read_only ? ", read-only" : "");
+		else
+			fprintf(l->out, "%s: [not inserted]\r\n", v.name);
+		if (v.removable)
+			fprintf(l->out, "    Removable device: %slocked, tray %s\r\n", v.locked ? "" : "not ", v.tray_open ? "open" : "closed");
+	}
+}
+
+static void info_version(struct line *l)
+{
+	fputs("plex86 " PLEX86_VERSION "\r\n", l->out);
+}
+
+static void info_name(struct line *l)
+{
+	if (l->c->cfg->name)
+		fprintf(l->out, "%s\r\n", l->c->cfg->name);
+}
+
+static void info_mice(struct line *l)
+{
+	fputs("* Mouse #0: PS/2 Mouse\r\n", l->out);
+}
+
+static const struct info {
+	const char *name, *help;
+	void (*run)(struct line *l);
+} infos[] = {
+	{ "status", "running or paused", info_status },
+	{ "registers", "the processor's registers", info_registers },
+	{ "pci", "PCI functions and where they are", info_pci },
+	{ "block", "drives and their images", info_block },
+	{ "version", "of plex86", info_version },
+	{ "name", "of the machine", info_name },
+	{ "mice", "pointing devices", info_mice },
+};
+
+static void cmd_info(struct line *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
+		if (l->n > 0 && strcmp(infos[i].name, l->word[0]) == 0) {
+			infos[i].run(l);
+			return;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(infos); i++)
+		fprintf(l->out, "info %-12s -- %s\r\n", infos[i].name, infos[i].help);
+}
+
+static void cmd_help(struct line *l);
+
+static const struct command {
+	const char *name, *alias;
+	unsigned needs;			/* words */
+	const char *args, *help;
+	void (*run)(struct line *l);
+} commands[] = {
+	{ "help", "?", 0, "", "this list", cmd_help },
+	{ "info", NULL, 0, "[WHAT]", "show something (info: what there is)", cmd_info },
+	{ "stop", "s", 0, "", "stop the machine; no time passes for it", cmd_stop },
+	{ "cont", "c", 0, "", "go on", cmd_cont },
+	{ "system_reset", NULL, 0, "", "press the reset button", cmd_reset },
+	{ "system_powerdown", NULL, 0, "", "press the power button", cmd_powerdown },
+	{ "quit", "q", 0, "", "end plex86", cmd_quit },
+	{ "sendkey", NULL, 1, "KEYS [HOLD_MS]", "press keys, as ctrl-alt-f1", cmd_sendkey },
+	{ "mouse_move", NULL, 2, "DX DY [DZ]", "move the mouse", cmd_mouse_move },
+	{ "mouse_button", NULL, 1, "MASK", "mouse buttons: 1 left, 2 middle, 4 right", cmd_mouse_button },
+	{ "screendump", NULL, 1, "FILE [-f FORMAT]", "the screen as png or ppm", cmd_screendump },
+	{ "screentext", NULL, 0, "", "what a text mode shows", cmd_screentext },
+	{ "xp", NULL, 1, "/FMT ADDR", "physical memory", cmd_xp },
+	{ "x", NULL, 1, "/FMT ADDR", "memory at a linear address", cmd_x },
+	{ "pmemsave", NULL, 3, "ADDR SIZE FILE", "physical memory to a file", cmd_pmemsave },
+	{ "eject", NULL, 1, "[-f] DEVICE", "take the medium out (info block names the drives)", cmd_eject },
+	{ "change", NULL, 2, "DEVICE FILE [FORMAT]", "put another medium in", cmd_change },
+};
+
+static void cmd_help(struct line *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(l->out, "%s%s%s %s -- %s\r\n", commands[i].name, commands[i].alias ? "|" : "",
+		    commands[i].alias ? commands[i].alias : "", commands[i].args, commands[i].help);
+}
+
+void monitor_execute(struct control *c, const char *text, FILE *out)
+{
+	struct line l = { .c = c, .vm = c->vm, .out = out };
+	char *copy = strdup(text), *save = NULL;
+	char *name = copy ? strtok_r(copy, " \t", &save) : NULL;
+	char *fmt = name ? strchr(name, '/') : NULL;	/* "xp/4xw 0" */
+	char format[32] = "";
+
+	if (name == NULL) {
+		free(copy);
+		return;
+	}
+	if (fmt) {
+		snprintf(format, sizeof(format), "%s", fmt);
+		l.word[l.n++] = format;
+		*fmt = '\0';
+	}
+	while (l.n < MAX_WORDS && (l.word[l.n] = strtok_r(NULL, " \t", &save)))
+		l.n++;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const struct command *k = &commands[i];
+
+		if (strcmp(k->name, name) != 0 && (k->alias == NULL || strcmp(k->alias, name) != 0))
+			continue;
+		if (l.n < k->needs)
+			fprintf(out, "usage: %s %s\r\n", k->name, k->args);
+		else
+			k->run(&l);
+		free(copy);
+		return;
+	}
+	fprintf(out, "unknown command: '%s'\r\n", name);
+	free(copy);
+}

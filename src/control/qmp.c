@@ -1,0 +1,323 @@
+/*
+ * QMP's commands, under its names.				[QEMU QMP Reference Manual]
+ *
+ * A subset: what steers and observes a machine of this kind. A command is a row of the table at the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/devices.h"
+#include "vm.h"
+
+struct call {
+	struct control *c;
+	struct vm *vm;
+	json_t *args;
+	struct error *err;
+};
+
+static const char *arg_string(const struct call *q, const char *name)
+{
+	return json_string_value(json_object_get(q->args, name));
+}
+
+static json_t *missing(const struct call *q, const char *name)
+{
+	error_set(q->err, -EINVAL, "Parameter '%s' is missing", name);
+	return NULL;
+}
+
+static json_t *result(int rc)
+{
+	return rc < 0 ? NULL : json_object();
+}
+
+static json_t *query_status(struct call *q)
+{
+	return json_pack("{s:b,s:b,s:s}", "running", !q->vm->paused, "singlestep", 0, "status", run_state(q->vm));
+}
+
+static json_t *query_version(struct call *q)
+{
+	return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "major", 7, "minor", 2, "micro", 0, "package",
+	    "plex86-" PLEX86_VERSION);
+}
+
+static json_t *query_name(struct call *q)
+{
+	const char *name = q->c->cfg->name;
+
+	return name ? json_pack("{s:s}", "name", name) : json_object();
+}
+
+static json_t *query_kvm(struct call *q)
+{
+	return json_pack("{s:b,s:b}", "enabled", 0, "present", 0);
+}
+
+static json_t *query_cpus_fast(struct call *q)
+{
+	return json_pack("[{s:i,s:s,s:s,s:i}]", "cpu-index", 0, "qom-path", "/machine/unattached/device[0]", "target", "i386",
+	    "thread-id", (int)q->vm->kick.tid);
+}
+
+static json_t *stop(struct call *q)
+{
+	vm_pause(q->vm);
+	return json_object();
+}
+
+static json_t *cont(struct call *q)
+{
+	vm_resume(q->vm);
+	return json_object();
+}
+
+static json_t *system_reset(struct call *q)
+{
+	vm_request_reset(q->vm);
+	return json_object();
+}
+
+static json_t *system_powerdown(struct call *q)
+{
+	power_button(q->c);
+	return json_object();
+}
+
+static json_t *quit(struct call *q)
+{
+	q->vm->ended_by_user = true;
+	vm_stop(q->vm, STOP_POWEROFF, "ended by command");
+	return json_object();
+}
+
+static enum key key_of(json_t *value)
+{
+	const char *type = json_string_value(json_object_get(value, "type"));
+	json_t *data = json_object_get(value, "data");
+
+	if (type && strcmp(type, "qcode") == 0 && json_is_string(data))
+		return key_by_name(json_string_value(data));
+	if (type && strcmp(type, "number") == 0 && json_is_integer(data)) {
+		json_int_t code = json_integer_value(data);	/* bit 7: the E0 prefix */
+
+		return key_by_set1((uint16_t)(code & 0x80 ? 0xE000 | (code & 0x7F) : code));
+	}
+	return KEY_NONE;
+}
+
+static json_t *send_key(struct call *q)
+{
+	json_t *list = json_object_get(q->args, "keys"), *hold = json_object_get(q->args, "hold-time");
+	enum key keys[16];
+	size_t n = json_array_size(list);
+
+	if (!json_is_array(list))
+		return missing(q, "keys");
+	if (n == 0 || n > ARRAY_LEN(keys))
+		return result(error_set(q->err, -EINVAL, "Parameter 'keys' takes 1 to %zu keys", ARRAY_LEN(keys)));
+	for (size_t i = 0; i < n; i++) {
+		keys[i] = key_of(json_array_get(list, i));
+		if (keys[i] == KEY_NONE)
+			return result(error_set(q->err, -EINVAL, "Parameter 'keys[%zu]' is no key", i));
+	}
+	int rc = control_send_keys(q->c, keys, (unsigned)n, hold ? (unsigned)json_integer_value(hold) : 100);
+	return result(rc < 0 ? error_set(q->err, rc, "too many keys are waiting to be sent") : 0);
+}
+
+static json_t *input_event(struct call *q, json_t *event, int move[3])
+{
+	const char *type = json_string_value(json_object_get(event, "type"));
+	json_t *data = json_object_get(event, "data");
+	bool down = json_is_true(json_object_get(data, "down"));
+
+	if (type && strcmp(type, "key") == 0) {
+		enum key key = key_of(json_object_get(data, "key"));
+
+		if (key == KEY_NONE)
+			return result(error_set(q->err, -EINVAL, "Parameter 'key' is no key"));
+		pc_key(&q->vm->pc, key, down);
+	} else if (type && strcmp(type, "btn") == 0) {
+		static const char *const names[] = { "left", "right", "middle" };
+		const char *button = json_string_value(json_object_get(data, "button"));
+
+		for (unsigned i = 0; button && i < ARRAY_LEN(names); i++)
+			if (strcmp(button, names[i]) == 0)
+				q->c->mouse_buttons = down ? q->c->mouse_buttons | BIT(i) : q->c->mouse_buttons & ~BIT(i);
+		if (button && down && strncmp(button, "wheel-", 6) == 0)
+			move[2] += button[6] == 'd' ? 1 : -1;
+	} else if (type && strcmp(type, "rel") == 0) {
+		const char *axis = json_string_value(json_object_get(data, "axis"));
+
+		move[axis && axis[0] == 'y'] += (int)json_integer_value(json_object_get(data, "value"));
+	} else {
+		return result(error_set(q->err, -EINVAL, "event type '%s': the machine has a keyboard and a relative mouse", type ? type : ""));
+	}
+	return json_object();
+}
+
+static json_t *input_send_event(struct call *q)
+{
+	json_t *list = json_object_get(q->args, "events"), *event, *done = json_object();
+	int move[3] = { 0 };
+	unsigned before = q->c->mouse_buttons;
+	size_t i;
+
+	json_array_foreach(list, i, event) {
+		json_decref(done);
+		done = input_event(q, event, move);
+		if (done == NULL)
+			return NULL;
+	}
+	if (move[0] || move[1] || move[2] || before != q->c->mouse_buttons)
+		pc_mouse(&q->vm->pc, move[0], move[1], move[2], q->c->mouse_buttons);
+	return done;
+}
+
+static json_t *screendump(struct call *q)
+{
+	const char *file = arg_string(q, "filename"), *format = arg_string(q, "format");
+
+	if (file == NULL)
+		return missing(q, "filename");
+	if (format && strcmp(format, "png") != 0 && strcmp(format, "ppm") != 0)
+		return result(error_set(q->err, -EINVAL, "Parameter 'format' does not accept value '%s'", format));
+	return result(vm_screendump(q->vm, file, format && format[1] == 'n' ? PICTURE_PNG : PICTURE_PPM, q->err));
+}
+
+static json_t *screentext(struct call *q)
+{
+	char *text = vm_screentext(q->vm);
+	json_t *value = text ? json_string(text) : NULL;
+
+	free(text);
+	if (value == NULL)
+		error_set(q->err, -ENODEV, "the machine has no graphics card");
+	return value;
+}
+
+static json_t *human_monitor_command(struct call *q)
+{
+	const char *line = arg_string(q, "command-line");
+	char *said = NULL;
+	size_t len = 0;
+
+	if (line == NULL)
+		return missing(q, "command-line");
+	FILE *f = open_memstream(&said, &len);
+	if (f == NULL)
+		return result(error_set(q->err, -ENOMEM, "no memory"));
+	monitor_execute(q->c, line, f);
+	fclose(f);
+	json_t *value = json_stringn_nocheck(said, len);
+	free(said);
+	return value;
+}
+
+static json_t *pmemsave(struct call *q)
+{
+	const char *file = arg_string(q, "filename");
+	json_int_t at = json_integer_value(json_object_get(q->args, "val")), size = json_integer_value(json_object_get(q->args, "size"));
+
+	if (file == NULL)
+		return missing(q, "filename");
+	if (at < 0 || size < 0)
+		return result(error_set(q->err, -EINVAL, "Parameters 'val' and 'size' are not negative"));
+	return result(save_memory(q->vm, (uint64_t)at, (uint64_t)size, file, q->err));
+}
+
+static json_t *query_block(struct call *q)
+{
+	json_t *list = json_array();
+
+	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
+		struct drive_view v;
+
+		drive_look(q->vm, n, &v);
+		if (!v.present)
+			continue;
+		json_t *d = json_pack("{s:s,s:s,s:s,s:b,s:b}", "device", v.name, "qdev", v.name, "type", "unknown", "removable",
+		    v.removable, "locked", v.locked);
+		if (v.removable)
+			json_object_set_new(d, "tray_open", json_boolean(v.tray_open));
+		if (v.file)
+			json_object_set_new(d, "inserted", json_pack("{s:s,s:s,s:b,s:{s:s,s:s,s:I}}", "file", v.file, "drv", v.format,
+			    "ro", v.read_only, "image", "filename", v.file, "format", v.format, "virtual-size",
+			    (json_int_t)v.size_bytes));
+		json_array_append_new(list, d);
+	}
+	return list;
+}
+
+static json_t *eject(struct call *q)
+{
+	const char *device = arg_string(q, "device");
+
+	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+		return missing(q, "device");
+	return result(drive_change(q->c, device, NULL, NULL, false, json_is_true(json_object_get(q->args, "force")), q->err));
+}
+
+static json_t *change_medium(struct call *q)
+{
+	const char *device = arg_string(q, "device"), *file = arg_string(q, "filename");
+	const char *mode = arg_string(q, "read-only-mode");
+
+	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+		return missing(q, "device");
+	if (file == NULL)
+		return missing(q, "filename");
+	return result(drive_change(q->c, device, file, arg_string(q, "format"), mode && strcmp(mode, "read-only") == 0,
+	    json_is_true(json_object_get(q->args, "force")), q->err));
+}
+
+static json_t *query_commands(struct call *q);
+
+static const struct command {
+	const char *name;
+	json_t *(*run)(struct call *q);
+} commands[] = {
+	{ "query-status", query_status },
+	{ "query-version", query_version },
+	{ "query-name", query_name },
+	{ "query-commands", query_commands },
+	{ "query-kvm", query_kvm },
+	{ "query-cpus-fast", query_cpus_fast },
+	{ "query-block", query_block },
+	{ "stop", stop },
+	{ "cont", cont },
+	{ "system_reset", system_reset },
+	{ "system_powerdown", system_powerdown },
+	{ "quit", quit },
+	{ "send-key", send_key },
+	{ "input-send-event", input_send_event },
+	{ "screendump", screendump },
+	{ "x-screentext", screentext },		/* ours: what a text mode shows */
+	{ "human-monitor-command", human_monitor_command },
+	{ "pmemsave", pmemsave },
+	{ "eject", eject },
+	{ "blockdev-change-medium", change_medium },
+};
+
+static json_t *query_commands(struct call *q)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		json_array_append_new(list, json_pack("{s:s}", "name", commands[i].name));
+	json_array_append_new(list, json_pack("{s:s}", "name", "qmp_capabilities"));
+	return list;
+}
+
+json_t *qmp_execute(struct control *c, const char *name, json_t *args, struct error *err)
+{
+	struct call q = { c, c->vm, args, err };
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(&q);
+	error_set(err, -ENOENT, "The command %s has not been found", name);
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/*
+ * Sockets that other programs reach us by, as QEMU's options write them:
+ * unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,...]. The older "server,nowait" is understood too.
+ */
+#ifndef PLEX86_HOST_SOCKET_H
+#define PLEX86_HOST_SOCKET_H
+
+#include "util/error.h"
+
+struct socket_spec {
+	char path[108];			/* "": TCP */
+	char host[64];
+	unsigned port;
+	bool server, wait;		/* wait: the machine starts when somebody has connected */
+};
+
+/* One "name=value" or word of the list after the address. false: not one of ours. */
+bool socket_option(struct socket_spec *spec, const char *name, const char *value);
+/* "HOST:PORT"; HOST may be empty: this host only. */
+bool socket_host_port(struct socket_spec *spec, const char *text);
+/* The whole text. 0 or -EINVAL with err set. */
+int socket_parse(struct socket_spec *spec, const char *text, struct error *err);
+
+/* A listening socket (server), or a connected one. Descriptor, or -errno with err set. */
+int socket_open(const struct socket_spec *spec, struct error *err);
+/* The next connection, not blocking; wait: until there is one. Descriptor or -errno. */
+int socket_accept(int fd, bool wait);
+/* Take away the file of a listening socket. */
+void socket_remove(const struct socket_spec *spec);
+
+#endif

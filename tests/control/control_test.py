@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The control sockets of a running machine: QMP, the monitor, and plex86's own commands.
+
+usage: control_test.py PLEX86. Boots SeaBIOS without a disk; needs Debian's seabios package (else: skipped).
+"""
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PLEX86 = os.path.abspath(sys.argv.pop(1))
+DEADLINE = 120
+
+
+class Qmp:
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(path)
+        self.file = self.sock.makefile('rw')
+        self.greeting = self.read()
+        self.events = []
+
+    def read(self):
+        line = self.file.readline()
+        return json.loads(line) if line else None
+
+    def raw(self, text):
+        self.file.write(text)
+        self.file.flush()
+        return self.answer()
+
+    def answer(self):
+        while True:
+            msg = self.read()
+            if msg is None or 'event' not in msg:
+                return msg
+            self.events.append(msg['event'])
+
+    def cmd(self, name, **args):
+        return self.raw(json.dumps({'execute': name, 'arguments': args}))
+
+    def wait_event(self, name):
+        while name not in self.events:
+            msg = self.read()
+            if msg is None:
+                raise AssertionError('connection ended before ' + name)
+            self.events.append(msg.get('event'))
+
+
+class Machine(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.dir.name)
+        self.qmp_path = os.path.join(self.dir.name, 'qmp')
+        self.procs = []
+
+    def tearDown(self):
+        for p in self.procs:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+        self.dir.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.dir.name, name)
+
+    def start(self, *args):
+        image = self.path('blank.img')
+        with open(image, 'wb') as f:
+            f.truncate(1 << 20)
+        p = subprocess.Popen([PLEX86, 'run', '-name', 'box', '-serial', 'null', '-m', '16', '-hda', image,
+                              '-qmp', f'unix:{self.qmp_path},server=on,wait=off', *args],
+                             stdin=subprocess.DEVNULL, env=self.env)
+        self.procs.append(p)
+        end = time.monotonic() + DEADLINE
+        while not os.path.exists(self.qmp_path):
+            self.assertIsNone(p.poll(), 'plex86 ended at once')
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+        q = Qmp(self.qmp_path)
+        self.assertIn('QMP', q.greeting)
+        self.assertEqual(q.cmd('qmp_capabilities'), {'return': {}})
+        return p, q
+
+    def tool(self, *args):
+        return subprocess.run([PLEX86, *args], env=self.env, cwd=self.dir.name, capture_output=True, text=True, timeout=DEADLINE)
+
+    def wait_text(self, q, text):
+        end = time.monotonic() + DEADLINE
+        while True:
+            screen = q.cmd('x-screentext')['return']
+            if text in screen:
+                return screen
+            self.assertLess(time.monotonic(), end, screen)
+            time.sleep(0.1)
+
+    def test_commands_answer_under_their_qmp_names(self):
+        _, q = self.start('-S')
+        self.assertEqual(q.cmd('query-status')['return']['status'], 'paused')
+        self.assertEqual(q.cmd('query-name')['return'], {'name': 'box'})
+        names = {c['name'] for c in q.cmd('query-commands')['return']}
+        self.assertLessEqual({'stop', 'cont', 'system_reset', 'system_powerdown', 'quit', 'send-key', 'screendump',
+                              'human-monitor-command', 'query-block', 'eject', 'blockdev-change-medium'}, names)
+        self.assertEqual(q.cmd('nothing')['error']['class'], 'CommandNotFound')
+        self.assertEqual(q.raw('{"execute":}\n')['error']['desc'], 'Invalid JSON syntax')
+        self.assertEqual(q.raw('{"execute":"query-status","id":[7]}')['id'], [7])
+        self.assertIn('error', q.cmd('send-key', keys=[{'type': 'qcode', 'data': 'no such key'}]))
+        drive = q.cmd('query-block')['return'][0]
+        self.assertEqual((drive['device'], drive['inserted']['image']['virtual-size']), ('ide0-hd0', 1 << 20))
+
+    def test_a_machine_started_with_S_runs_only_after_cont_and_tells_of_it(self):
+        _, q = self.start('-S')
+        eip = q.cmd('human-monitor-command', **{'command-line': 'info registers'})['return']
+        self.assertIn('EIP=0000FFF0', eip)
+        q.cmd('cont')
+        q.wait_event('RESUME')
+        self.wait_text(q, 'SeaBIOS')
+        q.cmd('stop')
+        q.wait_event('STOP')
+        first = q.cmd('human-monitor-command', **{'command-line': 'info registers'})
+        self.assertEqual(first, q.cmd('human-monitor-command', **{'command-line': 'info registers'}))
+        q.cmd('system_reset')
+        q.cmd('cont')
+        q.wait_event('RESET')
+
+    def test_quit_ends_plex86_after_a_shutdown_event(self):
+        p, q = self.start()
+        self.assertEqual(q.cmd('quit'), {'return': {}})
+        q.wait_event('SHUTDOWN')
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertFalse(os.path.exists(self.qmp_path))
+
+    def test_keys_reach_the_firmware(self):
+        _, q = self.start('-boot', 'menu=on')
+        self.wait_text(q, 'ESC')
+        q.cmd('human-monitor-command', **{'command-line': 'sendkey esc'})
+        self.wait_text(q, 'Select boot device')
+
+    def test_screendump_writes_png_and_ppm_of_the_same_size(self):
+        _, q = self.start()
+        self.wait_text(q, 'SeaBIOS')
+        png, ppm = self.path('a.png'), self.path('a.ppm')
+        self.assertEqual(q.cmd('screendump', filename=png, format='png'), {'return': {}})
+        self.assertEqual(q.cmd('screendump', filename=ppm), {'return': {}})
+        with open(png, 'rb') as f:
+            head = f.read(24)
+        self.assertEqual(head[:8], b'\x89PNG\r\n\x1a\n')
+        with open(ppm, 'rb') as f:
+            self.assertEqual(f.readline() + f.readline(), b'P6\n%d %d\n' % struct.unpack('>II', head[16:24]))
+        self.assertIn('error', q.cmd('screendump', filename='/nonexistent/x'))
+
+    def test_monitor_commands_show_memory_and_devices(self):
+        _, q = self.start()
+        self.wait_text(q, 'SeaBIOS')
+
+        def hmp(line):
+            return q.cmd('human-monitor-command', **{'command-line': line})['return']
+        self.assertIn(' 0xea 0x5b 0xe0 0x00 0xf0', hmp('xp/5xb 0xffff0'))
+        self.assertIn('1234:1111', hmp('info pci'))
+        self.assertIn('ide0-hd0', hmp('info block'))
+        self.assertIn('unknown command', hmp('frobnicate'))
+        dump = self.path('mem')
+        self.assertEqual(hmp(f'pmemsave 0xffff0 16 {dump}'), '')
+        with open(dump, 'rb') as f:
+            self.assertEqual(f.read()[:1], b'\xea')
+
+    def test_plex86_finds_named_machines(self):
+        p, q = self.start()
+        self.wait_text(q, 'No bootable device')     # the keyboard is set up by then
+        self.assertRegex(self.tool('ps').stdout, r'box +%d +running' % p.pid)
+        self.assertIn('SeaBIOS', self.tool('screentext', 'box').stdout)
+        self.assertEqual(self.tool('screenshot', 'box', 'shot.png').returncode, 0)
+        self.assertGreater(os.path.getsize(self.path('shot.png')), 500)
+        self.assertEqual(self.tool('sendkey', 'box', 'ctrl-alt-delete').returncode, 0)
+        q.wait_event('RESET')
+        self.assertEqual(self.tool('sendkey', 'box', 'hyper-x').returncode, 1)
+        self.assertEqual(self.tool('stop', '--now', 'box').returncode, 0)
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertIn('No named machine', self.tool('ps').stdout)
+        self.assertEqual(self.tool('stop', 'box').returncode, 1)
+
+
+if __name__ == '__main__':
+    if not os.path.exists('/usr/share/seabios/bios-256k.bin'):
+        sys.exit(77)
+    unittest.main(warnings='ignore')
