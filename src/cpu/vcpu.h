@@ -150,7 +150,7 @@ struct scan_state {
 	uint64_t tlb_read;		/* r12: cpu->tlb->read */
 	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
 	uint64_t jump_cache;		/* of the current mode */
-	uint32_t r15;			/* guest ESP less what the block has pending */
+	uint64_t r15;			/* guest ESP less what the block has pending, plus the window's base in direct code */
 	uint32_t epoch;			/* counts flushes of code translations: return stacks of an older one are void */
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */

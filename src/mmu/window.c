@@ -23,6 +23,7 @@
 #define GIB			(1ull << 30)
 #define GUARD_BYTES		(4 * GIB)		/* a 32-bit displacement reaches 2 GiB below and 6 above */
 #define WINDOW_BYTES		(4 * GIB)
+#define AREA_BYTES		(2 * WINDOW_BYTES + 2 * GUARD_BYTES)
 #define LINEAR_PAGES		(1u << 20)
 #define KERNEL_RUN_PAGES	4096u
 #define USER_RUN_PAGES		16u
@@ -98,14 +99,15 @@ static uint32_t mapping_budget(void)
 
 static int reserve(struct window *w)
 {
-	void *p = mmap(NULL, WINDOW_BYTES + 2 * GUARD_BYTES, PROT_NONE,
+	void *p = mmap(NULL, AREA_BYTES, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	w->state = map_zeroed(LINEAR_PAGES);
 	w->fd_page = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
 	if (p == MAP_FAILED || !w->state || !w->fd_page)
 		return -ENOMEM;
 	w->area = p;
-	w->base = w->area + GUARD_BYTES;
+	/* 4 GiB aligned: the low half of a host address in the window is the guest's address */
+	w->base = (uint8_t *)(((uintptr_t)p + GUARD_BYTES + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
 	return 0;
 }
 
@@ -138,7 +140,7 @@ int windows_init(struct vcpu *cpu)
 static void release(struct window *w)
 {
 	if (w->area)
-		munmap(w->area, WINDOW_BYTES + 2 * GUARD_BYTES);
+		munmap(w->area, AREA_BYTES);
 	if (w->state)
 		munmap(w->state, LINEAR_PAGES);
 	if (w->fd_page)

@@ -72,8 +72,24 @@ static void finish_cold(struct emit *e, const struct cold *c)
 
 void emit_flush_esp(struct emit *e)
 {
-	if (e->esp_off)
+	if (e->esp_off && emit_esp_pointer(e))
+		asm_op_rm(&e->b, OP1W(0x8D), R15, MEM_BASE(R15, e->esp_off));
+	else if (e->esp_off)
 		asm_lea(&e->b, R15, MEM_BASE(R15, e->esp_off));
+	e->esp_off = 0;
+}
+
+/* r15d was written: a 32-bit write clears the upper half. */
+static void rebase_esp(struct emit *e)
+{
+	if (emit_esp_pointer(e))
+		asm_op_rm(&e->b, OP1W(0x8D), R15, (struct host_mem){ .base = R14, .index = R15 });
+}
+
+void emit_set_esp(struct emit *e, struct host_mem m)
+{
+	asm_lea(&e->b, R15, m);
+	rebase_esp(e);
 	e->esp_off = 0;
 }
 
@@ -194,6 +210,41 @@ static bool names_esp(const struct insn *in)	/* as a register operand */
 	return false;
 }
 
+/* Is ESP a 32-bit destination? *sure: we know what the host does to the upper half. */
+static bool writes_esp(const struct insn *in, bool *sure)
+{
+	bool first = in->opnd[0].kind == OPND_REG && in->opnd[0].size == 4 && in->opnd[0].reg == REG_ESP;
+	bool second = in->opnd[1].kind == OPND_REG && in->opnd[1].size == 4 && in->opnd[1].reg == REG_ESP;
+	*sure = true;
+	switch (in->name) {
+	case I_CMP: case I_TEST: case I_BT: case I_MUL: case I_DIV: case I_IDIV: case I_PUSH:
+		return false;
+	case I_MOV: case I_MOVZX: case I_MOVSX: case I_LEA: case I_ADD: case I_SUB: case I_AND: case I_OR: case I_XOR:
+	case I_ADC: case I_SBB: case I_INC: case I_DEC: case I_NEG: case I_NOT: case I_CMOVCC:
+		return first;
+	case I_XCHG:
+		return first || second;
+	default:
+		*sure = !first && !second;
+		return first;
+	}
+}
+
+/* ADD/SUB ESP, imm whose flags nobody reads: one more thing to fold. */
+static bool fold_esp(struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	bool sure;
+	if ((in->name != I_ADD && in->name != I_SUB) || !writes_esp(in, &sure) || in->opnd[1].kind != OPND_IMM ||
+	    cur(e)->live_out)
+		return false;
+	int64_t off = e->esp_off + (in->name == I_ADD ? (int64_t)(int32_t)in->imm : -(int64_t)(int32_t)in->imm);
+	if (off < -16000 || off > 16000)
+		return false;
+	e->esp_off = (int)off;
+	return true;
+}
+
 static const struct operand *memory_operand(const struct insn *in)
 {
 	for (unsigned i = 0; i < in->nopnd; i++)
@@ -286,9 +337,14 @@ static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
 		asm_op_rr(&e->b, OP2(0xB7), R11, R11);
 		m = MEM_BASE(R11, 0);
 	}
-	if (reg == R15 && in->opsize == 4) {		/* the new ESP: no offset is pending any more */
-		e->esp_off = 0;
-	} else if (reg == R15) {
+	if (reg == R15 && in->opsize == 4) {
+		if (in->base == REG_ESP && in->index == REG_NONE && in->adsize == 4 && m.disp > -16000 && m.disp < 16000)
+			e->esp_off = m.disp;		/* folded */
+		else
+			emit_set_esp(e, m);
+		return;
+	}
+	if (reg == R15) {
 		asm_lea(&e->b, R11, m);
 		emit_flush_esp(e);
 		m = MEM_BASE(R11, 0);
@@ -297,7 +353,7 @@ static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
 }
 
 /* Copy an instruction, its registers renamed and its memory operand replaced. */
-static void emit_native(struct emit *e, bool simd)
+static void copy_native(struct emit *e, bool simd)
 {
 	const struct insn *in = &cur(e)->in;
 	struct encoding enc = encoding_of(cur(e));
@@ -343,6 +399,16 @@ static void emit_native(struct emit *e, bool simd)
 	asm_bytes(b, enc.imm, enc.imm_bytes);
 }
 
+static void emit_native(struct emit *e, bool simd)
+{
+	bool sure;
+	if (fold_esp(e))
+		return;
+	copy_native(e, simd);
+	if (cur(e)->in.name != I_LEA && writes_esp(&cur(e)->in, &sure))
+		rebase_esp(e);
+}
+
 /* What cannot be copied although its name can. */
 static bool native_form(const struct emit *e, const struct insn *in)
 {
@@ -350,6 +416,10 @@ static bool native_form(const struct emit *e, const struct insn *in)
 	for (unsigned i = 0; i < in->nopnd; i++)
 		if (in->opnd[i].kind == OPND_SREG || in->opnd[i].kind == OPND_CR || in->opnd[i].kind == OPND_DR)
 			return false;
+	bool sure;
+	writes_esp(in, &sure);
+	if (!sure)
+		return false;
 	if (uses_high_byte(in)) {
 		if (names_esp(in))
 			return false;			/* MOVZX ESP, AH: needs REX */

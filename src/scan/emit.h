@@ -48,11 +48,14 @@ static inline const struct source *cur(const struct emit *e) { return &e->src[e-
 
 static inline bool emit_direct(const struct emit *e) { return (e->mode & MODE_DIRECT) && !e->checked; }
 
+static inline bool emit_esp_pointer(const struct emit *e) { return mode_esp_is_pointer(e->mode); }
+
 /* emit.c */
 uint32_t emit_site(struct emit *e, unsigned flags);
 struct cold *emit_cold(struct emit *e, uint8_t *target, uint32_t number);
 void emit_begin(struct emit *e);			/* of the instruction proper: a fault behind here restarts here */
 void emit_flush_esp(struct emit *e);
+void emit_set_esp(struct emit *e, struct host_mem m);	/* ESP = the 32-bit address m; nothing is pending any more */
 void emit_call_monitor(struct emit *e, unsigned site_flags);
 void emit_exit(struct emit *e, uint32_t eip);		/* branch to a known EIP, chained */
 uint8_t emit_gpr(unsigned reg);

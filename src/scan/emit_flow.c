@@ -66,11 +66,13 @@ static void emit_pop(struct emit *e)
 {
 	const struct operand *o = &cur(e)->in.opnd[0];
 	struct host_mem m = emit_stack(e, 0, 4, false);
+	if (o->reg == REG_ESP) {
+		asm_load(&e->b, R9, m);
+		emit_set_esp(e, MEM_BASE(R9, 0));
+		return;
+	}
 	asm_load(&e->b, emit_gpr(o->reg), m);
-	if (o->reg == REG_ESP)
-		e->esp_off = 0;
-	else
-		e->esp_off += 4;
+	e->esp_off += 4;
 }
 
 static void emit_leave(struct emit *e)
@@ -84,9 +86,47 @@ static void emit_leave(struct emit *e)
 		m = emit_mem_r11(e, SEG_SS, 4, false);
 	}
 	asm_load(b, R9, m);
-	asm_lea(b, R15, MEM_BASE(RBP, 4));
+	emit_set_esp(e, MEM_BASE(RBP, 4));
 	asm_mov_rr(b, RBP, R9);
-	e->esp_off = 0;
+}
+
+/*
+ * Branch to EIP r11d, by the hash of the current mode, without touching a flag. Inline, so that the
+ * host's predictor sees each site apart.
+ */
+static void emit_indirect(struct emit *e, bool call)
+{
+	struct asm_buf *b = &e->b;
+	const struct mode_slot *slot = cache_mode(e->s, e->mode, e->block->cs_base);
+	if (!slot) {
+		if (call)
+			asm_call(b, e->s->glue.lookup);
+		else
+			asm_jmp(b, e->s->glue.lookup);
+		return;
+	}
+	struct host_mem entry = { .base = R9, .index = R10, .scale = 3 };
+	asm_op_rr(b, OP2(0xB7), R10, R11);			/* movzwl r11w, r10d */
+	asm_mov_ri64(b, R9, (uint64_t)(uintptr_t)slot->jump);
+	asm_lea(b, R10, (struct host_mem){ .base = R10, .index = R10 });
+	asm_mov_rr64(b, R8, RCX);
+	asm_load(b, RCX, entry);
+	asm_lea(b, RCX, (struct host_mem){ .base = RCX, .index = R11 });
+	asm_byte(b, 0xE3);					/* jrcxz over the miss */
+	asm_byte(b, call ? 13 : 8);
+	asm_mov_rr64(b, RCX, R8);
+	entry.disp = offsetof(struct jump_entry, host);
+	if (!call) {
+		asm_jmp(b, e->s->glue.indirect);
+		asm_mov_rr64(b, RCX, R8);
+		asm_jmp_mem(b, entry);
+		return;
+	}
+	asm_call(b, e->s->glue.indirect);
+	uint8_t *over = asm_jmp(b, NULL);
+	asm_mov_rr64(b, RCX, R8);
+	asm_call_mem(b, entry);
+	asm_patch(over, asm_here(b), b->rx_delta);
 }
 
 static void emit_return_point(struct emit *e)
@@ -124,7 +164,7 @@ static void emit_call(struct emit *e)
 		new_link(e, asm_call(b, NULL), branch_target(e));
 	} else {
 		asm_mov_rr(b, R11, R9);
-		asm_call(b, e->s->glue.lookup);
+		emit_indirect(e, true);
 	}
 	emit_return_point(e);
 	e->fpu_known = e->sse_known = false;
@@ -150,7 +190,7 @@ static void emit_jmp(struct emit *e)
 	}
 	load_operand(e, o, R11);
 	emit_flush_esp(e);
-	asm_jmp(&e->b, e->s->glue.lookup);
+	emit_indirect(e, false);
 }
 
 static void emit_jcc(struct emit *e)

@@ -119,6 +119,8 @@ struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, b
 {
 	struct host_mem m = emit_guest_ea(e, in);
 	if (emit_direct(e) && mode_seg(e->mode, in->seg) == SEG_FLAT && in->adsize == 4) {
+		if (m.base == R15 && m.index == NOREG && emit_esp_pointer(e))
+			return m;
 		if (!write && m.index == NOREG && m.base != NOREG) {	/* shorter load-to-use than through GS */
 			m.index = m.base;
 			m.base = R14;
@@ -136,10 +138,8 @@ struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, b
 struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write)
 {
 	struct host_mem m = MEM_BASE(R15, e->esp_off + offset);
-	if (emit_direct(e) && mode_seg(e->mode, SEG_SS) == SEG_FLAT) {
-		m.gs = m.addr32 = true;
+	if (emit_direct(e) && emit_esp_pointer(e))
 		return m;
-	}
 	asm_lea(&e->b, R11, m);
 	return emit_mem_r11(e, SEG_SS, size, write);
 }

@@ -55,7 +55,7 @@ static void emit_enter(struct scanner *s, struct asm_buf *b)
 	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
 		if (reg != REG_ESP)
 			asm_load(b, reg, gpr(reg));
-	asm_load(b, R15, CPU(scan.r15));
+	asm_load64(b, R15, CPU(scan.r15));
 	asm_load64(b, R12, CPU(scan.tlb_read));
 	asm_load64(b, R14, CPU(scan.window));
 	asm_load64(b, RSP, CPU(scan.ret_rsp));
@@ -84,7 +84,7 @@ static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *f
 	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
 		if (reg != REG_ESP)
 			asm_store(b, gpr(reg), reg);
-	asm_store(b, CPU(scan.r15), R15);
+	asm_store64(b, CPU(scan.r15), R15);
 	asm_store64(b, CPU(scan.ret_rsp), RSP);
 	asm_load64(b, RSP, CPU(scan.host_rsp));
 	asm_mov_rr64(b, RDI, R13);

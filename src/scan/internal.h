@@ -2,7 +2,9 @@
  * What the files of this folder share.
  *
  * Registers in scanned code:
- *   rax..rdi (not rsp)	the guest's, always zero-extended	r15	guest ESP
+ *   rax..rdi (not rsp)	the guest's, always zero-extended
+ *   r15		guest ESP, zero-extended; in direct code with a flat stack the host address of [ESP]: the
+ *			window's base is 4 GiB aligned, so r15d is still ESP
  *   rflags		the guest's arithmetic flags (DF is always 0: the guest's is in vcpu.eflags)
  *   rsp		the return stack: host return addresses that pair guest CALL and RET
  *   r13		struct vcpu	r12	software TLB	r14	window (also the GS base)
@@ -39,6 +41,11 @@ enum seg_state {
 static inline enum seg_state mode_seg(uint32_t mode, unsigned seg)
 {
 	return (enum seg_state)(mode >> (MODE_SEG_SHIFT + 2 * seg) & 3);
+}
+
+static inline bool mode_esp_is_pointer(uint32_t mode)
+{
+	return (mode & MODE_DIRECT) && mode_seg(mode, SEG_SS) == SEG_FLAT;
 }
 
 #define BLOCK_MAX_INSNS 64

@@ -55,7 +55,7 @@ static void enter_monitor(struct vcpu *cpu)
 {
 	unsigned f = cpu->scan.flags;
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | (f >> 8 & 0xD5) | (f & 1) << 11;
-	cpu->gpr[REG_ESP] = cpu->scan.r15;
+	cpu->gpr[REG_ESP] = (uint32_t)cpu->scan.r15;
 	cpu->scanner->dropped = false;
 }
 
@@ -71,6 +71,8 @@ static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
 {
 	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
 	cpu->scan.r15 = cpu->gpr[REG_ESP] - (uint32_t)esp_off;
+	if (mode_esp_is_pointer(cpu->scanner->slot->mode))
+		cpu->scan.r15 += cpu->scan.window;
 	cpu->scan.tlb_read = (uintptr_t)cpu->tlb->read;
 	update_gates(cpu);
 	return host;
