@@ -80,7 +80,12 @@ void descriptor_busy(struct vcpu *cpu, struct descriptor *d, bool busy)
 	sys_write8(cpu, d->lin + 5, d->hi >> 8);
 }
 
-void segment_derive(struct segment *s)
+static uint8_t scan_state(const struct segment *s, bool all)
+{
+	return !all ? 2 : s->base != 0;
+}
+
+static void derive_tops(struct segment *s)
 {
 	uint64_t top = (uint64_t)s->limit + 1;
 
@@ -95,6 +100,15 @@ void segment_derive(struct segment *s)
 		if (s->attr & SEG_WRITABLE)
 			s->write_top = top;
 	}
+}
+
+void segment_derive(struct segment *s)
+{
+	const uint64_t all = 1ull << 32;
+
+	derive_tops(s);
+	s->data_state = scan_state(s, s->read_top == all && s->write_top == all);
+	s->code_state = scan_state(s, s->read_top == all);
 }
 
 /* Limit only: rights were checked when the register was loaded. */
@@ -155,9 +169,40 @@ struct segment segment_stack(struct vcpu *cpu, uint16_t selector, unsigned cpl, 
 	return descriptor_segment(&d, selector);
 }
 
+/* The GDT's descriptor as it is now, if the TLB reaches it: as good as descriptor_need() reads it. */
+static bool gdt_peek(const struct vcpu *cpu, uint16_t selector, uint64_t *raw)
+{
+	lin_t lin = cpu->gdtr.base + (selector & ~7u);
+	uintptr_t host = cpu->tlbs[0].read[lin >> PAGE_SHIFT];
+
+	if ((selector & 4) || (selector | 7u) > cpu->gdtr.limit || host == 0 || (lin & PAGE_MASK) > PAGE_BYTES - 8)
+		return false;
+	memcpy(raw, (const void *)(host + lin), sizeof(*raw));
+	return true;
+}
+
+/*
+ * A register loaded with a descriptor that was checked and loaded before, at the same CPL, and has
+ * not changed since, gets the same again: system calls reload DS, ES and FS each way.
+ */
+static bool load_again(struct vcpu *cpu, unsigned seg, uint16_t selector, uint64_t *raw)
+{
+	const struct segment_memo *m = &cpu->segment_memo[selector >> 3 & 7];
+
+	if (!gdt_peek(cpu, selector, raw)) {
+		*raw = 0;
+		return false;
+	}
+	if (m->selector != selector || m->cpl != cpu->cpl || m->raw != *raw)
+		return false;
+	cpu->seg[seg] = m->segment;
+	return true;
+}
+
 void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 {
 	struct descriptor d;
+	uint64_t raw;
 
 	if (!cpu_protected(cpu) || cpu_vm86(cpu)) {
 		segment_load_real(cpu, seg, selector);
@@ -171,6 +216,8 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 		cpu->seg[seg] = segment_null(selector);
 		return;
 	}
+	if (load_again(cpu, seg, selector, &raw))
+		return;
 	descriptor_need(cpu, selector, &d, EXC_GP);
 	if (!desc_readable(&d))
 		raise_selector(cpu, EXC_GP, selector);
@@ -180,6 +227,8 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 		raise_selector(cpu, EXC_NP, selector);
 	descriptor_accessed(cpu, &d);
 	cpu->seg[seg] = descriptor_segment(&d, selector);
+	if (raw >> 40 & SEG_ACCESSED)		/* as it is in the table, else it changes now */
+		cpu->segment_memo[selector >> 3 & 7] = (struct segment_memo){ selector, cpu->cpl, raw, cpu->seg[seg] };
 }
 
 void segments_drop_privileged(struct vcpu *cpu)

@@ -53,6 +53,8 @@ struct segment {
 	/* derived, by segment_derive(): bytes [0, read_top) may be read, [0, write_top) written, with no
 	 * further check. 0 where every access must take the slow check (null, expand-down, no right). */
 	uint64_t read_top, write_top;
+	/* how scanned code must treat it as a data segment, and as CS: enum seg_state of scan/internal.h */
+	uint8_t data_state, code_state;
 };
 
 struct table_register {			/* GDTR, IDTR */
@@ -191,6 +193,12 @@ struct vcpu {
 	struct tlb *tlb;		/* &tlbs[cpl == 3] : what ordinary accesses use */
 	struct tlb tlbs[2];		/* 0 supervisor, 1 user */
 	uint32_t insn_eip;		/* start of the instruction being carried out (eip is already past it) */
+	struct segment_memo {		/* descriptors loaded before, by selector: as long as the table still says the same */
+		uint16_t selector;	/* 0: empty */
+		uint8_t cpl;
+		uint64_t raw;
+		struct segment segment;
+	} segment_memo[8];
 	uint8_t exc_vector;		/* what cpu_raise() left for cpu_deliver_fault() */
 	uint32_t exc_error;
 	bool exc_no_rf;			/* the fault pushes RF as it is (instruction breakpoint) */

@@ -484,7 +484,7 @@ static void emit_insn(struct emit *e)
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
-		.flags_live = cur(e)->live_in,
+		.flags_live = cur(e)->live_in != 0,
 	};
 	emit_begin(e);
 	switch (class) {
@@ -519,23 +519,20 @@ static void emit_insn(struct emit *e)
 
 /* --- the block --- */
 
-static uint8_t live_before(const struct insn *in, uint8_t after)
+static uint16_t live_before(const struct insn *in, uint16_t after)
 {
-	const struct insn_info *info = &insn_info[in->name];
-	if (vmap[in->name] != VMAP_NATIVE && vmap[in->name] != VMAP_X87 && vmap[in->name] != VMAP_MMX &&
-	    vmap[in->name] != VMAP_SSE && vmap[in->name] != VMAP_NOTHING && in->name != I_PUSH && in->name != I_POP &&
-	    in->name != I_LEAVE)
-		return 1;			/* leaves the block, or may: exact flags */
-	if (info->reads & FLAG_ARITH)
-		return 1;
-	if (((info->writes | info->undef) & FLAG_ARITH) == FLAG_ARITH)
-		return 0;
-	return after;
+	enum vmap_class class = (enum vmap_class)vmap[in->name];
+	bool stays = class == VMAP_NATIVE || class == VMAP_X87 || class == VMAP_MMX || class == VMAP_SSE ||
+	    class == VMAP_NOTHING || in->name == I_PUSH || in->name == I_POP || in->name == I_LEAVE;
+	if (!stays)
+		return FLAG_ARITH;	/* leaves the block, or may: exact flags */
+	struct insn_flags f = insn_flags(in);
+	return (f.reads | (after & ~f.kills)) & FLAG_ARITH;
 }
 
 static void find_live_flags(struct emit *e)
 {
-	uint8_t live = 1;
+	uint16_t live = FLAG_ARITH;
 	for (unsigned i = e->n; i-- > 0; ) {
 		e->src[i].live_out = live;
 		live = e->src[i].live_in = live_before(&e->src[i].in, live);

@@ -24,7 +24,7 @@ struct source {				/* one decoded instruction and its bytes */
 	struct insn in;
 	uint8_t bytes[15];
 	uint32_t eip;
-	uint8_t live_in, live_out;	/* arithmetic flags needed before / after it: nonzero or 0 */
+	uint16_t live_in, live_out;	/* arithmetic flags needed before / after it */
 };
 
 struct emit {

@@ -48,7 +48,12 @@ static void emit_push(struct emit *e)
 		emit_flush_esp(e);
 		emit_begin(e);
 	}
-	if (o->kind == OPND_IMM) {
+	if (o->kind == OPND_SREG) {		/* 16 bits are written, the upper half of the slot stays */
+		asm_op_rm(&e->b, OP2(0xB7), R9, MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) +
+		    o->reg * sizeof(struct segment) + offsetof(struct segment, selector))));
+		struct host_mem m = emit_stack(e, -4, 2, true);
+		asm_op_rm(&e->b, (struct host_op){ .prefix = 0x66, .opcode = 0x89 }, R9, m);
+	} else if (o->kind == OPND_IMM) {
 		struct host_mem m = emit_stack(e, -4, 4, true);
 		asm_store_imm(&e->b, m, in->imm);
 	} else if (o->kind == OPND_REG) {
@@ -230,17 +235,67 @@ static void emit_direction(struct emit *e)
 	}
 }
 
+/*
+ * String instructions through the window: the host's own, on host addresses whose low halves are
+ * the guest's. A fault or a kick in the middle of a REP finds ESI, EDI and ECX as the guest's would be.
+ */
+static bool string_form(const struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
+	return emit_direct(e) && in->adsize == 4 && (!source || mode_seg(e->mode, in->seg) == SEG_FLAT) &&
+	    (!dest || mode_seg(e->mode, SEG_ES) == SEG_FLAT);
+}
+
+static void emit_string(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	const struct insn *in = &cur(e)->in;
+	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
+	bool park = cur(e)->live_in;
+	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
+	c->flags_parked = park;
+	if (park) {
+		asm_mov_rr64(b, R8, RAX);
+		asm_save_flags(b);
+	}
+	asm_op_rm(b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));
+	asm_byte(b, EFLAGS_DF >> 8);				/* testb: backwards is the emulator's */
+	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
+	if (park) {
+		asm_restore_flags(b);
+		asm_mov_rr64(b, RAX, R8);
+	}
+	if (source)
+		asm_op_rm(b, OP1W(0x8D), RSI, (struct host_mem){ .base = R14, .index = RSI });
+	if (dest)
+		asm_op_rm(b, OP1W(0x8D), RDI, (struct host_mem){ .base = R14, .index = RDI });
+	if (in->prefix & (PREFIX_REP | PREFIX_REPNE))
+		asm_byte(b, in->prefix & PREFIX_REP ? 0xF3 : 0xF2);
+	if (in->opnd[0].size == 2)
+		asm_byte(b, 0x66);
+	asm_byte(b, in->opcode);
+	if (source)
+		asm_mov_rr(b, RSI, RSI);
+	if (dest)
+		asm_mov_rr(b, RDI, RDI);
+}
+
 static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a form we know */
 {
 	const struct insn *in = &cur(e)->in;
 	const struct operand *o = &in->opnd[0];
-	if (in->name == I_CLD || in->name == I_STD)
+	switch (in->name) {
+	case I_CLD: case I_STD:
 		return true;
+	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS:
+		return string_form(e);
+	}
 	if (in->opsize != 4 || !(e->mode & MODE_STACK32))
 		return false;
 	switch (in->name) {
 	case I_PUSH:
-		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM;
+		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM || o->kind == OPND_SREG;
 	case I_POP:
 		return o->kind == OPND_REG;
 	case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:
@@ -265,6 +320,7 @@ void emit_inline(struct emit *e)
 	case I_JMP: emit_jmp(e); break;
 	case I_JCC: emit_jcc(e); break;
 	case I_CLD: case I_STD: emit_direction(e); break;
+	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS: emit_string(e); break;
 	default: emit_loop(e); break;
 	}
 }

@@ -64,6 +64,18 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	cpu->scanner->stepping = false;
 }
 
+/* At a host string instruction: the guest's may be left between two iterations. */
+static bool at_string(const uint8_t *pc)
+{
+	if (*pc == 0xF2 || *pc == 0xF3)
+		pc++;
+	else
+		return false;
+	if (*pc == 0x66)
+		pc++;
+	return *pc >= 0xA4 && *pc <= 0xAF && *pc != 0xA8 && *pc != 0xA9;
+}
+
 /* At an instruction boundary: leave. Elsewhere in scanned code: on to the next host instruction. */
 static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 {
@@ -75,7 +87,7 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 	if (in_blocks(s, pc)) {
 		const struct block *b = cache_block_at(s, pc);
 		int i = b ? record_at(b, pc) : -1;
-		if (i >= 0 && b->host + b->rec[i].host_off == pc) {
+		if (i >= 0 && (b->host + b->rec[i].host_off == pc || at_string(pc))) {
 			leave(cpu, uc, b, (unsigned)i);
 			return;
 		}

@@ -26,14 +26,6 @@
 
 /* --- modes --- */
 
-static enum seg_state seg_state(const struct segment *s, bool code)
-{
-	const uint64_t all = 1ull << 32;
-	if (s->read_top != all || (s->write_top != all && !code))
-		return SEG_CHECKED;
-	return s->base == 0 ? SEG_FLAT : SEG_BASED;
-}
-
 uint32_t scan_mode(const struct vcpu *cpu)
 {
 	if (!cpu_protected(cpu) || cpu_vm86(cpu))
@@ -45,7 +37,7 @@ uint32_t scan_mode(const struct vcpu *cpu)
 	if (window_wanted((struct vcpu *)cpu) && !mmu_checks_alignment(cpu) && !mmu_watching(cpu))
 		mode |= MODE_DIRECT;
 	for (unsigned i = 0; i < 6; i++)
-		mode |= (uint32_t)seg_state(&cpu->seg[i], i == SEG_CS) << (MODE_SEG_SHIFT + 2 * i);
+		mode |= (uint32_t)(i == SEG_CS ? cs->code_state : cpu->seg[i].data_state) << (MODE_SEG_SHIFT + 2 * i);
 	return mode;
 }
 
@@ -173,8 +165,8 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 	return b ? b : make_block(s, gpa, mode);
 }
 
-/* Where to go on, from exact state. */
-static uint8_t *dispatch(struct vcpu *cpu)
+/* Where to go on, from exact state. want: NULL, or gets the block. */
+static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 {
 	struct scanner *s = cpu->scanner;
 	s->stat_dispatch++;
@@ -188,14 +180,26 @@ static uint8_t *dispatch(struct vcpu *cpu)
 	if (cpu->attention || mode == MODE_NONE)
 		return leave(cpu, NEXT_RUN);
 	cpu->insn_eip = cpu->eip;
+	set_mode(s, mode);
+	struct jump_entry *known = &s->slot->jump[cpu->eip & 0xFFFF];
+	if (known->minus_eip + cpu->eip == 0 && !want) 	/* its entry looks whether the page is still the same */
+		return resume(cpu, known->host, 0);
 	struct block *b = find_block(cpu, mode);
 	if (!b) {
 		s->emulate_one = true;
 		return leave(cpu, NEXT_RUN);
 	}
-	set_mode(s, mode);
-	s->slot->jump[cpu->eip & 0xFFFF] = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
+	if (want)
+		*want = b;
+	set_mode(s, mode);		/* again: making the block may have emptied the cache */
+	known = &s->slot->jump[cpu->eip & 0xFFFF];
+	*known = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
 	return resume(cpu, b->near, 0);
+}
+
+static uint8_t *dispatch(struct vcpu *cpu)
+{
+	return dispatch_to(cpu, NULL);
 }
 
 static uint8_t *fault(struct vcpu *cpu)
@@ -293,7 +297,9 @@ uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	cpu->eip = eip;
-	return dispatch(cpu);
+	/* not what the hash knows: that may be how it got here, from an entry whose page has moved */
+	struct block *b;
+	return dispatch_to(cpu, &b);
 }
 
 uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
@@ -305,15 +311,12 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	cpu->eip = l->target_eip;
-	uint8_t *host = dispatch(cpu);
-	/* dispatch went to the link's target in the same mode, and the link still exists: chain it */
-	if (host != s->glue.exit && flushes == s->stat_flushes && !l->from->dead && cpu->eip == l->target_eip &&
-	    s->slot->mode == mode) {
-		struct block *to = cache_block_at(s, host);
-		if (to && !to->dead && to->near == host && to->eip == l->target_eip && !l->to &&
-		    (!s->verifier || verify_link(s, l, to->near)))
-			cache_link(s, l, to);
-	}
+	struct block *to = NULL;
+	uint8_t *host = dispatch_to(cpu, &to);
+	/* it went to the link's target in the same mode, and the link still exists: chain it */
+	if (to && host == to->near && flushes == s->stat_flushes && !l->from->dead && !l->to &&
+	    to->eip == l->target_eip && s->slot->mode == mode && (!s->verifier || verify_link(s, l, to->near)))
+		cache_link(s, l, to);
 	return host;
 }
 
