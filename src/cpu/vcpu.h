@@ -155,6 +155,7 @@ struct scan_state {
 	uint64_t r15;			/* guest ESP less what the block has pending, plus the window's base in direct code */
 	uint32_t epoch;			/* counts flushes of code translations: return stacks of an older one are void */
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
+	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */
 	uint8_t sse_closed;		/* the same for SSE; also CR4.OSFXSR clear */
 };

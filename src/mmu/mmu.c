@@ -196,7 +196,11 @@ void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset)
 }
 
 bool mmu_watching(const struct vcpu *cpu) { return cpu->mmu->watching; }
-bool mmu_checks_alignment(const struct vcpu *cpu) { return cpu->mmu->check_alignment; }
+
+void mmu_update_direct(struct vcpu *cpu)
+{
+	cpu->scan.direct = window_wanted(cpu) && !cpu->mmu->check_alignment && !cpu->mmu->watching;
+}
 
 void mmu_each_user_page(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, lin_t lin))
 {
@@ -212,6 +216,7 @@ void mmu_select(struct vcpu *cpu)
 {
 	cpu->mmu->check_alignment = cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
 	cpu->tlb = cpu->mmu->check_alignment ? &cpu->mmu->never : &cpu->tlbs[cpu->cpl == 3];
+	mmu_update_direct(cpu);
 }
 
 /* --- data breakpoints: watched pages are never entered, so that every access comes here --- */
@@ -263,6 +268,7 @@ void mmu_debug_changed(struct vcpu *cpu)
 		if (breakpoint(cpu, n, &first, &len, &rw) && (rw & 1))
 			cpu->mmu->watching = true;
 	mmu_flush(cpu, true);
+	mmu_update_direct(cpu);
 }
 
 /* --- filling --- */

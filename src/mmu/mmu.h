@@ -42,9 +42,9 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin);	/* INVLPG */
 void mmu_protect_code(struct vcpu *cpu, uint64_t fd_offset);	/* page becomes PAGE_CODE: drop its write entries */
 void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset);	/* the next store to the page is seen again (dirty tracking) */
 bool mmu_watching(const struct vcpu *cpu);	/* a data breakpoint is enabled */
-bool mmu_checks_alignment(const struct vcpu *cpu);	/* #AC is possible: every access must go the slow way */
 void mmu_each_user_page(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, lin_t lin));	/* linear pages in the user TLB */
 void mmu_drop_writes_range(struct vcpu *cpu, uint64_t fd_offset, uint64_t bytes);	/* the same for many, in one pass */
+void mmu_update_direct(struct vcpu *cpu);	/* scan.direct: after what it depends on changed */
 void mmu_select(struct vcpu *cpu);		/* after CPL, CR0.AM or EFLAGS.AC changed: which TLB accesses go through */
 void mmu_debug_changed(struct vcpu *cpu);	/* DR7/DR0-3 written: watched pages must miss */
 void mmu_load_pdpte(struct vcpu *cpu);		/* PAE; #GP(0) on reserved bits */

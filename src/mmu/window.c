@@ -132,6 +132,7 @@ int windows_init(struct vcpu *cpu)
 		err = reserve(&ws->kernel);
 	ws->kernel.kernel = ws->kernel.used = true;
 	ws->budget = mapping_budget();
+	mmu_update_direct(cpu);
 	if (err)
 		windows_free(cpu);
 	return err;
@@ -556,6 +557,7 @@ void window_promote(struct vcpu *cpu)
 	w->cr3 = cpu->cr3;
 	w->last_use = ++ws->clock;
 	ws->current = w;
+	mmu_update_direct(cpu);
 	mmu_each_user_page(cpu, window_premap);	/* what it has used is what it will use */
 }
 
@@ -590,6 +592,7 @@ void window_flush(struct vcpu *cpu, bool global)
 	ws->current = window_of(ws, cpu->cr3);
 	if (ws->current)
 		ws->current->stale = true;
+	mmu_update_direct(cpu);
 }
 
 void window_flush_page(struct vcpu *cpu, lin_t lin)

@@ -485,6 +485,7 @@ static void emit_insn(struct emit *e)
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
 		.flags_live = cur(e)->live_in != 0,
+		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
 	};
 	emit_begin(e);
 	switch (class) {

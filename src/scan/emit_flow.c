@@ -218,21 +218,64 @@ static void emit_loop(struct emit *e)
 	emit_exit(e, branch_target(e));
 }
 
-static void emit_direction(struct emit *e)
+static void park_if_live(struct emit *e)
+{
+	if (!cur(e)->live_in)
+		return;
+	asm_mov_rr64(&e->b, R8, RAX);
+	asm_save_flags(&e->b);
+}
+
+static void unpark_if_live(struct emit *e)
+{
+	if (!cur(e)->live_in)
+		return;
+	asm_restore_flags(&e->b);
+	asm_mov_rr64(&e->b, RAX, R8);
+}
+
+/* CLD, STD, CLI, STI: a bit of vcpu.eflags. STI first asks for a pending interrupt, which is the monitor's. */
+static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 {
 	struct asm_buf *b = &e->b;
 	struct host_mem m = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags));
-	bool set = cur(e)->in.name == I_STD;
-	bool park = cur(e)->live_in;
-	if (park) {
-		asm_mov_rr64(b, R8, RAX);
-		asm_save_flags(b);
+	park_if_live(e);
+	if (bit == EFLAGS_IF && set) {
+		struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
+		c->flags_parked = cur(e)->live_in;
+		asm_op_rm(b, OP1(0x80), ALU_CMP, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, intr_line)));
+		asm_byte(b, 0);
+		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
 	}
-	asm_alu_mi(b, set ? ALU_OR : ALU_AND, m, set ? (uint32_t)EFLAGS_DF : ~(uint32_t)EFLAGS_DF);
-	if (park) {
-		asm_restore_flags(b);
-		asm_mov_rr64(b, RAX, R8);
-	}
+	asm_alu_mi(b, set ? ALU_OR : ALU_AND, m, set ? bit : ~bit);
+	unpark_if_live(e);
+}
+
+/* The arithmetic flags from the host's, the rest from vcpu.eflags; RF and VM read as 0. */
+static void emit_pushf(struct emit *e)
+{
+	static const uint8_t compose[] = {
+		0x44, 0x0F, 0xB7, 0xC8,				/* movzwl ax, r9d: AH = SF ZF AF PF CF, AL = OF */
+		0x45, 0x89, 0xCA,				/* mov r9d, r10d */
+		0x41, 0xC1, 0xE9, 0x08,				/* shr 8, r9d */
+		0x41, 0x81, 0xE1, 0xD5, 0x00, 0x00, 0x00,	/* and 0xD5, r9d */
+		0x41, 0x83, 0xE2, 0x01,				/* and 1, r10d */
+		0x41, 0xC1, 0xE2, 0x0B,				/* shl 11, r10d */
+		0x45, 0x09, 0xD1,				/* or r10d, r9d */
+	};
+	static const uint8_t or_r10_r9[] = { 0x45, 0x09, 0xD1 };
+	struct asm_buf *b = &e->b;
+	asm_mov_rr64(b, R8, RAX);
+	asm_save_flags(b);
+	asm_bytes(b, compose, sizeof(compose));
+	asm_load(b, R10, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags)));
+	asm_alu_ri(b, ALU_AND, R10, ~(uint32_t)(EFLAGS_ARITH | EFLAGS_RF | EFLAGS_VM));
+	asm_bytes(b, or_r10_r9, sizeof(or_r10_r9));
+	asm_restore_flags(b);
+	asm_mov_rr64(b, RAX, R8);
+	struct host_mem m = emit_stack(e, -4, 4, true);
+	asm_store(b, m, R9);
+	e->esp_off -= 4;
 }
 
 /*
@@ -252,20 +295,13 @@ static void emit_string(struct emit *e)
 	struct asm_buf *b = &e->b;
 	const struct insn *in = &cur(e)->in;
 	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
-	bool park = cur(e)->live_in;
 	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-	c->flags_parked = park;
-	if (park) {
-		asm_mov_rr64(b, R8, RAX);
-		asm_save_flags(b);
-	}
+	c->flags_parked = cur(e)->live_in;
+	park_if_live(e);
 	asm_op_rm(b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));
 	asm_byte(b, EFLAGS_DF >> 8);				/* testb: backwards is the emulator's */
 	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-	if (park) {
-		asm_restore_flags(b);
-		asm_mov_rr64(b, RAX, R8);
-	}
+	unpark_if_live(e);
 	if (source)
 		asm_op_rm(b, OP1W(0x8D), RSI, (struct host_mem){ .base = R14, .index = RSI });
 	if (dest)
@@ -288,12 +324,18 @@ static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a for
 	switch (in->name) {
 	case I_CLD: case I_STD:
 		return true;
+	case I_CLI:
+		return e->mode & MODE_RING0;
+	case I_STI:		/* the shadow must end within this block */
+		return (e->mode & MODE_RING0) && e->i + 1 < e->n;
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS:
 		return string_form(e);
 	}
 	if (in->opsize != 4 || !(e->mode & MODE_STACK32))
 		return false;
 	switch (in->name) {
+	case I_PUSHF:
+		return e->mode & MODE_RING0;
 	case I_PUSH:
 		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM || o->kind == OPND_SREG;
 	case I_POP:
@@ -319,7 +361,11 @@ void emit_inline(struct emit *e)
 	case I_RET: emit_ret(e); break;
 	case I_JMP: emit_jmp(e); break;
 	case I_JCC: emit_jcc(e); break;
-	case I_CLD: case I_STD: emit_direction(e); break;
+	case I_CLD: emit_flag_bit(e, EFLAGS_DF, false); break;
+	case I_STD: emit_flag_bit(e, EFLAGS_DF, true); break;
+	case I_CLI: emit_flag_bit(e, EFLAGS_IF, false); break;
+	case I_STI: emit_flag_bit(e, EFLAGS_IF, true); break;
+	case I_PUSHF: emit_pushf(e); break;
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS: emit_string(e); break;
 	default: emit_loop(e); break;
 	}

@@ -31,6 +31,7 @@ enum {
 	MODE_USER	= BIT(2),	/* CPL 3 */
 	MODE_DIRECT	= BIT(3),	/* memory through the window */
 	MODE_REAL	= BIT(4),	/* real or virtual-8086 mode */
+	MODE_RING0	= BIT(5),	/* CPL 0 */
 	MODE_SEG_SHIFT	= 8,		/* two bits a segment register, enum seg_state */
 };
 enum seg_state {
@@ -58,6 +59,7 @@ struct record {
 	uint16_t host_off;	/* the same behind its preparations (ESP brought up to date, FPU gate): a fault restarts here */
 	int16_t esp_off;
 	uint16_t guest_off;	/* from block.eip */
+	bool shadow;		/* behind STI: not to be left here */
 	uint8_t flags_live;	/* 0: the arithmetic flags may be garbage here (overwritten before they are read) */
 };
 

@@ -87,7 +87,7 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 	if (in_blocks(s, pc)) {
 		const struct block *b = cache_block_at(s, pc);
 		int i = b ? record_at(b, pc) : -1;
-		if (i >= 0 && (b->host + b->rec[i].host_off == pc || at_string(pc))) {
+		if (i >= 0 && !b->rec[i].shadow && (b->host + b->rec[i].host_off == pc || at_string(pc))) {
 			leave(cpu, uc, b, (unsigned)i);
 			return;
 		}

@@ -34,8 +34,7 @@ uint32_t scan_mode(const struct vcpu *cpu)
 	if (!(cs->attr & SEG_DB) || cs->limit != 0xFFFFFFFFu || !(cpu->seg[SEG_SS].attr & SEG_DB))
 		return MODE_NONE;
 	uint32_t mode = MODE_CODE32 | MODE_STACK32 | (cpu->cpl == 3 ? MODE_USER : 0);
-	if (window_wanted((struct vcpu *)cpu) && !mmu_checks_alignment(cpu) && !mmu_watching(cpu))
-		mode |= MODE_DIRECT;
+	mode |= (cpu->scan.direct ? MODE_DIRECT : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
 	for (unsigned i = 0; i < 6; i++)
 		mode |= (uint32_t)(i == SEG_CS ? cs->code_state : cpu->seg[i].data_state) << (MODE_SEG_SHIFT + 2 * i);
 	return mode;
