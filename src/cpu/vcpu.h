@@ -149,6 +149,7 @@ struct scan_state {
 	uint64_t host_rsp;		/* the monitor's stack, while scanned code runs on the return stack */
 	uint64_t ret_rsp;		/* top of the return stack (pairs guest calls and returns) */
 	uint64_t resume;		/* executable address to go on at */
+	uint64_t callsite;		/* where the call-out in progress was called from, 0: it was jumped to */
 	uint64_t tlb_read;		/* r12: cpu->tlb->read */
 	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
 	uint64_t jump_cache;		/* of the current mode */

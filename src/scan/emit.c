@@ -118,7 +118,7 @@ void emit_call_monitor(struct emit *e, unsigned site_flags)
 	if (ends_block(&cur(e)->in))
 		site_flags |= SITE_ENDS;
 	asm_mov_ri(&e->b, R10, emit_site(e, site_flags));
-	asm_jmp(&e->b, e->s->glue.emulate);
+	asm_call(&e->b, e->s->glue.emulate);
 	e->fpu_known = e->sse_known = false;	/* the monitor takes the FPU with it */
 }
 

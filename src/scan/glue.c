@@ -35,6 +35,20 @@ static void add_rsp8(struct asm_buf *b, int n)
 	asm_op_rm(b, OP1W(0x8D), RSP, MEM_BASE(RSP, n));
 }
 
+static void emit_load_guest(struct asm_buf *b)
+{
+	asm_op_rm(b, OP2(0xB7), RAX, CPU(scan.flags));		/* movzx */
+	asm_restore_flags(b);
+	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
+		if (reg != REG_ESP)
+			asm_load(b, reg, gpr(reg));
+	asm_load64(b, R15, CPU(scan.r15));
+	asm_load64(b, R12, CPU(scan.tlb_read));
+	asm_load64(b, R14, CPU(scan.window));
+	asm_load64(b, RSP, CPU(scan.ret_rsp));
+	asm_load(b, RAX, gpr(REG_EAX));
+}
+
 /* void enter(struct vcpu *, uint8_t *host): also the way out again. */
 static void emit_enter(struct scanner *s, struct asm_buf *b)
 {
@@ -50,17 +64,16 @@ static void emit_enter(struct scanner *s, struct asm_buf *b)
 	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
 	asm_jcc(b, CC_NE, g->exit);
 	g->resume_checked = asm_here(b);
-	asm_op_rm(b, OP2(0xB7), RAX, CPU(scan.flags));		/* movzx */
-	asm_restore_flags(b);
-	for (unsigned reg = REG_ECX; reg <= REG_EDI; reg++)
-		if (reg != REG_ESP)
-			asm_load(b, reg, gpr(reg));
-	asm_load64(b, R15, CPU(scan.r15));
-	asm_load64(b, R12, CPU(scan.tlb_read));
-	asm_load64(b, R14, CPU(scan.window));
-	asm_load64(b, RSP, CPU(scan.ret_rsp));
-	asm_load(b, RAX, gpr(REG_EAX));
+	emit_load_guest(b);
 	asm_jmp_mem(b, CPU(scan.resume));
+
+	/* Back to behind the call: by a return, which the host predicts. */
+	g->back = asm_here(b);
+	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
+	asm_jcc(b, CC_NE, g->exit);
+	emit_load_guest(b);
+	asm_op_rm(b, OP1(0xFF), 6, CPU(scan.callsite));		/* push */
+	asm_ret(b);
 	g->resume_end = asm_here(b);
 
 	g->enter = asm_here(b);
@@ -75,9 +88,12 @@ static void emit_enter(struct scanner *s, struct asm_buf *b)
 
 typedef uint8_t *callout_fn(struct vcpu *, uint32_t, uint32_t);
 
-static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *fn)
+/* called: the block calls it, and mostly goes on behind the call; else it jumps here. */
+static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *fn, bool called)
 {
 	uint8_t *at = asm_here(b);
+	if (called)
+		asm_op_rm(b, OP1(0x8F), 0, CPU(scan.callsite));		/* pop */
 	asm_store(b, gpr(REG_EAX), RAX);
 	asm_save_flags(b);
 	asm_op_rm(b, (struct host_op){ .prefix = 0x66, .opcode = 0x89 }, RAX, CPU(scan.flags));
@@ -93,6 +109,10 @@ static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *f
 	asm_mov_ri64(b, RAX, (uint64_t)(uintptr_t)fn);
 	asm_op_rr(b, OP1(0xFF), 2, RAX);
 	asm_store64(b, CPU(scan.resume), RAX);
+	if (called) {
+		asm_op_rm(b, OP1W(0x3B), RAX, CPU(scan.callsite));	/* cmp */
+		asm_jcc(b, CC_E, s->glue.back);
+	}
 	asm_jmp(b, s->glue.resume);
 	return at;
 }
@@ -124,11 +144,11 @@ void glue_emit(struct scanner *s, struct asm_buf *b)
 {
 	struct glue *g = &s->glue;
 	emit_enter(s, b);
-	g->slow = emit_callout(s, b, scan_slow);
-	g->emulate = emit_callout(s, b, scan_emulate);
-	g->link = emit_callout(s, b, scan_link);
-	g->indirect = emit_callout(s, b, scan_indirect);
-	g->fpu = emit_callout(s, b, scan_fpu);
+	g->slow = emit_callout(s, b, scan_slow, false);
+	g->emulate = emit_callout(s, b, scan_emulate, true);
+	g->link = emit_callout(s, b, scan_link, false);
+	g->indirect = emit_callout(s, b, scan_indirect, false);
+	g->fpu = emit_callout(s, b, scan_fpu, false);
 	emit_lookup(s, b);
 	uint64_t bottom = (uint64_t)(uintptr_t)g->ret_bottom;
 	for (unsigned i = 0; i < 2; i++)

@@ -123,6 +123,7 @@ struct mode_slot {
 struct glue {				/* executable addresses of the stubs */
 	uint8_t *enter, *exit, *exit_async;
 	uint8_t *resume, *resume_checked;	/* [resume_checked, resume_end): attention was already tested */
+	uint8_t *back;				/* resume, behind the call that led to the call-out */
 	uint8_t *resume_end;
 	uint8_t *slow, *emulate, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
 	uint8_t *lookup, *lookup_end;		/* indirect branch to r11d */
