@@ -139,8 +139,10 @@ static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, s
 		return true;
 	if (result == WINDOW_NEVER) {
 		uint8_t *count = &s->wary[wary_slot(b->gpa + b->rec[i].guest_off)];
-		if (*count < WARY_LIMIT && ++*count == WARY_LIMIT)
-			cache_drop(s, b);		/* scanned again, with this site checked */
+		if (*count < WARY_LIMIT)
+			++*count;
+		if (*count == WARY_LIMIT)	/* several blocks may hold the instruction: each goes when it fails */
+			cache_drop(s, b);	/* scanned again, with this site checked */
 	}
 	return false;
 }
