@@ -82,7 +82,7 @@ void descriptor_busy(struct vcpu *cpu, struct descriptor *d, bool busy)
 
 static uint8_t scan_state(const struct segment *s, bool all)
 {
-	return !all ? 2 : s->base != 0;
+	return !all ? 0 : s->base == 0 ? 1 : 2;
 }
 
 static void derive_tops(struct segment *s)

@@ -34,10 +34,10 @@ enum {
 	MODE_RING0	= BIT(5),	/* CPL 0 */
 	MODE_SEG_SHIFT	= 8,		/* two bits a segment register, enum seg_state */
 };
-enum seg_state {
+enum seg_state {	/* struct segment's data_state and code_state; the safe one is 0 */
+	SEG_CHECKED,	/* compare with read_top/write_top, then add the base */
 	SEG_FLAT,	/* base 0, 4 GiB, all rights: nothing to do */
 	SEG_BASED,	/* 4 GiB and all rights: add the base */
-	SEG_CHECKED,	/* compare with read_top/write_top, then add the base */
 };
 static inline enum seg_state mode_seg(uint32_t mode, unsigned seg)
 {
