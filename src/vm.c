@@ -448,6 +448,8 @@ void vm_free(struct vm *vm)
 {
 	vm_close_host(vm);
 	if (vm->ready >= 3) {
+		if (vm->cpu.scanner)
+			scan_free(&vm->cpu);
 		emulate_free(&vm->cpu);
 		mmu_free(&vm->cpu);
 	}

@@ -171,7 +171,10 @@ TEST(output_that_hangs_is_given_up_when_there_is_a_limit)
 	CHECK_EQ(host_output_open(out, p[1], room, NULL), 0);
 	host_output_put(out, bytes, sizeof(bytes));
 	CHECK(!host_output_close(out, 1000000));
-	close(p[0]);			/* lets the thread go; its memory stays its own */
+	close(p[0]);			/* lets the thread go */
+	pthread_join(out->thread, NULL);
+	close(p[1]);
+	free(out);
 }
 
 static char got[64];
