@@ -19,6 +19,49 @@ static lin_t image_lin(struct vcpu *cpu, const struct insn *in, unsigned size, b
 	return lin;
 }
 
+/*
+ * In 16-bit addressing an image may run over the end of 64 KiB: the host CPU wraps between its parts
+ * (words or double words of the environment, then the registers). Calls fn for each part.
+ */
+static bool image_wraps(struct vcpu *cpu, const struct insn *in, unsigned size)
+{
+	return in->adsize == 2 && insn_ea(cpu, in) + size > 0x10000;
+}
+
+static void image_parts(struct vcpu *cpu, const struct insn *in, uint8_t *buf, unsigned env, unsigned size, bool write)
+{
+	const uint32_t ea = insn_ea(cpu, in);
+
+	for (unsigned pass = !write; pass < 2; pass++) {	/* a store: all can be written before the first is */
+		for (unsigned at = 0, n; at < size; at += n) {
+			n = at < env ? in->opsize : 10;
+			lin_t lin = segment_check(cpu, in->seg, (uint16_t)(ea + at), n, write);
+			if (pass == 0)
+				mmu_probe(cpu, lin, n, ACCESS_WRITE, cpu->cpl == 3);
+			else if (write)
+				mmu_write(cpu, lin, buf + at, n, cpu->cpl == 3);
+			else
+				mmu_read(cpu, lin, buf + at, n, cpu->cpl == 3);
+		}
+	}
+}
+
+static void image_read(struct vcpu *cpu, const struct insn *in, uint8_t *buf, unsigned env, unsigned size)
+{
+	if (image_wraps(cpu, in, size))
+		image_parts(cpu, in, buf, env, size, false);
+	else
+		mmu_read(cpu, image_lin(cpu, in, size, false), buf, size, cpu->cpl == 3);
+}
+
+static void image_write(struct vcpu *cpu, const struct insn *in, uint8_t *buf, unsigned env, unsigned size)
+{
+	if (image_wraps(cpu, in, size))
+		image_parts(cpu, in, buf, env, size, true);
+	else
+		mmu_write(cpu, image_lin(cpu, in, size, true), buf, size, cpu->cpl == 3);
+}
+
 static void fpu_set_cw(struct vcpu *cpu, uint16_t cw)
 {
 	cpu->fx.fcw = (cw & FCW_WRITABLE) | FCW_RESERVED1;
@@ -207,9 +250,8 @@ void exec_FNSTENV(struct vcpu *cpu, const struct insn *in)
 	uint8_t buf[ENV_MAX];
 
 	fpu_check(cpu);
-	lin_t lin = image_lin(cpu, in, env_bytes(in), true);
 	env_save(cpu, in, buf);
-	mmu_write(cpu, lin, buf, env_bytes(in), cpu->cpl == 3);
+	image_write(cpu, in, buf, env_bytes(in), env_bytes(in));
 	cpu->fx.fcw |= FSW_EXC;
 	fpu_update_es(cpu);
 }
@@ -220,7 +262,7 @@ void exec_FLDENV(struct vcpu *cpu, const struct insn *in)
 
 	if (!fpu_wait(cpu))
 		return;
-	mmu_read(cpu, image_lin(cpu, in, env_bytes(in), false), buf, env_bytes(in), cpu->cpl == 3);
+	image_read(cpu, in, buf, env_bytes(in), env_bytes(in));
 	env_restore(cpu, in, buf);
 }
 
@@ -230,11 +272,10 @@ void exec_FNSAVE(struct vcpu *cpu, const struct insn *in)
 	uint8_t buf[ENV_MAX + 80];
 
 	fpu_check(cpu);
-	lin_t lin = image_lin(cpu, in, env + 80, true);
 	env_save(cpu, in, buf);
 	for (unsigned i = 0; i < 8; i++)
 		memcpy(buf + env + 10 * i, cpu->fx.st[i], 10);
-	mmu_write(cpu, lin, buf, env + 80, cpu->cpl == 3);
+	image_write(cpu, in, buf, env, env + 80);
 	fpu_init(cpu);
 }
 
@@ -245,7 +286,7 @@ void exec_FRSTOR(struct vcpu *cpu, const struct insn *in)
 
 	if (!fpu_wait(cpu))
 		return;
-	mmu_read(cpu, image_lin(cpu, in, env + 80, false), buf, env + 80, cpu->cpl == 3);
+	image_read(cpu, in, buf, env, env + 80);
 	env_restore(cpu, in, buf);
 	for (unsigned i = 0; i < 8; i++) {
 		*fpu_st(&cpu->fx, i) = (fpu_slot){ 0, 0 };
@@ -262,7 +303,8 @@ static lin_t fxsave_lin(struct vcpu *cpu, const struct insn *in, bool write)
 	if (cpu->cr0 & CR0_TS)
 		cpu_raise(cpu, EXC_NM, 0);
 	lin_t lin = fpu_lin(cpu, in, FXSAVE_BYTES, write);	/* its limit comes before its alignment */
-	sse_check_aligned(cpu, in);
+	if (lin & 15)
+		cpu_raise(cpu, cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC) ? EXC_AC : EXC_GP, 0);
 	mmu_probe(cpu, lin, FXSAVE_BYTES, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3);
 	return lin;
 }

@@ -360,9 +360,29 @@ uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 	return target_of(cpu, lin, kind, user).host;
 }
 
+/* What an operand of this size must be aligned to.		[SDM 3, "Alignment Check Exception (#AC)"]
+ * 10: an 80-bit number; 14 to 108: x87 images, by the size of their parts; 512: FXSAVE's. */
+static unsigned alignment(unsigned size)
+{
+	switch (size) {
+	case 2: case 4: case 8:
+		return size;
+	case 10:
+		return 8;
+	case 14: case 94:
+		return 2;
+	case 28: case 108:
+		return 4;
+	case 512:
+		return 16;
+	default:
+		return 1;
+	}
+}
+
 static void check_alignment(struct vcpu *cpu, lin_t lin, unsigned size, bool user)
 {
-	if (cpu->mmu->check_alignment && user && (size & (size - 1)) == 0 && size <= 8 && lin & (size - 1))
+	if (cpu->mmu->check_alignment && user && lin & (alignment(size) - 1))
 		cpu_raise(cpu, EXC_AC, 0);
 }
 
