@@ -421,7 +421,7 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc < 0)
 		return rc;
 	power_on(vm);
-	return 0;
+	return vm_screen_show(vm, err);
 }
 
 void vm_close_host(struct vm *vm)
@@ -437,6 +437,7 @@ void vm_close_host(struct vm *vm)
 	    "reason", vm->stop_reason == STOP_SIGNAL ? "host-signal" : vm->stop_reason == STOP_GUEST_PANIC ? "guest-panic" :
 	    vm->ended_by_user ? "host-qmp-quit" : "guest-shutdown"));
 	control_close(&vm->control);
+	vm_screen_hide(vm);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
 	host_io_free(&vm->io);

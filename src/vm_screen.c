@@ -83,6 +83,123 @@ void vm_screen_free(struct vm *vm)
 		host_file_close(&vm->screen.rom);
 }
 
+/* --- front ends: their threads ask, the vCPU's does --- */
+
+struct key_request { uint8_t key; bool down; };
+struct mouse_request { int dx, dy, dz; unsigned buttons; };
+
+static void do_refresh(void *arg, const void *data)
+{
+	struct vm *vm = arg;
+	struct vga_view *view;
+
+	memcpy(&view, data, sizeof(view));
+	vga_view_update(&vm->screen.vga, view);
+}
+
+static void do_key(void *arg, const void *data)
+{
+	struct vm *vm = arg;
+	struct key_request r;
+
+	memcpy(&r, data, sizeof(r));
+	pc_key(&vm->pc, r.key, r.down);
+}
+
+static void do_mouse(void *arg, const void *data)
+{
+	struct vm *vm = arg;
+	struct mouse_request r;
+
+	memcpy(&r, data, sizeof(r));
+	pc_mouse(&vm->pc, r.dx, r.dy, r.dz, r.buttons);
+}
+
+static void do_command(void *arg, const void *data)
+{
+	struct vm *vm = arg;
+	enum ui_command command;
+
+	memcpy(&command, data, sizeof(command));
+	if (command == UI_QUIT)
+		vm_stop(vm, STOP_POWEROFF, "ended from the display");
+	else if (command == UI_RESET)
+		vm_request_reset(vm);
+	else
+		pc_power_button(&vm->pc);
+}
+
+static bool on_refresh(void *arg, struct vga_view *view)
+{
+	struct vm *vm = arg;
+
+	return host_post(&vm->post, do_refresh, vm, &view, sizeof(view), true);
+}
+
+static void on_key(void *arg, enum key key, bool down)
+{
+	struct vm *vm = arg;
+	struct key_request r = { (uint8_t)key, down };
+
+	host_post(&vm->post, do_key, vm, &r, sizeof(r), false);
+}
+
+static void on_mouse(void *arg, int dx, int dy, int dz, unsigned buttons)
+{
+	struct vm *vm = arg;
+	struct mouse_request r = { dx, dy, dz, buttons };
+
+	host_post(&vm->post, do_mouse, vm, &r, sizeof(r), false);
+}
+
+static void on_command(void *arg, enum ui_command command)
+{
+	struct vm *vm = arg;
+
+	host_post(&vm->post, do_command, vm, &command, sizeof(command), false);
+}
+
+int vm_screen_show(struct vm *vm, struct error *err)
+{
+	const struct screen_config *cfg = &vm->cfg->screen;
+	struct vm_screen *s = &vm->screen;
+	struct ui_machine machine = { .arg = vm, .name = vm->cfg->control.name, .refresh = on_refresh, .key = on_key,
+	    .mouse = on_mouse, .command = on_command };
+
+	_Static_assert(KEY_COUNT <= 256, "struct key_request");
+	if (cfg->nui == 0)
+		return 0;
+	if (!s->present)
+		return error_set(err, -EINVAL, "-display: the machine has no graphics card (-vga std)");
+	int rc = host_post_init(&vm->post, &vm->io);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the display: %s", strerror(-rc));
+	for (unsigned i = 0; i < cfg->nui; i++) {
+		s->view[i] = calloc(1, sizeof(*s->view[i]));
+		if (s->view[i] == NULL)
+			return error_set(err, -ENOMEM, "no memory for the display");
+		vga_view_add(&s->vga, s->view[i]);
+		s->nui++;
+		rc = ui_open(&s->ui[i], &cfg->ui[i], &machine, s->view[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void vm_screen_hide(struct vm *vm)
+{
+	struct vm_screen *s = &vm->screen;
+
+	host_post_close(&vm->post);
+	for (unsigned i = 0; i < s->nui; i++) {
+		ui_close(s->ui[i]);
+		vga_view_remove(&s->vga, s->view[i]);
+		free(s->view[i]);
+	}
+	s->nui = 0;
+}
+
 /* A view of the screen as it is now; the caller frees it. */
 static struct vga_view *look(struct vm *vm, struct error *err)
 {

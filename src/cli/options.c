@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
+
+#include "host/tty.h"
 
 struct option {
 	const char *name, *alias;	/* alias: NULL or a long second spelling */
@@ -124,9 +127,9 @@ static int set_serial(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-/* The console is on the serial port already: there is no screen yet that it could be on instead. */
 static int set_nographic(struct options *o, const char *arg, struct error *err)
 {
+	o->display_given = o->nographic = true;
 	return 0;
 }
 
@@ -283,9 +286,77 @@ static int set_vgabios(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-static int set_none(struct options *o, const char *arg, struct error *err)
+/* --- displays --- */
+
+static struct ui_config *new_ui(struct options *o, enum ui_kind kind, struct error *err)
 {
-	return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "'%s': only 'none' can be had here", arg);
+	o->display_given = true;
+	if (o->vm.screen.nui == UI_MAX) {
+		error_set(err, -EINVAL, "at most %u displays", UI_MAX);
+		return NULL;
+	}
+	struct ui_config *ui = &o->vm.screen.ui[o->vm.screen.nui++];
+	ui->kind = kind;
+	return ui;
+}
+
+/* "[HOST]:DISPLAY[,password-file=FILE]", as QEMU has it; an empty host is this host only. */
+static int set_vnc(struct options *o, const char *arg, struct error *err)
+{
+	struct ui_config *ui;
+	const char *comma = strchr(arg, ','), *colon = strrchr(arg, ':');
+	uint64_t display;
+	char number[16];
+
+	o->display_given = true;
+	if (strcmp(arg, "none") == 0)
+		return 0;
+	ui = new_ui(o, UI_VNC, err);
+	if (ui == NULL)
+		return -EINVAL;
+	if (comma && colon > comma)
+		colon = memrchr(arg, ':', (size_t)(comma - arg));
+	if (colon == NULL || (size_t)(colon - arg) >= sizeof(ui->host))
+		return error_set(err, -EINVAL, "-vnc '%s': it is [HOST]:DISPLAY[,password-file=FILE] or none", arg);
+	snprintf(ui->host, sizeof(ui->host), "%.*s", (int)(colon - arg), arg);
+	snprintf(number, sizeof(number), "%.*s", (int)MIN(strcspn(colon + 1, ","), sizeof(number) - 1), colon + 1);
+	if (!parse_number(number, 59635, &display))
+		return error_set(err, -EINVAL, "-vnc '%s': '%s' is not the number of a display", arg, number);
+	ui->port = 5900 + (unsigned)display;
+	if (comma == NULL)
+		return 0;
+	if (strncmp(comma, ",password-file=", 15) != 0 || comma[15] == '\0')
+		return error_set(err, -EINVAL, "-vnc '%s': the only option is password-file=FILE", arg);
+	ui->password_file = comma + 15;
+	return 0;
+}
+
+static int set_display(struct options *o, const char *arg, struct error *err)
+{
+	struct ui_config *ui;
+	uint64_t port;
+
+	o->display_given = true;
+	if (strcmp(arg, "none") == 0)
+		return 0;
+	if (strcmp(arg, "curses") == 0)
+		return new_ui(o, UI_CURSES, err) ? 0 : -EINVAL;
+	if (strncmp(arg, "vnc=", 4) == 0)
+		return set_vnc(o, arg + 4, err);
+	if (strcmp(arg, "web") != 0 && strncmp(arg, "web,port=", 9) != 0)
+		return error_set(err, -EINVAL, "-display '%s': it is curses, web, vnc=[HOST]:DISPLAY or none", arg);
+	if (arg[3] && (!parse_number(arg + 9, 65435, &port) || port == 0))
+		return error_set(err, -EINVAL, "-display '%s': not a port", arg);
+	ui = new_ui(o, UI_WEB, err);
+	if (ui == NULL)
+		return -EINVAL;
+	ui->port = arg[3] ? (unsigned)port : 0;
+	return 0;
+}
+
+static int set_curses(struct options *o, const char *arg, struct error *err)
+{
+	return set_display(o, "curses", err);
 }
 
 static int set_bios(struct options *o, const char *arg, struct error *err)
@@ -446,8 +517,11 @@ static const struct option option_table[] = {
 	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
 	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty, null", set_serial, false },
-	{ "nographic", NULL, NULL, "no screen, the console is the first serial port (always so for now)", set_nographic, false },
-	{ "display", NULL, "none", "no screen", set_none, false },
+	{ "display", NULL, "WHERE", "the screen: curses (in the terminal), web (in a\nbrowser), vnc=[HOST]:DISPLAY, none. Default: curses,\n"
+	    "if a drive is booted from a terminal", set_display, false },
+	{ "vnc", NULL, "ADDRESS", "the same as -display vnc=; [,password-file=FILE]", set_vnc, false },
+	{ "curses", NULL, NULL, "the same as -display curses", set_curses, false },
+	{ "nographic", NULL, NULL, "no screen; the first serial port is on the terminal", set_nographic, false },
 	{ "vga", NULL, "NAME", "graphics card: std or none", set_vga, false },
 	{ "vgabios", NULL, "FILE", "the graphics card's ROM (default: from the seabios package)", set_vgabios, true },
 	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon, false },
@@ -611,6 +685,32 @@ static bool has_drive(const struct vm_drives_config *drives)
 	return drives->floppy[0].kind != VM_DRIVE_NONE || drives->floppy[1].kind != VM_DRIVE_NONE;
 }
 
+/* Who has the terminal: a display, the monitor, or else the first serial port. */
+static int check_screen(struct options *o, struct error *err)
+{
+	struct screen_config *s = &o->vm.screen;
+	bool firmware = o->vm.boot.kernel == NULL && o->vm.boot.flat == NULL;
+	unsigned users = 0;
+
+	for (unsigned i = 0; i < o->nserial; i++)
+		users += o->vm.serial[i].kind == CHARDEV_STDIO;
+	for (unsigned i = 0; i < o->vm.control.n; i++)
+		users += o->vm.control.listen[i].stdio;
+	/* What firmware boots wants a screen; a kernel that is given has its console on the serial port. */
+	if (!o->vga_given)
+		s->vga = !o->nographic && ((firmware && !o->no_defaults) || s->nui > 0);
+	if (s->vga && firmware && !o->display_given && !o->no_defaults && users == 0 && o->nserial == 0 &&
+	    host_tty_is(STDIN_FILENO) && host_tty_is(STDOUT_FILENO))
+		set_display(o, "curses", err);
+	for (unsigned i = 0; i < s->nui; i++)
+		users += ui_uses_terminal(&s->ui[i]);
+	if (o->nserial == 0 && !o->no_defaults && users == 0)
+		o->vm.serial[0].kind = CHARDEV_STDIO;
+	if (users > 1)
+		return error_set(err, -EINVAL, "the terminal can be one of: serial port, monitor, display");
+	return 0;
+}
+
 /* What the options mean together. */
 static int check(struct options *o, struct error *err)
 {
@@ -640,18 +740,13 @@ static int check(struct options *o, struct error *err)
 		o->vm.engine = ENGINE_EMULATE;
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
-	if (!o->vga_given && !o->no_defaults)		/* what firmware boots wants a screen; a kernel has its console on the serial port */
-		o->vm.screen.vga = b->kernel == NULL && b->flat == NULL;
-	bool terminal_taken = false;
-	for (unsigned i = 0; i < o->vm.control.n; i++)
-		terminal_taken |= o->vm.control.listen[i].stdio;
-	if (o->nserial == 0 && !o->no_defaults && !terminal_taken)
-		o->vm.serial[0].kind = CHARDEV_STDIO;
-	if (o->name[0]) {
-		int rc = name_socket(o, err);
-		if (rc < 0)
-			return rc;
-	}
+	int rc = check_screen(o, err);
+	if (rc < 0)
+		return rc;
+	if (o->name[0])
+		rc = name_socket(o, err);
+	if (rc < 0)
+		return rc;
 	return 0;
 }
 

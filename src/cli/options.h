@@ -13,7 +13,7 @@ struct options {
 	struct vm_config vm;
 	const char *image;		/* the argument that is no option */
 	bool flat, engine_given;
-	bool vga_given, no_defaults;
+	bool vga_given, display_given, nographic, no_defaults;
 	char name[64];			/* -name */
 	unsigned nserial;
 };

@@ -79,11 +79,14 @@ class Machine(unittest.TestCase):
                              stdin=subprocess.DEVNULL, env=self.env)
         self.procs.append(p)
         end = time.monotonic() + DEADLINE
-        while not os.path.exists(self.qmp_path):
+        q = None
+        while q is None:
             self.assertIsNone(p.poll(), 'plex86 ended at once')
             self.assertLess(time.monotonic(), end)
-            time.sleep(0.02)
-        q = Qmp(self.qmp_path)
+            try:
+                q = Qmp(self.qmp_path)
+            except (FileNotFoundError, ConnectionRefusedError):     # not yet
+                time.sleep(0.02)
         self.assertIn('QMP', q.greeting)
         self.assertEqual(q.cmd('qmp_capabilities'), {'return': {}})
         return p, q
