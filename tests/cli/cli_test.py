@@ -309,7 +309,8 @@ def instruction_clock_repeats_itself_to_the_byte():
 def host_clock_ticks_in_hlt():
     code, out, err = flat("timer")
     check((code, err), (0, ""))
-    check([int(line.split()[0], 16) for line in out.split("\n") if line][-1], 20)
+    # Where the host is late, two ticks may come before the guest looks again.
+    check(20 <= [int(line.split()[0], 16) for line in out.split("\n") if line][-1] <= 40, True)
 
 
 @test
