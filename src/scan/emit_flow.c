@@ -134,19 +134,13 @@ static void emit_indirect(struct emit *e, bool call)
 	asm_patch(over, asm_here(b), b->rx_delta);
 }
 
+/* Flags live behind the call or not: where the return goes elsewhere, the code there may want them. */
 static void emit_return_point(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
-	uint32_t expected = next_eip(e);
-	bool live = e->i + 1 >= e->n || e->src[e->i + 1].live_in;
 	struct cold *c = emit_cold(e, e->s->glue.lookup, 0);
-	if (!live) {
-		asm_alu_ri(b, ALU_CMP, R11, expected);
-		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-		return;
-	}
 	asm_mov_rr64(b, R8, RCX);
-	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - expected)));
+	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - next_eip(e))));
 	asm_byte(b, 0xE3);			/* jrcxz over mov (3) and jmp (5) */
 	asm_byte(b, 8);
 	asm_mov_rr64(b, RCX, R8);
