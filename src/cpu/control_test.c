@@ -98,6 +98,25 @@ TEST(an_unknown_msr_is_gp)
 	machine_free(m);
 }
 
+static uint64_t apic_base;
+static uint64_t get_apic_base(void *arg) { return apic_base; }
+static void set_apic_base(void *arg, uint64_t val) { apic_base = val; }
+
+TEST(a_board_with_a_local_apic_has_its_msr_and_its_cpuid_bit)
+{
+	struct machine *m = machine_new();
+	uint32_t r[4];
+	m->bus.apic_base = get_apic_base;
+	m->bus.set_apic_base = set_apic_base;
+	cpu_cpuid(&m->cpu, 1, 0, r);
+	CHECK_EQ(r[3] >> 9 & 1, 1);
+	CHECK_EQ(do_wrmsr(m, 0x1B, 0, 0xFEE00900), -1);
+	CHECK_EQ(do_rdmsr(m, 0x1B, 0, 0), -1);
+	CHECK_EQ(m->cpu.gpr[REG_EAX], 0xFEE00900);
+	CHECK_EQ(do_wrmsr(m, 0x1B, 0, 0xFEE00D00), EXC_GP);	/* x2APIC */
+	machine_free(m);
+}
+
 TEST(mtrrs_and_pat_keep_values_and_refuse_reserved_types)
 {
 	struct machine *m = machine_new();

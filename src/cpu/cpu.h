@@ -52,7 +52,7 @@ bool cpu_try(struct vcpu *cpu, void (*fn)(struct vcpu *, void *), void *arg);
 
 /* --- debug.c --- */
 enum { DR6_BD = BIT(13), DR6_BS = BIT(14), DR6_BT = BIT(15), DR6_FIXED1 = 0xFFFF0FF0 };
-enum { DR7_GD = BIT(13), DR7_FIXED1 = BIT(10) };
+enum { DR7_LOCAL = 0x155 /* L0-L3, LE */, DR7_GD = BIT(13), DR7_FIXED1 = BIT(10) };
 enum dr7_rw { DR7_EXEC, DR7_WRITE, DR7_IO, DR7_ACCESS };
 /* Report DR6 bits as a #DB trap when the current instruction ends. */
 void cpu_debug_trap(struct vcpu *cpu, uint32_t dr6_bits);

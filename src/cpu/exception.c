@@ -14,7 +14,6 @@ _Noreturn void cpu_raise(struct vcpu *cpu, unsigned exc, uint32_t error_code)
 	cpu->event_ext = false;
 	cpu->exc_vector = exc;
 	cpu->exc_error = error_code;
-	cpu->exc_no_rf = false;
 	cpu->eip = cpu->insn_eip;
 	__builtin_longjmp(cpu->fault_jmp, 1);
 }
@@ -69,8 +68,7 @@ static struct event fault_event(const struct vcpu *cpu)
 		.external = true,
 		.has_error = pushes_error(v),
 		.error = v == EXC_DF ? 0 : cpu->exc_error,
-		/* #DF and #MC are aborts; an instruction breakpoint pushes RF as it was */
-		.set_rf = v != EXC_DF && v != EXC_MC && !cpu->exc_no_rf,
+		.set_rf = v != EXC_DF && v != EXC_MC,	/* those are aborts */
 	};
 }
 
@@ -106,7 +104,6 @@ enum next cpu_deliver_fault(struct vcpu *cpu)
 {
 	struct event ev = fault_event(cpu);
 
-	cpu->exc_no_rf = false;
 	cpu->dr6_pending = 0;		/* the instruction did not complete: its traps will come again */
 	return event_deliver(cpu, ev);
 }

@@ -23,6 +23,7 @@ enum {
 #define MTRRCAP		(CPU_MTRR_COUNT | BIT(8) /* fixed ranges */ | BIT(10) /* WC */)
 #define PAT_RESET	0x0007040600070406ull
 #define PHYS_MASK	((1ull << CPU_PHYS_BITS) - 1)
+#define APIC_BASE_VALID	((PHYS_MASK & ~0xFFFull) | BIT(8) /* BSP */ | BIT(11) /* enable */)
 #define MISC_WRITABLE	(MISC_FAST_STRING | MISC_LIMIT_CPUID | MISC_XD_DISABLE)
 
 void msr_reset(struct vcpu *cpu)
@@ -149,7 +150,7 @@ void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val)
 		cpu->tsc_offset += val - cpu_tsc(cpu);
 		break;
 	case MSR_APIC_BASE:
-		need(cpu, cpu_has_apic(cpu));
+		need(cpu, cpu_has_apic(cpu) && (val & ~APIC_BASE_VALID) == 0);
 		cpu->bus->set_apic_base(cpu->bus_arg, val);
 		break;
 	case MSR_BIOS_UPDT_TRIG:		/* an update for another processor is not taken: the revision stays 0 */

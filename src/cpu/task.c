@@ -29,7 +29,7 @@ static struct task task_read(struct vcpu *cpu, lin_t base, bool is32)
 	if (!is32) {
 		t.eip = table_read16(cpu, base + TSS16_IP);
 		t.eflags = table_read16(cpu, base + TSS16_FLAGS);
-		for (unsigned i = 0; i < 8; i++)	/* the upper halves: what the processors leave there */
+		for (unsigned i = 0; i < 8; i++)	/* the upper halves are undefined */
 			t.gpr[i] = 0xFFFF0000 | table_read16(cpu, base + TSS16_GPR + i * 2);
 		for (unsigned i = 0; i < 4; i++)
 			t.selector[i] = table_read16(cpu, base + TSS16_SEG + i * 2);
@@ -164,8 +164,10 @@ static void task_enter(struct vcpu *cpu, const struct task *t, bool is32, bool n
 	cpu->tf_armed = cpu->shadow_armed = cpu->shadow = cpu->shadow_ss = false;
 	cpu->halted = false;
 	cpu->cr0 |= CR0_TS;
-	cpu->dr[7] &= ~0x155u;			/* L0-L3 and LE are the old task's */
-	mmu_debug_changed(cpu);
+	if (cpu->dr[7] & DR7_LOCAL) {		/* the old task's breakpoints */
+		cpu->dr[7] &= ~DR7_LOCAL;
+		mmu_debug_changed(cpu);
+	}
 	cpu->eflags &= ~EFLAGS_VM;
 	cpu_set_eflags(cpu, t->eflags | (nested ? EFLAGS_NT : 0), ~0u);
 	cpu_update_mode(cpu);
@@ -205,7 +207,7 @@ void task_switch(struct vcpu *cpu, uint16_t selector, enum task_cause cause, con
 	mmu_probe(cpu, d.lin + 5, 1, ACCESS_WRITE, false);
 	if (nested)
 		probe_write(cpu, tss.base, 2);
-	bool release = !nested && descriptor_fetch(cpu, cpu->tr.selector & 0xFFF8, &old);
+	bool release = !nested && !selector_null(cpu->tr.selector) && descriptor_fetch(cpu, cpu->tr.selector & 0xFFF8, &old);
 	if (release)
 		mmu_probe(cpu, old.lin + 5, 1, ACCESS_WRITE, false);
 

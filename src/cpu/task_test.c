@@ -224,6 +224,17 @@ TEST(a_task_may_start_in_vm86)
 	machine_free(m);
 }
 
+TEST(a_task_switch_without_ltr_frees_no_descriptor)
+{
+	struct machine *m = machine_new();
+	task_b(m);
+	m->cpu.tr.selector = 0;
+	poke32(m, GDT + 4, 0xFFFFFFFF);				/* the null descriptor's bytes may be anything */
+	CHECK_EQ(do_jmp(m, TSSB, 0, 4), -1);
+	CHECK_EQ(peek32(m, GDT + 4), 0xFFFFFFFF);
+	machine_free(m);
+}
+
 TEST(a_16_bit_task_has_its_own_layout_and_comes_back_to_a_32_bit_one)
 {
 	struct machine *m = machine_new();

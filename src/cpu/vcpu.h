@@ -203,7 +203,6 @@ struct vcpu {
 	} segment_memo[8];
 	uint8_t exc_vector;		/* what cpu_raise() left for cpu_deliver_fault() */
 	uint32_t exc_error;
-	bool exc_no_rf;			/* the fault pushes RF as it is (instruction breakpoint) */
 	bool event_ext;			/* delivering what is not the program's doing: EXT in error codes */
 	/* what cpu_check_events() saw at the last boundary it looked at: it ends when an instruction retires */
 	bool tf_armed, shadow_armed, rf_armed;
