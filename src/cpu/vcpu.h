@@ -154,6 +154,8 @@ struct scan_state {
 	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
 	uint64_t jump_cache;		/* of the current mode */
 	uint64_t r15;			/* guest ESP less what the block has pending, plus the window's base in direct code */
+	uint32_t tlb_serial;		/* counts what drops TLB entries */
+	uint64_t saved[9];		/* registers put aside by the short call-out */
 	uint32_t epoch;			/* counts flushes of code translations: return stacks of an older one are void */
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
 	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */

@@ -40,6 +40,8 @@ enum next emulate_step(struct vcpu *cpu);
 
 /* Bytes of a PAGE_CODE page changed: drop decoded blocks that hold any of them. */
 void emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
+/* May [fd_offset, fd_offset + len) of a page hold decoded code? To 64 bytes. */
+bool emulate_code_at(const struct vcpu *cpu, uint64_t fd_offset, unsigned len);
 void emulate_flush(struct vcpu *cpu);		/* all blocks */
 
 #endif

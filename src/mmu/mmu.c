@@ -23,9 +23,12 @@ struct fill_list {
 	uint32_t page[FILL_MAX];	/* linear page numbers */
 };
 
+#define MANY 0xFFFFFFFFu
+
 struct mmu {
 	struct tlb never;		/* tables in which nothing is ever entered: every access goes the slow way */
 	struct fill_list *fills[2][2];	/* [user][global] */
+	uint32_t *write_page;		/* [memfd page] linear page + 1 of its write entries, or MANY */
 	uint8_t large[1024];		/* per 4 MiB of linear space: entries were made from a large page */
 	bool check_alignment;		/* CR0.AM, EFLAGS.AC and CPL 3 */
 	bool watching;			/* DR7 enables a data breakpoint */
@@ -64,7 +67,8 @@ int mmu_init(struct vcpu *cpu)
 	if (!mmu)
 		return -ENOMEM;
 	cpu->mmu = mmu;
-	int err = tlb_alloc(&mmu->never);
+	mmu->write_page = map_table((cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(uint32_t));
+	int err = mmu->write_page ? tlb_alloc(&mmu->never) : -ENOMEM;
 	for (unsigned u = 0; u < 2 && !err; u++) {
 		err = tlb_alloc(&cpu->tlbs[u]);
 		for (unsigned g = 0; g < 2 && !err; g++) {
@@ -85,6 +89,8 @@ void mmu_free(struct vcpu *cpu)
 	if (!mmu)
 		return;
 	tlb_release(&mmu->never);
+	if (mmu->write_page)
+		munmap(mmu->write_page, (cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(uint32_t));
 	for (unsigned u = 0; u < 2; u++) {
 		tlb_release(&cpu->tlbs[u]);
 		for (unsigned g = 0; g < 2; g++)
@@ -119,6 +125,7 @@ static void flush_list(struct vcpu *cpu, unsigned user, struct fill_list *list)
 void mmu_flush(struct vcpu *cpu, bool global)
 {
 	cpu->scan.epoch++;
+	cpu->scan.tlb_serial++;
 	if (cpu->windows)
 		window_flush(cpu, global);
 	for (unsigned u = 0; u < 2; u++) {
@@ -134,6 +141,7 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 {
 	uint32_t first = lin >> PAGE_SHIFT, n = 1;
 	cpu->scan.epoch++;
+	cpu->scan.tlb_serial++;
 	if (cpu->windows)
 		window_flush_page(cpu, lin);
 	if (cpu->mmu->large[lin >> 22]) {	/* INVLPG drops the whole page that maps lin, whatever its size */
@@ -154,6 +162,13 @@ void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset)
 	*flags &= (uint8_t)~PAGE_TLB_WRITE;
 	if (cpu->windows)
 		window_drop_writes(cpu, fd_offset >> PAGE_SHIFT);
+	uint32_t *at = &cpu->mmu->write_page[fd_offset >> PAGE_SHIFT], page = *at;
+	*at = 0;
+	if (page != MANY) {
+		if (page != 0)
+			cpu->tlbs[0].write[page - 1] = cpu->tlbs[1].write[page - 1] = 0;
+		return;
+	}
 	uintptr_t host = (uintptr_t)cpu->phys->ram + (fd_offset & ~(uint64_t)PAGE_MASK);
 	for (unsigned u = 0; u < 2; u++) {
 		for (unsigned g = 0; g < 2; g++) {
@@ -303,6 +318,8 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 	/* No write entry until D is set, nor for a page whose stores must be seen. */
 	bool seen = (*flags & (PAGE_CODE | PAGE_SCAN)) || ((*flags & (PAGE_TRACKED | PAGE_DIRTY)) == PAGE_TRACKED);
 	if (w->writable && w->dirty && !seen && phys_host(cpu->phys, w->gpa, true)) {
+		uint32_t *at = &cpu->mmu->write_page[flags - cpu->phys->page_flags];
+		*at = *at == 0 || *at == page + 1 ? page + 1 : MANY;
 		cpu->tlbs[user].write[page] = entry;
 		*flags |= PAGE_TLB_WRITE;
 	} else if (kind == ACCESS_WRITE) {
@@ -319,6 +336,14 @@ static struct walk walk_or_fault(struct vcpu *cpu, lin_t lin, enum access kind, 
 		cpu_raise(cpu, EXC_PF, w.error_code);
 	}
 	return w;
+}
+
+uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	if (cpu->mmu->check_alignment && user)
+		return NULL;
+	struct walk w = guest_walk(cpu, lin, kind, user, true);
+	return w.ok ? fill(cpu, lin, &w, kind, user) : NULL;
 }
 
 gpa_t mmu_code(struct vcpu *cpu, lin_t lin)

@@ -29,6 +29,9 @@ void mmu_probe(struct vcpu *cpu, lin_t lin, unsigned size, enum access kind, boo
  * raise #PF), or NULL if it must go byte by byte (MMIO, code page, watchpoint). For bulk string work. */
 uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
 
+/* The same without raising anything: NULL also where the guest's tables refuse. */
+uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
+
 /* Guest-physical address for execution at lin (may raise #PF, with I/D bit rules). */
 gpa_t mmu_code(struct vcpu *cpu, lin_t lin);
 

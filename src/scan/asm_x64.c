@@ -8,26 +8,6 @@
 
 #include <string.h>
 
-void asm_byte(struct asm_buf *b, unsigned v)
-{
-	if (b->rw < b->end)
-		*b->rw++ = (uint8_t)v;
-	else
-		b->full = true;
-}
-
-void asm_bytes(struct asm_buf *b, const uint8_t *p, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		asm_byte(b, p[i]);
-}
-
-void asm_u32(struct asm_buf *b, uint32_t v)
-{
-	for (unsigned i = 0; i < 4; i++)
-		asm_byte(b, v >> i * 8 & 0xFF);
-}
-
 static void prefixes(struct asm_buf *b, struct host_op op, unsigned reg, unsigned index, unsigned rm)
 {
 	if (op.prefix)

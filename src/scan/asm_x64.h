@@ -2,11 +2,12 @@
  * Writing x86-64 machine code: the only place that knows opcode bytes of the host.	[SDM 2]
  *
  * Code is written through the writable view and addressed as it will run, in the executable view;
- * the two are never the same address (invariant 2). Sizes are bytes. A buffer that fills up sets
- * `full` and swallows the rest: the caller looks once, at the end.
+ * the two are never the same address (invariant 2). Sizes are bytes.
  */
 #ifndef PLEX86_SCAN_ASM_X64_H
 #define PLEX86_SCAN_ASM_X64_H
+
+#include <string.h>
 
 #include "util/types.h"
 
@@ -19,9 +20,8 @@ enum host_cond { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS
 
 struct asm_buf {
 	uint8_t *rw;		/* where the next byte is written */
-	uint8_t *end;
+	uint8_t *end;		/* of the room there is */
 	ptrdiff_t rx_delta;	/* executable address = written address + rx_delta */
-	bool full;
 };
 
 static inline uint8_t *asm_here(const struct asm_buf *b) { return b->rw + b->rx_delta; }
@@ -43,9 +43,20 @@ struct host_op {
 #define OP1W(o)		((struct host_op){ .opcode = (o), .wide = true })
 #define OP2(o)		((struct host_op){ .map = 1, .opcode = (o) })
 
-void asm_byte(struct asm_buf *b, unsigned v);
-void asm_u32(struct asm_buf *b, uint32_t v);
-void asm_bytes(struct asm_buf *b, const uint8_t *p, unsigned n);
+/* The caller sees to it that there is room (cache_full()). */
+static inline void asm_byte(struct asm_buf *b, unsigned v) { *b->rw++ = (uint8_t)v; }
+
+static inline void asm_u32(struct asm_buf *b, uint32_t v)
+{
+	memcpy(b->rw, &v, sizeof(v));
+	b->rw += sizeof(v);
+}
+
+static inline void asm_bytes(struct asm_buf *b, const uint8_t *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		asm_byte(b, p[i]);
+}
 
 /* op with a ModRM naming reg (0..15, or the /digit) and a register or memory operand. Immediates
  * follow by asm_byte() and friends. */

@@ -63,11 +63,12 @@ int cache_init(struct scanner *s, size_t bytes)
 	s->arena_bytes = bytes;
 	s->hash = map_zeroed(BLOCK_HASH * sizeof(*s->hash));
 	s->page_blocks = map_zeroed((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks));
+	s->granules = map_zeroed((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules));
 	s->order = map_zeroed(s->max_blocks * sizeof(*s->order));
 	s->sites = map_zeroed(s->max_sites * sizeof(*s->sites));
 	s->links = map_zeroed(s->max_links * sizeof(*s->links));
 	s->arena = map_zeroed(s->arena_bytes);
-	if (!s->hash || !s->page_blocks || !s->order || !s->sites || !s->links || !s->arena)
+	if (!s->hash || !s->page_blocks || !s->granules || !s->order || !s->sites || !s->links || !s->arena)
 		return -ENOMEM;
 	int err = map_views(s);
 	return err ? err : map_return_stacks(s);
@@ -78,6 +79,7 @@ void cache_free(struct scanner *s)
 	struct { void *p; size_t bytes; } maps[] = {
 		{ s->hash, BLOCK_HASH * sizeof(*s->hash) },
 		{ s->page_blocks, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks) },
+		{ s->granules, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules) },
 		{ s->order, s->max_blocks * sizeof(*s->order) },
 		{ s->sites, s->max_sites * sizeof(*s->sites) },
 		{ s->links, s->max_links * sizeof(*s->links) },
@@ -99,6 +101,7 @@ void cache_reset(struct scanner *s)
 		const struct block *b = s->order[i];
 		for (unsigned k = 0; k < 2; k++) {
 			s->page_blocks[b->fd_page[k]] = NULL;
+			s->granules[b->fd_page[k]] = 0;
 			s->cpu->phys->page_flags[b->fd_page[k]] &= (uint8_t)~PAGE_SCAN;
 		}
 	}
@@ -149,6 +152,13 @@ struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t eip, uint32_t
 	return NULL;
 }
 
+static uint64_t block_granules(const struct block *b, unsigned k)
+{
+	if (k == 0)
+		return granule_mask(b->fd_lo, MIN(b->fd_hi, PAGE_BYTES));
+	return granule_mask(0, b->fd_hi - PAGE_BYTES);
+}
+
 void cache_insert(struct scanner *s, struct block *b)
 {
 	unsigned h = hash_of(b->gpa, b->eip, b->mode);
@@ -157,6 +167,7 @@ void cache_insert(struct scanner *s, struct block *b)
 	for (unsigned k = 0; k < (b->fd_page[0] == b->fd_page[1] ? 1u : 2u); k++) {
 		b->page_next[k] = s->page_blocks[b->fd_page[k]];
 		s->page_blocks[b->fd_page[k]] = b;
+		s->granules[b->fd_page[k]] |= block_granules(b, k);
 	}
 	s->order[s->nblocks++] = b;
 	s->stat_blocks++;
@@ -172,6 +183,13 @@ static void forget_page(struct scanner *s, struct block *b, unsigned k)
 	}
 	if (*p)
 		*p = b->page_next[k];
+	uint64_t page = b->fd_page[k], mask = 0;
+	for (const struct block *o = s->page_blocks[page]; o; ) {
+		unsigned j = o->fd_page[0] == page ? 0 : 1;
+		mask |= block_granules(o, j);
+		o = o->page_next[j];
+	}
+	s->granules[page] = mask;
 }
 
 void cache_drop(struct scanner *s, struct block *b)

@@ -36,10 +36,8 @@ uint32_t emit_site(struct emit *e, unsigned flags)
 struct cold *emit_cold(struct emit *e, uint8_t *target, uint32_t number)
 {
 	struct cold *c = &e->cold[e->ncold];
-	if (e->ncold < EMIT_MAX_COLD - 1)
-		e->ncold++;
-	else
-		e->b.full = true;
+	e->ncold++;
+	assert(e->ncold < EMIT_MAX_COLD);	/* BLOCK_MAX_INSNS times what the greediest instruction asks for */
 	*c = (struct cold){ .target = target, .number = number };
 	return c;
 }
@@ -61,6 +59,12 @@ static void finish_cold(struct emit *e, const struct cold *c)
 		asm_bytes(b, xor_r10_r11, sizeof(xor_r10_r11));
 		asm_bytes(b, test_r10_page, sizeof(test_r10_page));
 		asm_jcc(b, CC_E, c->back);
+	}
+	if (c->filled) {
+		asm_mov_ri(b, R10, c->number);
+		asm_call(b, e->s->glue.fill);
+		asm_op_rr(b, OP1W(0x85), R10, R10);
+		asm_jcc(b, CC_NE, c->filled);
 	}
 	if (c->flags_parked) {
 		asm_restore_flags(b);
@@ -675,7 +679,7 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 	blk->host = asm_here(&e->b);
 	emit_entry(e);
 	emit_code(e);
-	assert(!e->b.full);
+	assert(e->b.rw <= e->b.end);
 	s->used = (size_t)(e->b.rw - s->rw + 15) & ~(size_t)15;
 	if (s->perf_map)		/* address, size, name: "guest 3d c0123456": CPL, direct or checked, EIP */
 		fprintf(s->perf_map, "%lx %lx guest %c%c %08x\n", (unsigned long)(uintptr_t)blk->host,

@@ -17,8 +17,9 @@ struct cold {
 	struct link *link;		/* gets its stub's address, or NULL */
 	uint8_t *back;			/* not NULL: first see whether [r11, r11 + size) crosses a page; if not, go back */
 	uint8_t size;
+	uint8_t *filled;		/* not NULL: try the short call-out first; with its addend go on there */
 };
-#define EMIT_MAX_COLD 512
+#define EMIT_MAX_COLD 640
 
 struct source {				/* one decoded instruction and its bytes */
 	struct insn in;

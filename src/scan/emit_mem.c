@@ -78,7 +78,9 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 	asm_load64(b, R10, (struct host_mem){ .base = R12, .index = R10, .scale = 3,
 	    .disp = write ? (int32_t)TLB_WRITE_OFFSET : 0 });
 	asm_op_rr(b, OP1W(0x85), R10, R10);		/* test */
-	jump_slow(e, CC_E, slow_path(e, parked, write ? SLOW_WRITE : 0));
+	struct cold *miss = slow_path(e, parked, write ? SLOW_WRITE : 0);
+	jump_slow(e, CC_E, miss);
+	miss->filled = asm_here(b);
 }
 
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write)

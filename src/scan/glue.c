@@ -117,6 +117,36 @@ static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *f
 	return at;
 }
 
+/*
+ * The short call-out: r10d = number, r11d = linear address; r10 = addend or 0. All else stays. When
+ * attention is wanted it answers 0, so that the long way out is taken, which looks at it.
+ */
+static void emit_fill(struct scanner *s, struct asm_buf *b)
+{
+	static const uint8_t kept[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R11 };
+	struct glue *g = &s->glue;
+	g->fill = asm_here(b);
+	for (unsigned i = 0; i < ARRAY_LEN(kept); i++)
+		asm_store64(b, MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, scan.saved) + i * 8)), kept[i]);
+	asm_store64(b, CPU(scan.ret_rsp), RSP);
+	asm_load64(b, RSP, CPU(scan.host_rsp));
+	asm_mov_rr64(b, RDI, R13);
+	asm_mov_rr(b, RSI, R10);
+	asm_mov_rr(b, RDX, R11);
+	asm_mov_ri64(b, RAX, (uint64_t)(uintptr_t)scan_fill);
+	asm_op_rr(b, OP1(0xFF), 2, RAX);
+	asm_mov_rr64(b, R10, RAX);
+	asm_mov_ri(b, RCX, 0);
+	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
+	asm_op_rr(b, (struct host_op){ .map = 1, .opcode = 0x45, .wide = true }, R10, RCX);	/* cmovne */
+	g->fill_checked = asm_here(b);
+	for (unsigned i = 0; i < ARRAY_LEN(kept); i++)
+		asm_load64(b, kept[i], MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, scan.saved) + i * 8)));
+	asm_load64(b, RSP, CPU(scan.ret_rsp));
+	asm_ret(b);
+	g->fill_end = asm_here(b);
+}
+
 /* Indirect branch to EIP r11d. Touches no flag: the caller's may be live. */
 static void emit_lookup(struct scanner *s, struct asm_buf *b)
 {
@@ -149,6 +179,7 @@ void glue_emit(struct scanner *s, struct asm_buf *b)
 	g->link = emit_callout(s, b, scan_link, false);
 	g->indirect = emit_callout(s, b, scan_indirect, false);
 	g->fpu = emit_callout(s, b, scan_fpu, false);
+	emit_fill(s, b);
 	emit_lookup(s, b);
 	uint64_t bottom = (uint64_t)(uintptr_t)g->ret_bottom;
 	for (unsigned i = 0; i < 2; i++)

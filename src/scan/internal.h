@@ -125,6 +125,7 @@ struct glue {				/* executable addresses of the stubs */
 	uint8_t *resume, *resume_checked;	/* [resume_checked, resume_end): attention was already tested */
 	uint8_t *back;				/* resume, behind the call that led to the call-out */
 	uint8_t *resume_end;
+	uint8_t *fill, *fill_checked, *fill_end;	/* short call-out of a TLB miss; answers in r10 */
 	uint8_t *slow, *emulate, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
 	uint8_t *lookup, *lookup_end;		/* indirect branch to r11d */
 	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
@@ -136,6 +137,20 @@ static inline unsigned wary_slot(uint32_t gpa) { return (gpa ^ gpa >> 16) & (WAR
 
 #define BLOCK_HASH 65536u
 
+/* Pages that hold code have no write entry in the TLB; here is where stores beside the code go. */
+struct code_write {
+	uint32_t tag, serial;		/* code_write_tag(), scan.tlb_serial */
+	uintptr_t addend;
+};
+#define CODE_WRITES 64u
+static inline uint32_t code_write_tag(lin_t lin, bool user) { return lin >> PAGE_SHIFT << 2 | (unsigned)user << 1 | 1; }
+
+/* One bit for each 64 bytes of a page that [lo, hi) touches. */
+static inline uint64_t granule_mask(uint32_t lo, uint32_t hi)
+{
+	return ((2ull << ((hi - 1) / 64 - lo / 64)) - 1) << lo / 64;
+}
+
 struct scanner {
 	struct vcpu *cpu;
 	/* code cache: one memfd, two views */
@@ -146,6 +161,8 @@ struct scanner {
 	size_t arena_bytes, arena_used;
 	struct block **hash;			/* [BLOCK_HASH] */
 	struct block **page_blocks;		/* [memfd page] */
+	uint64_t *granules;			/* [memfd page] which 64-byte pieces hold code, or did */
+	struct code_write code_writes[CODE_WRITES];
 	struct block **order;			/* by host address */
 	uint32_t nblocks, max_blocks;
 	struct site *sites;
@@ -220,6 +237,7 @@ uint32_t scan_mode(const struct vcpu *cpu);
 #define MODE_NONE 0xFFFFFFFFu			/* not scanned: the emulator's */
 
 /* run.c: called by the glue. site/link is r10d, lin r11d; all return where to go on. */
+uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin);	/* fill.c */
 uint8_t *scan_slow(struct vcpu *cpu, uint32_t site, uint32_t lin);
 uint8_t *scan_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin);
 uint8_t *scan_link(struct vcpu *cpu, uint32_t link, uint32_t lin);

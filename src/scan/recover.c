@@ -83,7 +83,7 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 	greg_t *r = uc->uc_mcontext.gregs;
 	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
 	bool step = within(pc, s->glue.resume_checked, s->glue.resume_end) ||
-	    within(pc, s->glue.ret_bottom, s->glue.lookup_end);
+	    within(pc, s->glue.fill_checked, s->glue.fill_end) || within(pc, s->glue.ret_bottom, s->glue.lookup_end);
 	if (in_blocks(s, pc)) {
 		const struct block *b = cache_block_at(s, pc);
 		int i = b ? record_at(b, pc) : -1;

@@ -14,6 +14,7 @@
 #include "host/gsbase.h"
 #include "host/kick.h"
 #include "mmu/phys.h"
+#include "mmu/walk.h"
 #include "mmu/window.h"
 #include "scan/emit.h"
 #include "scan/verify.h"
@@ -246,6 +247,21 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	return emulate(cpu, &s->sites[number], false);
 }
 
+/* A store the TLB has no entry for: if that is only because its page holds code, scan_fill() may do the next. */
+static void remember_code_write(struct vcpu *cpu, lin_t lin)
+{
+	bool user = cpu->cpl == 3;
+	struct walk w = guest_walk(cpu, lin, ACCESS_WRITE, user, false);
+	uint8_t *host = w.ok && !mmu_watching(cpu) ? phys_host(cpu->phys, w.gpa, true) : NULL;
+	if (!host || cpu->tlb != &cpu->tlbs[user])
+		return;
+	uint8_t flags = cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT];
+	if (!(flags & (PAGE_CODE | PAGE_SCAN)) || flags & PAGE_TRACKED)
+		return;
+	cpu->scanner->code_writes[lin >> PAGE_SHIFT & (CODE_WRITES - 1)] = (struct code_write){
+		.tag = code_write_tag(lin, user), .serial = cpu->scan.tlb_serial, .addend = (uintptr_t)host - lin };
+}
+
 uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 {
 	struct scanner *s = cpu->scanner;
@@ -265,6 +281,8 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 			fpu_load(cpu);
 		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
 	}
+	if (number & SLOW_WRITE)
+		remember_code_write(cpu, lin);
 	return emulate(cpu, st, fpu_was_live);
 }
 
