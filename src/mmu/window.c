@@ -30,6 +30,7 @@
 #define TABLES_MAX		256u			/* page-table pages a user window remembers */
 #define STALE_MAX		64u
 #define ALIASES_MAX		512u
+#define FLIPS_MAX		4u			/* then it stays read-only in user windows: stores go checked */
 #define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
 
 enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3),
@@ -64,6 +65,7 @@ struct windows {
 	struct window *current;		/* of the CR3 loaded now, or NULL */
 	uint32_t *kernel_rmap;		/* [memfd page] linear page + 1 mapped writable */
 	uint32_t *user_rmap;		/* [memfd page] (window << 20 | linear page) + 1 */
+	uint8_t *flips;			/* [memfd page] how often user code made it code and wrote to it again */
 	struct alias {			/* further writable mappings of a page */
 		uint32_t fd_page, slot;
 		bool kernel;
@@ -120,9 +122,10 @@ int windows_init(struct vcpu *cpu)
 	size_t pages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
 	ws->kernel_rmap = map_zeroed(pages * sizeof(uint32_t));
 	ws->user_rmap = map_zeroed(pages * sizeof(uint32_t));
+	ws->flips = map_zeroed(pages);
 	ws->nonglobal = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
 	ws->copies = map_zeroed((size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
-	int err = ws->kernel_rmap && ws->user_rmap && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
+	int err = ws->kernel_rmap && ws->user_rmap && ws->flips && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < USER_WINDOWS && !err; i++) {
 		err = reserve(&ws->user[i]);
 		for (unsigned k = 0; k < TABLES_MAX; k++)
@@ -161,6 +164,8 @@ void windows_free(struct vcpu *cpu)
 		munmap(ws->kernel_rmap, pages * sizeof(uint32_t));
 	if (ws->user_rmap)
 		munmap(ws->user_rmap, pages * sizeof(uint32_t));
+	if (ws->flips)
+		munmap(ws->flips, pages);
 	if (ws->nonglobal)
 		munmap(ws->nonglobal, LINEAR_PAGES * sizeof(uint32_t));
 	if (ws->copies)
@@ -348,7 +353,7 @@ struct candidate {
 	bool writable, global, large, holds_code;
 };
 
-static struct candidate candidate(struct vcpu *cpu, const struct walk *k)
+static struct candidate candidate(struct vcpu *cpu, const struct window *w, const struct walk *k)
 {
 	const uint8_t *host = phys_host(cpu->phys, k->gpa, false);
 	struct candidate c = { 0 };
@@ -434,6 +439,8 @@ static bool map_run(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t 
 		}
 		if (writable) {
 			remember_writable(ws, w, page + i, fd);
+			if (w->kernel)		/* a new life: the kernel writes to the page */
+				ws->flips[fd] = 0;
 			*flags |= PAGE_TLB_WRITE;
 		}
 		w->state[page + i] = (uint8_t)((w->state[page + i] & PAGE_VOLATILE) | PAGE_MAPPED |
@@ -459,7 +466,7 @@ static bool continues(struct vcpu *cpu, const struct window *w, uint32_t page, u
 		k = guest_walk(cpu, at << PAGE_SHIFT, ACCESS_READ, user, false);
 	if (!k.ok || !k.accessed || k.gpa >> PAGE_SHIFT != (k0->gpa >> PAGE_SHIFT) + i)
 		return false;
-	struct candidate c = candidate(cpu, &k);
+	struct candidate c = candidate(cpu, w, &k);
 	return c.ok && c.fd_page == first->fd_page + i && c.writable == first->writable && c.global == first->global &&
 	    (w->kernel || c.holds_code == first->holds_code);
 }
@@ -497,14 +504,12 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 		if (flags && *flags & PAGE_TRACKED)
 			*flags |= PAGE_DIRTY;
 	}
-	struct candidate c = candidate(cpu, &k);
+	struct candidate c = candidate(cpu, w, &k);
 	if (!c.ok || (write && (!c.writable || c.holds_code)))
 		return WINDOW_NEVER;
 	if (!remember_tables(cpu, w, lin))
 		return WINDOW_NEVER;
 	k.gpa &= ~(gpa_t)PAGE_MASK;
-	if (c.holds_code && !w->kernel)
-		c.writable = false;
 	uint32_t n = w->state[page] & PAGE_MAPPED ? 1 : run_length(cpu, w, page, user, &c, &k);
 	return map_run(cpu, w, page, n, &c, !w->kernel) ? WINDOW_RETRY : WINDOW_NEVER;
 }
@@ -622,6 +627,8 @@ static void protect(struct windows *ws, struct window *w, uint32_t page)
 	}
 	w->mappings++;
 	w->state[page] &= (uint8_t)~PAGE_WRITABLE;
+	if (!w->kernel && ws->flips[w->fd_page[page]] < FLIPS_MAX)
+		ws->flips[w->fd_page[page]]++;
 }
 
 void window_drop_writes(struct vcpu *cpu, uint64_t fd_page)
