@@ -368,6 +368,8 @@ static struct candidate candidate(struct vcpu *cpu, const struct window *w, cons
 		return (struct candidate){ .ok = false };
 	c.holds_code = flags & (PAGE_CODE | PAGE_SCAN);
 	c.writable = k->writable && k->dirty && phys_host(cpu->phys, k->gpa, true);
+	if (!w->kernel && (c.holds_code || cpu->windows->flips[c.fd_page] >= FLIPS_MAX))
+		c.writable = false;
 	c.global = k->global;
 	c.large = k->large;
 	return c;
