@@ -21,7 +21,7 @@ static lin_t image_lin(struct vcpu *cpu, const struct insn *in, unsigned size, b
 
 /*
  * In 16-bit addressing an image may run over the end of 64 KiB: the host CPU wraps between its parts
- * (words or double words of the environment, then the registers). Calls fn for each part.
+ * (words or double words of the environment, then the registers), and a fault finds the first ones stored.
  */
 static bool image_wraps(struct vcpu *cpu, const struct insn *in, unsigned size)
 {
@@ -32,17 +32,13 @@ static void image_parts(struct vcpu *cpu, const struct insn *in, uint8_t *buf, u
 {
 	const uint32_t ea = insn_ea(cpu, in);
 
-	for (unsigned pass = !write; pass < 2; pass++) {	/* a store: all can be written before the first is */
-		for (unsigned at = 0, n; at < size; at += n) {
-			n = at < env ? in->opsize : 10;
-			lin_t lin = segment_check(cpu, in->seg, (uint16_t)(ea + at), n, write);
-			if (pass == 0)
-				mmu_probe(cpu, lin, n, ACCESS_WRITE, cpu->cpl == 3);
-			else if (write)
-				mmu_write(cpu, lin, buf + at, n, cpu->cpl == 3);
-			else
-				mmu_read(cpu, lin, buf + at, n, cpu->cpl == 3);
-		}
+	for (unsigned at = 0, n; at < size; at += n) {
+		n = at < env ? in->opsize : 2;
+		lin_t lin = segment_check(cpu, in->seg, (uint16_t)(ea + at), n, write);
+		if (write)
+			mmu_write(cpu, lin, buf + at, n, cpu->cpl == 3);
+		else
+			mmu_read(cpu, lin, buf + at, n, cpu->cpl == 3);
 	}
 }
 
@@ -303,8 +299,9 @@ static lin_t fxsave_lin(struct vcpu *cpu, const struct insn *in, bool write)
 	if (cpu->cr0 & CR0_TS)
 		cpu_raise(cpu, EXC_NM, 0);
 	lin_t lin = fpu_lin(cpu, in, FXSAVE_BYTES, write);	/* its limit comes before its alignment */
-	if (lin & 15)
-		cpu_raise(cpu, cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC) ? EXC_AC : EXC_GP, 0);
+	if (lin & 3 && cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC))
+		cpu_raise(cpu, EXC_AC, 0);
+	sse_check_aligned(cpu, in);
 	mmu_probe(cpu, lin, FXSAVE_BYTES, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3);
 	return lin;
 }

@@ -386,7 +386,7 @@ uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 }
 
 /* What an operand of this size must be aligned to.		[SDM 3, "Alignment Check Exception (#AC)"]
- * 10: an 80-bit number; 14 to 108: x87 images, by the size of their parts; 512: FXSAVE's. */
+ * 10: an 80-bit number; 14 to 108: x87 images, by the size of their parts. */
 static unsigned alignment(unsigned size)
 {
 	switch (size) {
@@ -398,8 +398,6 @@ static unsigned alignment(unsigned size)
 		return 2;
 	case 28: case 108:
 		return 4;
-	case 512:
-		return 16;
 	default:
 		return 1;
 	}
