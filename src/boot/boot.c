@@ -18,8 +18,8 @@ unsigned boot_e820(uint64_t ram_bytes, struct e820_entry e[8])
 	e[n++] = (struct e820_entry){ 0xF0000, 0x10000, 2 };
 	if (boot_ram_end(ram_bytes) > 0x100000)
 		e[n++] = (struct e820_entry){ 0x100000, boot_ram_end(ram_bytes) - 0x100000, 1 };
-	/* Not type 3: a kernel may take "ACPI data" back for itself, and we do not want the tables to
-	 * go, since a reset from inside the guest writes them again only for a kernel loaded again. */
+	/* Reserved, not "ACPI data", which a kernel may take back for itself: the next kernel that this
+	 * one starts by itself (kexec) finds the tables too. */
 	e[n++] = (struct e820_entry){ boot_ram_end(ram_bytes), BOOT_ACPI_BYTES, 2 };
 	return n;
 }
