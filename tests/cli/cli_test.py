@@ -311,8 +311,8 @@ def instruction_clock_repeats_itself_to_the_byte():
 def host_clock_ticks_in_hlt():
     code, out, err = flat("timer")
     check((code, err), (0, ""))
-    # Where the host is late, two ticks may come before the guest looks again.
-    check(20 <= [int(line.split()[0], 16) for line in out.split("\n") if line][-1] <= 40, True)
+    # Where the host is late, any number of ticks may come before the guest looks again.
+    check(int(out.split("\n")[-2].split()[0], 16) >= 20, True)
 
 
 @test
