@@ -22,7 +22,7 @@ def main():
     programs = monitors.GUESTS / "selftests.cpio.gz"
     if not programs.exists():
         monitors.skip(f"{programs} is missing: tools/guests selftests makes it")
-    command = monitors.command(monitor, "686", "console=ttyS0 quiet job=/selftests/run", extra=extra)
+    command = monitors.command(monitor, "686", "console=ttyS0 loglevel=0 job=/selftests/run", extra=extra)
     at = command.index("-initrd") + 1
     with tempfile.NamedTemporaryFile() as initrd:
         initrd.write(Path(command[at]).read_bytes() + programs.read_bytes())
@@ -31,7 +31,7 @@ def main():
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=1500, check=False)
     console = done.stdout.decode(errors="replace")
-    results = re.findall(r"^selftest: (\w+) status (\d+) ok (\d+) fail (\d+)", console, re.M)
+    results = re.findall(r"selftest: (\w+) status (\d+) ok (\d+) fail (\d+)", console, re.M)
     for name, status, ok, fail in results:
         print(f"{name}: status {status}, {ok} OK, {fail} FAIL")
     bad = [name for name, status, _, fail in results if status != "0" or fail != "0"]
