@@ -354,6 +354,10 @@ static int init_cpu(struct vm *vm)
 		rc = scan_init(cpu, 0);
 		if (rc == 0 && vm->cfg->perf_map)
 			rc = scan_perf_map(cpu);
+		for (unsigned i = 0; rc == 0 && i < ARRAY_LEN(vm->cfg->virtualize) && vm->cfg->virtualize[i]; i++)
+			rc = scan_virtualize(cpu, vm->cfg->virtualize[i]);
+		if (rc == 0 && vm->cfg->protect_code)
+			scan_protect_code(cpu);
 		vm->run = scan_run;
 		if (rc == 0 && vm->cfg->verify_code)
 			rc = scan_verify(cpu);

@@ -55,6 +55,8 @@ struct vm_config {
 		const char *path;
 	} serial[PC_SERIAL_PORTS];
 	enum vm_engine engine;
+	const char *virtualize[16];	/* --virtualize, NULL-terminated unless full */
+	bool protect_code;
 	bool perf_map;			/* scanned blocks are listed for perf */
 	enum vm_clock clock;
 	bool verify_code;		/* check every block of scanned code before it runs */

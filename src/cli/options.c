@@ -12,6 +12,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "scan/vmap.h"
+
 #include "host/tty.h"
 
 struct option {
@@ -235,6 +237,34 @@ static int set_engine(struct options *o, const char *arg, struct error *err)
 		o->vm.engine = ENGINE_SCAN;
 	else
 		return error_set(err, -EINVAL, "--engine '%s': it is emulate or scan", arg);
+	return 0;
+}
+
+static int set_virtualize(struct options *o, const char *arg, struct error *err)
+{
+	struct vmap_rule rule;
+
+	if (!vmap_parse(&rule, arg))
+		return error_set(err, -EINVAL, "--virtualize '%s': no such instruction (--virtualize-list shows them)", arg);
+	for (unsigned i = 0; i < ARRAY_LEN(o->vm.virtualize); i++) {
+		if (o->vm.virtualize[i] == NULL) {
+			o->vm.virtualize[i] = arg;
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "--virtualize: at most %zu of them", ARRAY_LEN(o->vm.virtualize));
+}
+
+static int set_virtualize_list(struct options *o, const char *arg, struct error *err)
+{
+	vmap_list(stdout);
+	o->command = CLI_DONE;
+	return 0;
+}
+
+static int set_protect_code(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.protect_code = true;
 	return 0;
 }
 
@@ -538,6 +568,10 @@ static const struct option option_table[] = {
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
+	{ "virtualize", NULL, "INSN", "stop with a report at this instruction: a mnemonic, or mnemonic and\n"
+	    "text of its operands as \"mov %cr0\" (several may be given)", set_virtualize, true },
+	{ "virtualize-list", NULL, NULL, "show what becomes of each instruction", set_virtualize_list, true },
+	{ "protect-code", NULL, NULL, "stop with a report at a data access to a page that code runs from", set_protect_code, true },
 	{ "perf-map", NULL, NULL, "write a map of scanned blocks for perf, /tmp/perf-PID.map", set_perf_map, true },
 	{ "verify-code", NULL, NULL, "prove each block of scanned code harmless before it runs", set_verify_code, true },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace, false },
@@ -738,6 +772,9 @@ static int check(struct options *o, struct error *err)
 		return error_set(err, -EINVAL, "--clock instructions needs --engine emulate: scanned code does not count instructions");
 	if (o->vm.clock == CLOCK_INSTRUCTIONS)
 		o->vm.engine = ENGINE_EMULATE;
+	if (o->vm.engine != ENGINE_SCAN && (o->vm.virtualize[0] || o->vm.protect_code))
+		return error_set(err, -EINVAL, "%s needs the scan engine and the host's clock",
+		    o->vm.protect_code ? "--protect-code" : "--virtualize");
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
 	int rc = check_screen(o, err);

@@ -158,6 +158,8 @@ struct scan_state {
 	uint64_t saved[9];		/* registers put aside by the short call-out */
 	uint32_t epoch;			/* counts flushes of code translations: return stacks of an older one are void */
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
+	bool protect_code;		/* data accesses to pages with scanned code stop the VM */
+	bool trapped;			/* ... and one has */
 	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */
 	uint8_t sse_closed;		/* the same for SSE; also CR4.OSFXSR clear */

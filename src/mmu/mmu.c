@@ -214,7 +214,8 @@ bool mmu_watching(const struct vcpu *cpu) { return cpu->mmu->watching; }
 
 void mmu_update_direct(struct vcpu *cpu)
 {
-	cpu->scan.direct = window_wanted(cpu) && !cpu->mmu->check_alignment && !cpu->mmu->watching;
+	cpu->scan.direct = window_wanted(cpu) && !cpu->mmu->check_alignment && !cpu->mmu->watching &&
+	    !cpu->scan.protect_code;
 }
 
 void mmu_each_user_page(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, lin_t lin))
@@ -310,6 +311,8 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 	uint32_t page = lin >> PAGE_SHIFT;
 	uintptr_t entry = (uintptr_t)host - lin;
 	uint8_t *flags = &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT];
+	if (unlikely(cpu->scan.protect_code) && *flags & PAGE_SCAN)
+		return NULL;
 	if (kind == ACCESS_WRITE && *flags & PAGE_TRACKED)
 		*flags |= PAGE_DIRTY;
 	remember(cpu, user, page, w);
@@ -368,6 +371,12 @@ struct target {
 	gpa_t gpa;
 };
 
+static bool holds_scanned_code(const struct vcpu *cpu, gpa_t gpa)
+{
+	const uint8_t *host = phys_host(cpu->phys, gpa, false);
+	return host && cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] & PAGE_SCAN;
+}
+
 static struct target target_of(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 {
 	const struct tlb *t = &cpu->tlbs[user];
@@ -375,6 +384,10 @@ static struct target target_of(struct vcpu *cpu, lin_t lin, enum access kind, bo
 	if (e)
 		return (struct target){ .host = (uint8_t *)(e + lin) };
 	struct walk w = walk_or_fault(cpu, lin, kind, user);
+	if (unlikely(cpu->scan.protect_code) && holds_scanned_code(cpu, w.gpa)) {
+		cpu->scan.trapped = true;	/* the way out of an instruction; the scanner stops the VM */
+		cpu_raise(cpu, EXC_GP, 0);
+	}
 	return (struct target){ .host = fill(cpu, lin, &w, kind, user), .gpa = w.gpa };
 }
 

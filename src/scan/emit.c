@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "decode/opcode.h"
+#include "meter/disasm.h"
 #include "mmu/phys.h"
 #include "scan/emit.h"
 #include "scan/verify.h"
@@ -478,6 +479,19 @@ static bool uses_xmm(const struct insn *in)
 	return false;
 }
 
+/* The user's rules for this run, over the map. */
+static bool virtualized_by_user(const struct emit *e)
+{
+	const struct source *src = cur(e);
+	char text[160];
+	for (unsigned i = 0; i < e->s->nrules; i++) {
+		disasm_att(text, sizeof(text), src->bytes, src->in.len, e->mode & MODE_CODE32, src->eip);
+		if (vmap_matches(&e->s->rules[i], &src->in, text))
+			return true;
+	}
+	return false;
+}
+
 static void emit_insn(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
@@ -492,6 +506,11 @@ static void emit_insn(struct emit *e)
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
 	};
 	emit_begin(e);
+	if (unlikely(e->s->nrules) && virtualized_by_user(e)) {
+		emit_call_monitor(e, SITE_ENDS);
+		e->s->sites[e->site].fn = scan_trap;
+		return;
+	}
 	switch (class) {
 	case VMAP_NATIVE:
 		if (native_form(e, in))
@@ -636,6 +655,8 @@ static void protect_pages(struct scanner *s, const struct block *blk)
 			continue;
 		*flags |= PAGE_SCAN;
 		mmu_drop_writes(s->cpu, blk->fd_page[k] << PAGE_SHIFT);
+		if (s->cpu->scan.protect_code)		/* reads must be seen as well */
+			mmu_flush(s->cpu, true);
 	}
 }
 

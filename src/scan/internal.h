@@ -20,6 +20,8 @@
 #include "emulate/emulate.h"
 #include "scan/asm_x64.h"
 #include "scan/scan.h"
+#include "scan/trap.h"
+#include "scan/vmap.h"
 
 #define TLB_WRITE_OFFSET	(TLB_PAGES * 8)		/* from r12, see tlb_alloc() */
 #define TLB_CODE_OFFSET		(TLB_PAGES * 16)
@@ -131,6 +133,7 @@ struct glue {				/* executable addresses of the stubs */
 	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
 };
 
+#define RULES_MAX 16
 #define WARY_SITES 65536u
 #define WARY_LIMIT 2		/* failures that make a site go checked */
 static inline unsigned wary_slot(uint32_t gpa) { return (gpa ^ gpa >> 16) & (WARY_SITES - 1); }
@@ -189,6 +192,8 @@ struct scanner {
 	uint32_t tick_cr3, tick_count;
 	bool page_fault;			/* user code took a #PF: its page will be wanted on return */
 	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
+	struct vmap_rule rules[RULES_MAX];	/* --virtualize */
+	unsigned nrules;
 	FILE *perf_map;				/* or NULL */
 	/* run state */
 	bool dropped;				/* blocks were dropped since this call-out began */

@@ -204,6 +204,10 @@ static uint8_t *dispatch(struct vcpu *cpu)
 
 static uint8_t *fault(struct vcpu *cpu)
 {
+	if (cpu->scan.trapped) {		/* a stop, not a fault of the guest's */
+		scan_trap_access(cpu);
+		return leave(cpu, NEXT_RUN);
+	}
 	if (cpu->exc_vector == EXC_PF && cpu->cpl == 3)
 		cpu->scanner->page_fault = true;
 	enum next n = cpu_deliver_fault(cpu);
@@ -403,6 +407,22 @@ enum next scan_run(struct vcpu *cpu)
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
 			return n;
 	}
+}
+
+/* --- what the user asks for --- */
+
+int scan_virtualize(struct vcpu *cpu, const char *spec)
+{
+	struct scanner *s = cpu->scanner;
+	if (s->nrules == RULES_MAX)
+		return -ENOSPC;
+	return vmap_parse(&s->rules[s->nrules], spec) ? (int)(s->nrules++, 0) : -EINVAL;
+}
+
+void scan_protect_code(struct vcpu *cpu)
+{
+	cpu->scan.protect_code = true;
+	mmu_update_direct(cpu);
 }
 
 /* --- life --- */

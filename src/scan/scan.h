@@ -17,6 +17,13 @@ void scan_free(struct vcpu *cpu);
 /* List blocks in /tmp/perf-PID.map as they are made, where perf looks for names. 0 or -errno. */
 int scan_perf_map(struct vcpu *cpu);
 
+/* For this run: stop with a report at instructions that match (scan/vmap.h); -EINVAL: no such
+ * mnemonic, -ENOSPC: too many. Before the first block is made. */
+int scan_virtualize(struct vcpu *cpu, const char *spec);
+
+/* Split I and D: a data access to a page that holds scanned code stops with a report. */
+void scan_protect_code(struct vcpu *cpu);
+
 /* Run until attention, HLT or a triple fault, like emulate_run(). Modes and instructions that are
  * not scanned are emulated. */
 enum next scan_run(struct vcpu *cpu);

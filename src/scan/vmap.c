@@ -3,6 +3,8 @@
  */
 #include "scan/vmap.h"
 
+#include <string.h>
+
 const uint8_t vmap[I_COUNT] = {
 	[I_XLAT] = VMAP_CALL, [I_PUSHA] = VMAP_CALL, [I_POPA] = VMAP_CALL, [I_ENTER] = VMAP_CALL,
 	[I_PUSHF] = VMAP_INLINE, [I_POPF] = VMAP_CALL, [I_CLI] = VMAP_INLINE, [I_STI] = VMAP_INLINE, [I_SALC] = VMAP_CALL,
@@ -102,3 +104,41 @@ const uint8_t vmap[I_COUNT] = {
 	[I_PUNPCKLQDQ] = VMAP_SSE, [I_PUNPCKHQDQ] = VMAP_SSE, [I_LDMXCSR] = VMAP_SSE, [I_STMXCSR] = VMAP_SSE,
 	[I_COMISS] = VMAP_SSE, [I_COMISD] = VMAP_SSE, [I_UCOMISS] = VMAP_SSE, [I_UCOMISD] = VMAP_SSE,
 };
+
+bool vmap_parse(struct vmap_rule *rule, const char *spec)
+{
+	size_t n = strcspn(spec, " ");
+	const char *operand = spec + n + strspn(spec + n, " ");
+	if (n == 0 || n >= sizeof(rule->mnemonic) || strlen(operand) >= sizeof(rule->operand))
+		return false;
+	memset(rule, 0, sizeof(*rule));
+	memcpy(rule->mnemonic, spec, n);
+	strcpy(rule->operand, operand);
+	for (unsigned i = 1; i < I_COUNT; i++)
+		if (strcmp(insn_info[i].mnemonic, rule->mnemonic) == 0)
+			return true;
+	return false;
+}
+
+bool vmap_matches(const struct vmap_rule *rule, const struct insn *in, const char *att_text)
+{
+	if (strcmp(insn_info[in->name].mnemonic, rule->mnemonic) != 0)
+		return false;
+	const char *operands = att_text + strcspn(att_text, " \t");
+	return rule->operand[0] == '\0' || strstr(operands, rule->operand);
+}
+
+void vmap_list(FILE *f)
+{
+	static const char *const how[] = {
+		[VMAP_EMULATE] = "emulate", [VMAP_CALL] = "call", [VMAP_INLINE] = "inline", [VMAP_NATIVE] = "native",
+		[VMAP_X87] = "native (x87)", [VMAP_MMX] = "native (MMX)", [VMAP_SSE] = "native (SSE)",
+		[VMAP_NOTHING] = "nothing",
+	};
+	static const char *const at_cpl3[] = {
+		[VIRT_NATIVE] = "runs", [VIRT_TRAPS] = "traps", [VIRT_SILENT] = "silent", [VIRT_BRANCH] = "branch",
+	};
+	fprintf(f, "%-14s %-14s %s\n", "instruction", "becomes", "at CPL 3 on the bare CPU");
+	for (unsigned i = 1; i < I_COUNT; i++)
+		fprintf(f, "%-14s %-14s %s\n", insn_info[i].mnemonic, how[vmap[i]], at_cpl3[insn_info[i].virt]);
+}

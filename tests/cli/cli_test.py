@@ -315,6 +315,62 @@ def host_clock_ticks_in_hlt():
     check(int(out.split("\n")[-2].split()[0], 16) >= 20, True)
 
 
+# --- the seeds' demonstrations: they are the scanner's
+
+def stops_at(line, name, *args):
+    code, out, err = flat(name, *args, "--engine", "scan")
+    check(code, 6)
+    check_in("Current instruction:\n " + line + "\n", err)
+
+
+@test
+def virtualized_nop_stops_with_the_report_of_the_seed():
+    stops_at("0008.00100002  90                       nop", "nop", "--virtualize", "nop")
+
+
+@test
+def virtualize_matches_operands_too():
+    stops_at("0008.00100003  F4                       hlt", "nop", "--virtualize", "mov %cr0", "--virtualize", "hlt")
+    check(flat("nop", "--virtualize", "mov %cr0", "--engine", "scan")[0], 4)
+
+
+@test
+def virtualize_of_no_instruction():
+    one_line_error(1, "no such instruction", "run", "--virtualize", "frob", "--flat", "0x100000", guest("nop"))
+
+
+@test
+def virtualize_list_names_every_instruction():
+    code, out, err = run("run", "--virtualize-list")
+    check(code, 0)
+    check_in("popf", out)
+    check_in("silent", out)
+
+
+@test
+def protect_code_stops_at_a_read_of_the_own_page():
+    stops_at("0008.00100008  8B18                     movl    (%eax), %ebx", "read_code", "--protect-code")
+
+
+@test
+def protect_code_stops_at_a_write_to_the_own_page():
+    stops_at("0008.00100008  8918                     movl    %ebx, (%eax)", "write_code", "--protect-code")
+
+
+@test
+def protect_code_lets_the_next_page_through():
+    code, out, err = flat("next_page", "--protect-code", "--engine", "scan")
+    check(code, 4)
+    check_in("00100012", err)
+
+
+@test
+def without_protect_code_a_program_reads_its_own_bytes():
+    code, out, err = flat("read_code", "--engine", "scan")
+    check(code, 4)
+    check_in("EBX=F4188B58", err)
+
+
 @test
 def trace_of_instructions_and_ports_goes_to_a_file():
     with temp(b"") as f:
