@@ -22,7 +22,7 @@ class Qmp:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(DEADLINE)
         self.sock.connect(path)
-        self.file = self.sock.makefile('rw')
+        self.file = self.sock.makefile('r')     # only for reading: a file for both drops what it read ahead
         self.greeting = self.read()
         self.events = []
 
@@ -31,8 +31,7 @@ class Qmp:
         return json.loads(line) if line else None
 
     def raw(self, text):
-        self.file.write(text)
-        self.file.flush()
+        self.sock.sendall(text.encode())
         return self.answer()
 
     def answer(self):
