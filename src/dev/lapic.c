@@ -10,6 +10,8 @@
 
 #include "dev/lapic.h"
 
+/* Timer interrupts beyond this many are lost for good: a guest that slept does not want them all back. */
+#define LATE_TICKS_MAX 200
 #define NEVER UINT64_MAX
 
 enum {
@@ -245,13 +247,29 @@ static uint32_t current_count(const struct lapic *apic, ns_t now)
 	return counts >= apic->initial ? 0 : apic->initial - counts;
 }
 
+/* The vector waits for the CPU or is in service: another interrupt would be swallowed. */
+static bool timer_busy(const struct lapic *apic)
+{
+	uint8_t vector = apic->lvt[LAPIC_LVT_TIMER];
+
+	return test_bit(apic->irr, vector) || test_bit(apic->isr, vector);
+}
+
 ns_t lapic_next(const struct lapic *apic, ns_t now)
 {
 	if (!apic->running || apic->initial == 0 || apic->lvt[LAPIC_LVT_TIMER] & LVT_MASKED)
 		return NEVER;
-	return apic->start + (apic->periods + 1) * period(apic);
+	ns_t next = apic->start + (apic->periods + 1) * period(apic);
+	if (next <= now && periodic(apic) && timer_busy(apic))
+		return NEVER;			/* the EOI will bring it */
+	return next;
 }
 
+/*
+ * Where the host was late, several periods have passed in one look: they are handed out one by one as
+ * the guest takes them, since a guest that tells the time by counting them would be slow else. (IRR
+ * has one bit: on hardware they are lost, but there the processor is not away for a time slice.)
+ */
 void lapic_update(struct lapic *apic, ns_t now)
 {
 	if (!apic->running || apic->initial == 0 || now < apic->start)
@@ -259,9 +277,16 @@ void lapic_update(struct lapic *apic, ns_t now)
 	uint64_t elapsed = (now - apic->start) / period(apic);
 	if (elapsed <= apic->periods)
 		return;
-	apic->periods = elapsed;		/* those missed are one: IRR has one bit */
-	if (!periodic(apic))
+	if (!periodic(apic)) {
 		apic->running = false;
+		apic->periods = elapsed;
+	} else if (apic->lvt[LAPIC_LVT_TIMER] & LVT_MASKED) {
+		apic->periods = elapsed;	/* nobody counts them */
+	} else if (!timer_busy(apic)) {
+		apic->periods = MAX(apic->periods + 1, elapsed > LATE_TICKS_MAX ? elapsed - LATE_TICKS_MAX : 0);
+	} else {
+		return;
+	}
 	fire(apic, LAPIC_LVT_TIMER);
 }
 
@@ -384,7 +409,10 @@ void lapic_write(struct lapic *apic, unsigned offset, uint32_t val, ns_t now)
 	switch (offset) {
 	case R_ID: apic->id = val & 0xFF000000; return;
 	case R_TPR: apic->tpr = val & 0xFF; return;
-	case R_EOI: eoi(apic); return;
+	case R_EOI:
+		eoi(apic);
+		lapic_update(apic, now);	/* a tick that is late */
+		return;
 	case R_LDR: apic->ldr = val & 0xFF000000; return;
 	case R_DFR: apic->dfr = val | 0x0FFFFFFF; return;
 	case R_SVR: write_svr(apic, val); return;

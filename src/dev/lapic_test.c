@@ -89,6 +89,32 @@ TEST(lapic_timer_counts_down_once_or_again_and_again)
 	CHECK(lapic_next(&a, 44000) == UINT64_MAX);
 }
 
+TEST(lapic_ticks_that_came_while_the_host_slept_are_handed_out_one_by_one)
+{
+	struct lapic a;
+	setup(&a);
+	lapic_write(&a, DIVIDE, 0xB, 0);		/* by 1 */
+	lapic_write(&a, LVT_TIMER, 0x20031, 0);		/* periodic */
+	lapic_write(&a, INITIAL, 1000, 0);
+	lapic_update(&a, 3500);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(lapic_ack(&a), 0x31);
+		CHECK(!lapic_intr(&a));
+		lapic_update(&a, 3600);			/* one is in service: the others wait */
+		CHECK(!lapic_intr(&a));
+		CHECK(lapic_next(&a, 3600) == (i < 2 ? UINT64_MAX : 4000));
+		lapic_write(&a, EOI, 0, 3600);
+	}
+	CHECK(!lapic_intr(&a));
+	CHECK_EQ(lapic_next(&a, 3600), 4000);
+	lapic_write(&a, LVT_TIMER, 0x30031, 3600);	/* masked: not saved up */
+	lapic_update(&a, 9500);
+	lapic_write(&a, LVT_TIMER, 0x20031, 9500);
+	lapic_update(&a, 9600);
+	CHECK(!lapic_intr(&a));
+	CHECK_EQ(lapic_next(&a, 9600), 10000);
+}
+
 TEST(lapic_divide_configuration_has_eight_steps)
 {
 	static const struct { uint32_t code; unsigned by; } t[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 },
