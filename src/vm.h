@@ -54,6 +54,7 @@ struct vm_config {
 		enum chardev_kind kind;
 		const char *path;
 	} serial[PC_SERIAL_PORTS];
+	bool cpuid_limited;		/* no CPUID leaves above 3, for old systems */
 	enum vm_engine engine;
 	const char *virtualize[16];	/* --virtualize, NULL-terminated unless full */
 	bool protect_code;

@@ -138,14 +138,17 @@ static int set_nographic(struct options *o, const char *arg, struct error *err)
 static int set_cpu(struct options *o, const char *arg, struct error *err)
 {
 	if (strcmp(arg, "help") == 0) {
-		puts("Processors:\n  plex86     the one there is: 32-bit, SSE2 (also: max, qemu32, pentium4)");
+		puts("Processors:\n  plex86     32-bit, SSE2 (also: max, qemu32)\n"
+		    "  pentium4   the same for systems that fail where CPUID has leaves above 3 (Windows NT 4)");
 		o->command = CLI_DONE;
 		return 0;
 	}
 	static const char *const names[] = { "plex86", "max", "qemu32", "pentium4" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(arg, names[i]) == 0)
+		if (strcmp(arg, names[i]) == 0) {
+			o->vm.cpuid_limited = strcmp(arg, "pentium4") == 0;
 			return 0;
+		}
 	return error_set(err, -EINVAL, "-cpu '%s': no such processor (-cpu help lists them)", arg);
 }
 

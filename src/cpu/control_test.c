@@ -179,6 +179,68 @@ TEST(cpuid_names_itself)
 	machine_free(m);
 }
 
+TEST(cpuid_leaves_end_at_2_where_they_are_limited)
+{
+	struct machine *m = machine_new();
+	uint32_t r[4], two[4];
+	cpu_cpuid(&m->cpu, 0, 0, r);
+	CHECK(r[0] > 3);
+	CHECK_EQ(do_wrmsr(m, 0x1A0, 0, 1 | BIT(22)), -1);
+	cpu_cpuid(&m->cpu, 0, 0, r);
+	CHECK_EQ(r[0], 2);
+	cpu_cpuid(&m->cpu, 2, 0, two);
+	cpu_cpuid(&m->cpu, 7, 0, r);			/* past the end: the highest leaf's data */
+	CHECK_EQ(memcmp(r, two, sizeof(r)), 0);
+	m->cpu.cpuid_limited = true;			/* -cpu pentium4: from the start */
+	cpu_reset(&m->cpu);
+	cpu_cpuid(&m->cpu, 0, 0, r);
+	CHECK_EQ(r[0], 2);
+	machine_free(m);
+}
+
+TEST(cpuid_says_how_fast_the_clocks_run)
+{
+	struct machine *m = machine_new();
+	uint32_t r[4];
+	cpu_cpuid(&m->cpu, 0x15, 0, r);
+	CHECK_EQ(r[0] | r[1] | r[2], 0);		/* this board has not told */
+	m->cpu.tsc_hz = 2000000000;
+	cpu_cpuid(&m->cpu, 0x15, 0, r);
+	CHECK_EQ((uint64_t)r[2] * r[1] / r[0], 2000000000);
+	cpu_cpuid(&m->cpu, 0x16, 0, r);
+	CHECK_EQ(r[0], 2000);
+	machine_free(m);
+}
+
+TEST(the_cache_leaves_tell_the_same_sizes)
+{
+	struct machine *m = machine_new();
+	static const uint32_t kib[] = { 32, 32, 2048 };
+	uint32_t r[4];
+	for (unsigned i = 0; i < 3; i++) {
+		cpu_cpuid(&m->cpu, 4, i, r);
+		CHECK_EQ(((r[1] >> 22) + 1) * ((r[1] & 0xFFF) + 1) * (r[2] + 1), kib[i] * 1024);
+	}
+	cpu_cpuid(&m->cpu, 4, 3, r);
+	CHECK_EQ(r[0] & 31, 0);				/* no more */
+	cpu_cpuid(&m->cpu, 0x80000006, 0, r);
+	CHECK_EQ(r[2] >> 16, 2048);
+	machine_free(m);
+}
+
+TEST(tsc_adjust_and_the_time_stamp_counter_move_together)	/* [SDM 3, "IA32_TSC_ADJUST Register Support"] */
+{
+	struct machine *m = machine_new();
+	m->tsc = 1000;
+	cpu_reset(&m->cpu);
+	CHECK_EQ(cpu_rdmsr(&m->cpu, 0x3B), 0);
+	CHECK_EQ(do_wrmsr(m, 0x10, 0, 500), -1);
+	CHECK_EQ(cpu_rdmsr(&m->cpu, 0x3B), 500);
+	CHECK_EQ(do_wrmsr(m, 0x3B, 0, 0), -1);
+	CHECK_EQ(cpu_tsc(&m->cpu), 0);
+	machine_free(m);
+}
+
 TEST(the_a20_gate_masks_physical_addresses)
 {
 	struct machine *m = machine_new();

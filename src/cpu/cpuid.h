@@ -9,6 +9,7 @@
 /* Family 6, model 13, stepping 8: the oldest model number whose features are these (no SSE3, no HT). */
 #define CPUID_SIGNATURE	0x000006D8
 #define CPU_PHYS_BITS	36		/* PAE */
+#define CPU_CRYSTAL_HZ	1000000000u	/* the APIC timer's clock (dev/lapic.h) */
 #define CPU_MTRR_COUNT	8		/* variable ranges */
 
 /* IA32_MISC_ENABLE.					[SDM 4, "Model-Specific Registers"] */

@@ -10,8 +10,8 @@
 #include "cpu/cpuid.h"
 
 enum {
-	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1B, MSR_BIOS_UPDT_TRIG = 0x79,
-	MSR_BIOS_SIGN_ID = 0x8B, MSR_MTRRCAP = 0xFE,
+	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1B, MSR_TSC_ADJUST = 0x3B,
+	MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8B, MSR_MTRRCAP = 0xFE, MSR_ARCH_CAPABILITIES = 0x10A,
 	MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176,
 	MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17A, MSR_MISC_ENABLE = 0x1A0, MSR_DEBUGCTL = 0x1D9,
 	MSR_MTRR_PHYS = 0x200, MSR_MTRR_PHYS_END = MSR_MTRR_PHYS + 2 * CPU_MTRR_COUNT,
@@ -22,6 +22,8 @@ enum {
 
 #define MTRRCAP		(CPU_MTRR_COUNT | BIT(8) /* fixed ranges */ | BIT(10) /* WC */)
 #define PAT_RESET	0x0007040600070406ull
+/* Supervisor pages never exist in the window that user code runs in, and the checked path asks first. */
+#define RDCL_NO		BIT(0)
 #define PHYS_MASK	((1ull << CPU_PHYS_BITS) - 1)
 #define APIC_BASE_VALID	((PHYS_MASK & ~0xFFFull) | BIT(8) /* BSP */ | BIT(11) /* enable */)
 #define MISC_WRITABLE	(MISC_FAST_STRING | MISC_LIMIT_CPUID | MISC_XD_DISABLE)
@@ -31,13 +33,13 @@ void msr_reset(struct vcpu *cpu)
 	cpu->efer = 0;
 	cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
 	cpu->pat = PAT_RESET;
-	cpu->misc_enable = MISC_FAST_STRING;
+	cpu->misc_enable = MISC_FAST_STRING | (cpu->cpuid_limited ? MISC_LIMIT_CPUID : 0);
 	cpu->mtrr_def_type = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->mtrr_phys); i++)
 		cpu->mtrr_phys[i] = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->mtrr_fix); i++)
 		cpu->mtrr_fix[i] = 0;
-	cpu->tsc_offset = 0;
+	cpu->tsc_offset = cpu->tsc_adjust = 0;
 	cpu->tsc_offset = -cpu_tsc(cpu);
 }
 
@@ -63,6 +65,10 @@ uint64_t cpu_rdmsr(struct vcpu *cpu, uint32_t index)
 	switch (index) {
 	case MSR_TSC:
 		return cpu_tsc(cpu);
+	case MSR_TSC_ADJUST:
+		return cpu->tsc_adjust;
+	case MSR_ARCH_CAPABILITIES:
+		return RDCL_NO;
 	case MSR_PLATFORM_ID:
 	case MSR_BIOS_SIGN_ID:			/* no microcode update is loaded */
 	case MSR_MCG_CAP:			/* no banks */
@@ -146,8 +152,14 @@ static void write_mtrr(struct vcpu *cpu, uint32_t index, uint64_t val)
 void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val)
 {
 	switch (index) {
-	case MSR_TSC:
-		cpu->tsc_offset += val - cpu_tsc(cpu);
+	case MSR_TSC:				/* shows in TSC_ADJUST too  [SDM 3, "IA32_TSC_ADJUST Register Support"] */
+		val -= cpu_tsc(cpu);
+		cpu->tsc_offset += val;
+		cpu->tsc_adjust += val;
+		break;
+	case MSR_TSC_ADJUST:
+		cpu->tsc_offset += val - cpu->tsc_adjust;
+		cpu->tsc_adjust = val;
 		break;
 	case MSR_APIC_BASE:
 		need(cpu, cpu_has_apic(cpu) && (val & ~APIC_BASE_VALID) == 0);

@@ -180,7 +180,7 @@ struct vcpu {
 	uint64_t pat;
 	uint64_t misc_enable;
 	uint64_t mtrr_def_type, mtrr_phys[16], mtrr_fix[11];
-	uint64_t tsc_offset;
+	uint64_t tsc_offset, tsc_adjust;
 	uint64_t pdpte[4];		/* PAE: loaded by MOV CR3 and friends, used until the next load */
 	struct fxstate fx;		/* valid unless fx_live */
 	bool a20;			/* false: bit 20 of every physical address is forced to 0 */
@@ -216,6 +216,8 @@ struct vcpu {
 	volatile uint32_t attention;	/* ATTN_xxx; also set from signal handlers and other threads */
 
 	/* host */
+	uint64_t tsc_hz;		/* what the board's TSC counts at; 0: CPUID does not say */
+	bool cpuid_limited;		/* MISC_ENABLE after reset: no CPUID leaves above 3 */
 	struct mmu *mmu;
 	struct phys *phys;
 	const struct cpu_bus *bus;

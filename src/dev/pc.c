@@ -815,6 +815,7 @@ int pc_init(struct pc *pc, struct vcpu *cpu, struct phys *phys, const struct pc_
 		return -EINVAL;
 	if (pc->cfg.tsc_hz == 0)
 		pc->cfg.tsc_hz = 1000000000u;
+	cpu->tsc_hz = pc->cfg.tsc_hz;
 	cpu->bus = &pc_cpu_bus;
 	cpu->bus_arg = pc;
 	err = pc_map(pc);

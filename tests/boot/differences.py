@@ -11,8 +11,9 @@ DROP, MASK, MOVE = "line left out", "part left out", "at another place"
 
 FIRMWARE = "QEMU runs SeaBIOS, which leaves its own tables (SMBIOS, MP, PCI BIOS, ACPI with an APIC); direct boot leaves the few of src/boot"
 MODEL = "another processor model: NX, PAT, MTRRs and machine check as each announces them"
+MELTDOWN = "plex86 announces RDCL_NO: user code cannot read past a page's protection, so the kernel keeps one set of page tables"
 CPUS = "QEMU's tables announce room for a second processor; sizes follow the number of processors and interrupt lines"
-CLOCKS = "frequency of the time-stamp counter, how it was measured and whether the kernel trusts it"
+CLOCKS = "frequency of the clocks, how they were measured and whether the kernel trusts them: plex86 announces both"
 PCI = "other devices on the PCI bus, and other hotplug slots"
 PORTS = "plex86 has four serial ports, and other numbers in the list of ACPI devices"
 MEMORY = "other firmware tables, so some KiB more or less are reserved"
@@ -30,6 +31,8 @@ DIFFERENCES = [
     (MASK, r"^Console: colour (.*)", "the firmware leaves a text screen, direct boot none"),
     (DROP, r"^Notice: NX|x86/PAT|MTRR|^Disabled$|^mce: |^Freeing SMP alternatives", MODEL),
     (MASK, r"smpboot: CPU0: (.*)", MODEL),
+    (DROP, r"page tables isolation: |user space page tables$|^x86/mm: Checked W.X|^L1TF: ", MELTDOWN),
+    (DROP, r"^\.\.TIMER: vector=", CLOCKS),
     (MASK, r"smpboot: Allowing (.*)", CPUS),
     (MASK, r"nr_cpu(?:mask_bits|_ids)[:=](\d+)", CPUS),
     (MASK, r"(?:nr_irqs: |CPUs=|HWalign=|Max logical packages: |Setting shift to )(\d+)", CPUS),
