@@ -185,6 +185,9 @@ void boot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 		flat_load(boot, phys, cpu);
 		break;
 	}
+	host_file_rest(&boot->kernel);		/* until the next reset */
+	for (unsigned i = 0; i < boot->nmodules; i++)
+		host_file_rest(&boot->module[i].file);
 }
 
 void boot_close(struct boot *boot)

@@ -83,6 +83,12 @@ int host_file_open(struct host_file *file, const char *what, const char *path, s
 	return 0;
 }
 
+void host_file_rest(const struct host_file *file)
+{
+	if (file->mapped)
+		madvise((void *)(uintptr_t)file->data, file->size, MADV_DONTNEED);
+}
+
 void host_file_close(struct host_file *file)
 {
 	if (file->mapped)

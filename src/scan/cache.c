@@ -122,6 +122,22 @@ void cache_reset(struct scanner *s)
 	s->stat_flushes++;
 }
 
+/*
+ * The writable view is used for new code, and for a branch here and there that is chained later. Its pages
+ * count as resident a second time: give them up now and then (a page that is wanted again costs a fault).
+ */
+#define REST_BYTES (1u << 20)
+static void rest_view(struct scanner *s)
+{
+	size_t whole = s->used & ~(size_t)(REST_BYTES - 1);
+	if (whole < s->rested)
+		s->rested = 0;			/* the cache began anew */
+	if (whole == s->rested)
+		return;
+	madvise(s->rw, whole, MADV_DONTNEED);
+	s->rested = whole;
+}
+
 bool cache_full(const struct scanner *s)
 {
 	return s->bytes - s->used < BLOCK_ROOM || s->arena_bytes - s->arena_used < 8192 ||
@@ -161,6 +177,7 @@ static uint64_t block_granules(const struct block *b, unsigned k)
 
 void cache_insert(struct scanner *s, struct block *b)
 {
+	rest_view(s);
 	unsigned h = hash_of(b->gpa, b->eip, b->mode);
 	b->hash_next = s->hash[h];
 	s->hash[h] = b;

@@ -159,6 +159,7 @@ struct scanner {
 	/* code cache: one memfd, two views */
 	uint8_t *rw, *rx;
 	size_t bytes, used, glue_bytes;
+	size_t rested;				/* of rw: given up at this fill (cache.c) */
 	/* block metadata: dropped together with the code */
 	uint8_t *arena;
 	size_t arena_bytes, arena_used;
