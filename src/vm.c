@@ -270,8 +270,12 @@ static int open_serial(struct vm *vm, struct error *err)
 		s->vm = vm;
 		s->port = i;
 		s->ops = (struct chardev_ops){ on_input, on_break, on_quit, on_room, s };
-		int rc = chardev_open(&s->chardev, vm->cfg->serial[i].kind, vm->cfg->serial[i].path, &vm->io,
-		    vm->cfg->clock == CLOCK_INSTRUCTIONS, &s->ops, err);
+		const struct vm_serial_config *cfg = &vm->cfg->serial[i];
+		bool wait = vm->cfg->clock == CLOCK_INSTRUCTIONS;
+		int rc = cfg->kind == CHARDEV_SOCKET ? chardev_open_socket(&s->chardev, &cfg->socket, &vm->io, wait, &s->ops, err)
+		    : chardev_open(&s->chardev, cfg->kind, cfg->path, &vm->io, wait, &s->ops, err);
+		if (rc == 0 && cfg->logfile)
+			rc = chardev_log(&s->chardev, cfg->logfile, err);
 		if (rc < 0)
 			return rc;
 	}

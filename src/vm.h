@@ -53,6 +53,8 @@ struct vm_config {
 	struct vm_serial_config {
 		enum chardev_kind kind;
 		const char *path;
+		struct socket_spec socket;
+		const char *logfile;	/* NULL: none */
 	} serial[PC_SERIAL_PORTS];
 	bool cpuid_limited;		/* no CPUID leaves above 3, for old systems */
 	enum vm_engine engine;

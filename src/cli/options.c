@@ -4,6 +4,8 @@
  */
 #include "cli/options.h"
 
+#include "cli/chardevs.h"
+
 #include "cli/drives.h"
 
 #include <errno.h>
@@ -117,9 +119,15 @@ static int set_serial(struct options *o, const char *arg, struct error *err)
 	else if (strcmp(arg, "pty") == 0)
 		s.kind = CHARDEV_PTY;
 	else if (strncmp(arg, "file:", 5) == 0 && arg[5])
-		s = (struct vm_serial_config){ CHARDEV_FILE, arg + 5 };
+		s = (struct vm_serial_config){ .kind = CHARDEV_FILE, .path = arg + 5 };
+	else if (strncmp(arg, "unix:", 5) == 0 || strncmp(arg, "tcp:", 4) == 0)
+		s.kind = CHARDEV_SOCKET;
+	else if (strncmp(arg, "chardev:", 8) == 0 && o->nserial < PC_SERIAL_PORTS)
+		o->serial_id[o->nserial] = arg + 8;
 	else if (strcmp(arg, "null") != 0 && strcmp(arg, "none") != 0)
-		return error_set(err, -EINVAL, "-serial '%s': it is stdio, file:PATH, pty or null", arg);
+		return error_set(err, -EINVAL, "-serial '%s': it is stdio, file:PATH, unix:PATH, tcp:HOST:PORT, chardev:ID, pty or null", arg);
+	if (s.kind == CHARDEV_SOCKET && socket_parse(&s.socket, arg, err) < 0)
+		return -EINVAL;
 	if (o->nserial == PC_SERIAL_PORTS)
 		return error_set(err, -EINVAL, "-serial: the machine has only %d serial ports", PC_SERIAL_PORTS);
 	for (unsigned i = 0; i < o->nserial; i++)
@@ -454,6 +462,19 @@ static int set_monitor(struct options *o, const char *arg, struct error *err)
 	return add_listener(o, CONTROL_MONITOR, arg, err);
 }
 
+static int set_chardev(struct options *o, const char *arg, struct error *err)
+{
+	return chardevs_add(o, arg, err);
+}
+
+static int set_mon(struct options *o, const char *arg, struct error *err)
+{
+	if (o->nmons == ARRAY_LEN(o->mon))
+		return error_set(err, -EINVAL, "-mon: at most %zu", ARRAY_LEN(o->mon));
+	o->mon[o->nmons++] = arg;
+	return 0;
+}
+
 static int set_control(struct options *o, const char *arg, struct error *err)
 {
 	char text[256];
@@ -549,7 +570,8 @@ static const struct option option_table[] = {
 	    "readonly=on, snapshot=on, serial=TEXT", set_drive, false },
 	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
-	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty, null", set_serial, false },
+	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty,\n"
+	    "unix:PATH or tcp:HOST:PORT with server=on, chardev:ID, null", set_serial, false },
 	{ "display", NULL, "WHERE", "the screen: curses (in the terminal), web (in a\nbrowser), vnc=[HOST]:DISPLAY, none. Default: curses,\n"
 	    "if a drive is booted from a terminal", set_display, false },
 	{ "vnc", NULL, "ADDRESS", "the same as -display vnc=; [,password-file=FILE]", set_vnc, false },
@@ -563,6 +585,9 @@ static const struct option option_table[] = {
 	{ "control", NULL, "PATH", "a QMP socket there", set_control, true },
 	{ "qmp", NULL, "WHERE", "unix:PATH or tcp:HOST:PORT, with server=on, wait=off; or stdio", set_qmp, false },
 	{ "monitor", NULL, "WHERE", "the monitor for people: none, stdio, or as -qmp", set_monitor, false },
+	{ "chardev", NULL, "KIND,id=ID,...", "an end for -serial chardev:ID or -mon: socket, stdio, file, pty,\n"
+	    "null; with path=, host=, port=, server=, wait=, logfile=", set_chardev, false },
+	{ "mon", NULL, "ID[,mode=MODE]", "the monitor (readline) or QMP (control) at a chardev", set_mon, false },
 	{ "pidfile", NULL, "FILE", "the process's number goes there", set_pidfile, false },
 	{ "S", NULL, NULL, "do not start before 'cont' is said", set_paused, false },
 	{ "nodefaults", NULL, NULL, "nothing is there that was not asked for (the serial port's terminal)", set_nodefaults, false },
@@ -780,7 +805,9 @@ static int check(struct options *o, struct error *err)
 		    o->vm.protect_code ? "--protect-code" : "--virtualize");
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
-	int rc = check_screen(o, err);
+	int rc = chardevs_resolve(o, err);
+	if (rc == 0)
+		rc = check_screen(o, err);
 	if (rc < 0)
 		return rc;
 	if (o->name[0])

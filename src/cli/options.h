@@ -8,12 +8,24 @@
 
 enum cli_command { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_DOCTOR, CLI_DONE /* said what was asked, as -d help */ };
 
+#define CLI_CHARDEVS 8
+
+struct cli_chardev {
+	char id[32];
+	struct vm_serial_config end;
+};
+
 struct options {
 	enum cli_command command;
 	struct vm_config vm;
 	const char *image;		/* the argument that is no option */
 	bool flat, engine_given;
 	bool vga_given, display_given, nographic, no_defaults;
+	struct cli_chardev chardev[CLI_CHARDEVS];
+	unsigned nchardevs;
+	const char *serial_id[PC_SERIAL_PORTS];	/* -serial chardev:ID, to be resolved when all are known */
+	const char *mon[CLI_CHARDEVS];	/* -mon, likewise */
+	unsigned nmons;
 	char name[64];			/* -name */
 	unsigned nserial;
 };

@@ -144,6 +144,33 @@ class Machine(unittest.TestCase):
         q.cmd('human-monitor-command', **{'command-line': 'sendkey esc'})
         self.wait_text(q, 'Select boot device')
 
+    def test_a_serial_port_at_a_socket_chardev_keeps_a_log(self):
+        serial, log = self.path('serial'), self.path('serial.log')
+        guest = os.path.join(os.path.dirname(PLEX86), 'guest', 'hello.bin')
+        p = subprocess.Popen([PLEX86, 'run', '--flat', '0x100000', guest, '-nodefaults', '-serial', 'chardev:tty0',
+                              '-chardev', f'socket,id=tty0,path={serial},server=on,wait=on,logfile={log}'],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env)
+        self.procs.append(p)
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                s = socket.socket(socket.AF_UNIX)
+                s.connect(serial)
+                break
+            except OSError:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.02)
+        said = b''
+        while True:
+            data = s.recv(4096)
+            if not data:
+                break
+            said += data
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertIn(b'ello', said)
+        with open(log, 'rb') as f:
+            self.assertEqual(f.read(), said)
+
     def test_screendump_writes_png_and_ppm_of_the_same_size(self):
         _, q = self.start()
         self.wait_text(q, 'SeaBIOS')
