@@ -149,10 +149,11 @@ static void input(struct terminal *t)
 		} else if (c == 0x1B) {
 			/* Alt and a key come as ESC and the key, together. */
 			rc = get_wch(&c);
-			if (rc == OK)
+			if (rc == OK && c != CTRL_A)
 				character(t, KEY_alt, c);
 			else
 				press(t, KEY_NONE, KEY_esc);
+			t->escaped = rc == OK && c == CTRL_A;
 			if (rc == ERR)
 				break;
 		} else {
