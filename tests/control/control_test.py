@@ -144,6 +144,47 @@ class Machine(unittest.TestCase):
         q.cmd('human-monitor-command', **{'command-line': 'sendkey esc'})
         self.wait_text(q, 'Select boot device')
 
+    def test_vnc_shows_the_screen_and_is_for_this_host_unless_there_is_a_password(self):
+        with socket.socket() as probe:          # a free port
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        if port < 5900:
+            self.skipTest('no port that VNC can name')
+        with open(self.path('other.img'), 'wb') as f:
+            f.truncate(1 << 20)
+        refused = self.tool('run', '-serial', 'null', '-vnc', f'0.0.0.0:{port - 5900}', self.path('other.img'))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn('password-file', refused.stderr)
+        _, q = self.start('-vnc', f':{port - 5900}')
+        self.wait_text(q, 'SeaBIOS')
+        with socket.create_connection(('127.0.0.1', port), DEADLINE) as s:
+            f = s.makefile('rb')
+            self.assertEqual(f.read(12)[:4], b'RFB ')
+            s.sendall(b'RFB 003.008\n')
+            self.assertIn(1, f.read(f.read(1)[0]))                   # security: none
+            s.sendall(b'\x01')
+            self.assertEqual(f.read(4), bytes(4))
+            s.sendall(b'\x01')
+            width, height = struct.unpack('>HH', f.read(4))
+            f.read(16)
+            self.assertIn(b'box', f.read(struct.unpack('>I', f.read(4))[0]))
+            self.assertEqual((width, height), (720, 400))
+            s.sendall(struct.pack('>BBHi', 2, 0, 1, 0))              # encodings: raw
+            lit = 0
+            while lit < 200:                                         # whole pictures until the text is there
+                s.sendall(struct.pack('>BBHHHH', 3, 0, 0, 0, width, height))
+                kind, _, rects = struct.unpack('>BBH', f.read(4))
+                self.assertEqual(kind, 0)
+                for _ in range(rects):
+                    _, _, w, h, encoding = struct.unpack('>HHHHi', f.read(12))
+                    self.assertEqual(encoding, 0)
+                    data = f.read(4 * w * h)
+                    lit += sum(1 for i in range(0, len(data), 4) if data[i:i + 3] != bytes(3))
+                time.sleep(0.05)
+            s.sendall(struct.pack('>BBHH', 5, 1, 10, 10) + struct.pack('>BBHH', 5, 0, 20, 15))
+            s.sendall(struct.pack('>BBHI', 4, 1, 0, 0xFF0D) + struct.pack('>BBHI', 4, 0, 0, 0xFF0D))
+            self.assertEqual(q.cmd('query-status')['return']['status'], 'running')
+
     def test_a_serial_port_at_a_socket_chardev_keeps_a_log(self):
         serial, log = self.path('serial'), self.path('serial.log')
         guest = os.path.join(os.path.dirname(PLEX86), 'guest', 'hello.bin')
