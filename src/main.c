@@ -42,6 +42,7 @@ static int run(const struct vm_config *cfg)
 		fprintf(stderr, "plex86: %s\n", vm->stop_text);
 	}
 	scan_verify_summary(cpu, stderr);
+	scan_lockstep_summary(cpu, stderr);
 	vm_free(vm);
 	free(vm);
 	return status;

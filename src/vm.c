@@ -355,7 +355,8 @@ static int init_cpu(struct vm *vm)
 	if (rc == 0)
 		rc = emulate_init(cpu);
 	vm->run = emulate_run;
-	if (rc == 0 && vm->cfg->engine == ENGINE_SCAN && vm->cfg->clock == CLOCK_HOST) {
+	bool lockstep = vm->cfg->engine == ENGINE_LOCKSTEP;
+	if (rc == 0 && (lockstep || (vm->cfg->engine == ENGINE_SCAN && vm->cfg->clock == CLOCK_HOST))) {
 		rc = scan_init(cpu, 0);
 		if (rc == 0 && vm->cfg->perf_map)
 			rc = scan_perf_map(cpu);
@@ -366,6 +367,8 @@ static int init_cpu(struct vm *vm)
 		vm->run = scan_run;
 		if (rc == 0 && vm->cfg->verify_code)
 			rc = scan_verify(cpu);
+		if (rc == 0 && lockstep)
+			rc = scan_lockstep(cpu, stderr);
 	}
 	return rc;
 }

@@ -32,7 +32,7 @@ enum stop_reason {
 	STOP_SIGNAL = 8,		/* SIGTERM, SIGINT, SIGHUP: 128 + signal */
 };
 
-enum vm_engine { ENGINE_SCAN, ENGINE_EMULATE };	/* the first is the default */
+enum vm_engine { ENGINE_SCAN, ENGINE_EMULATE, ENGINE_LOCKSTEP };	/* the first is the default */
 enum vm_clock { CLOCK_HOST, CLOCK_INSTRUCTIONS };
 
 #define VM_RAM_MIN	(1ull << 20)

@@ -246,8 +246,10 @@ static int set_engine(struct options *o, const char *arg, struct error *err)
 		o->vm.engine = ENGINE_EMULATE;
 	else if (strcmp(arg, "scan") == 0)
 		o->vm.engine = ENGINE_SCAN;
+	else if (strcmp(arg, "lockstep") == 0)
+		o->vm.engine = ENGINE_LOCKSTEP;
 	else
-		return error_set(err, -EINVAL, "--engine '%s': it is emulate or scan", arg);
+		return error_set(err, -EINVAL, "--engine '%s': it is scan, emulate or lockstep", arg);
 	return 0;
 }
 
@@ -592,7 +594,7 @@ static const struct option option_table[] = {
 	{ "S", NULL, NULL, "do not start before 'cont' is said", set_paused, false },
 	{ "nodefaults", NULL, NULL, "nothing is there that was not asked for (the serial port's terminal)", set_nodefaults, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
-	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter", set_engine, true },
+	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter;\n    lockstep: both, each block compared", set_engine, true },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
@@ -798,7 +800,7 @@ static int check(struct options *o, struct error *err)
 	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
 	if (o->vm.clock == CLOCK_INSTRUCTIONS && o->engine_given && o->vm.engine == ENGINE_SCAN)
 		return error_set(err, -EINVAL, "--clock instructions needs --engine emulate: scanned code does not count instructions");
-	if (o->vm.clock == CLOCK_INSTRUCTIONS)
+	if (o->vm.clock == CLOCK_INSTRUCTIONS && o->vm.engine == ENGINE_SCAN)
 		o->vm.engine = ENGINE_EMULATE;
 	if (o->vm.engine != ENGINE_SCAN && (o->vm.virtualize[0] || o->vm.protect_code))
 		return error_set(err, -EINVAL, "%s needs the scan engine and the host's clock",

@@ -110,6 +110,14 @@ static void clear_entry(struct vcpu *cpu, unsigned user, uint32_t page)
 	cpu->tlbs[user].code[page] = 0;
 }
 
+void mmu_clear_entry(struct vcpu *cpu, bool user, uint32_t page, bool only_write)
+{
+	if (only_write)
+		cpu->tlbs[user].write[page] = 0;
+	else
+		clear_entry(cpu, user, page);
+}
+
 static void flush_list(struct vcpu *cpu, unsigned user, struct fill_list *list)
 {
 	if (list->n > FILL_MAX / 2) {		/* dearer one by one than as a whole, which drops the other list's too */
@@ -295,6 +303,8 @@ static void remember(struct vcpu *cpu, unsigned user, uint32_t page, const struc
 	struct fill_list *list = cpu->mmu->fills[user][w->global];
 	if (w->large)
 		cpu->mmu->large[page >> 10] = 1;
+	if (unlikely(cpu->watcher))
+		cpu->watcher->enters(cpu->watcher, user, page);
 	if (t->read[page] | t->write[page] | t->code[page])
 		return;				/* listed when its first entry was made */
 	if (list->n == FILL_MAX)
@@ -306,6 +316,8 @@ static void remember(struct vcpu *cpu, unsigned user, uint32_t page, const struc
 static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum access kind, bool user)
 {
 	uint8_t *host = phys_host(cpu->phys, w->gpa, kind == ACCESS_WRITE);
+	if (unlikely(cpu->watcher && host && kind == ACCESS_WRITE))
+		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
 	if (!host || page_watched(cpu, lin))
 		return NULL;
 	uint32_t page = lin >> PAGE_SHIFT;
@@ -320,6 +332,7 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 
 	/* No write entry until D is set, nor for a page whose stores must be seen. */
 	bool seen = (*flags & (PAGE_CODE | PAGE_SCAN)) || ((*flags & (PAGE_TRACKED | PAGE_DIRTY)) == PAGE_TRACKED);
+	seen |= cpu->watcher && kind != ACCESS_WRITE;
 	if (w->writable && w->dirty && !seen && phys_host(cpu->phys, w->gpa, true)) {
 		uint32_t *at = &cpu->mmu->write_page[flags - cpu->phys->page_flags];
 		*at = *at == 0 || *at == page + 1 ? page + 1 : MANY;

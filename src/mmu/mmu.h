@@ -38,6 +38,14 @@ gpa_t mmu_code(struct vcpu *cpu, lin_t lin);
 /* Walk without side effects, for debuggers and reports: false if not mapped. */
 bool mmu_translate(struct vcpu *cpu, lin_t lin, gpa_t *gpa);
 
+/* Lock-step's view of memory: told of every page before the CPU writes to it (page tables' A and D bits
+ * included), as long as it clears the write entries it was told of, and of every entry that is made. */
+struct memory_watcher {
+	void (*writes)(struct memory_watcher *w, uint64_t fd_page);
+	void (*enters)(struct memory_watcher *w, bool user, uint32_t page);
+};
+void mmu_clear_entry(struct vcpu *cpu, bool user, uint32_t page, bool only_write);
+
 int mmu_init(struct vcpu *cpu);			/* allocates the tables; 0 or -errno */
 void mmu_free(struct vcpu *cpu);
 void mmu_flush(struct vcpu *cpu, bool global);	/* CR3 load: global = false keeps G pages (when CR4.PGE) */

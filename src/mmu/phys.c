@@ -156,8 +156,10 @@ uint32_t phys_read_n(struct phys *phys, gpa_t gpa, unsigned size)
 	if (!r)
 		return size == 4 ? v : v & ((1u << size * 8) - 1);
 	uint64_t off = (gpa & phys->a20_mask) - r->start;
-	if (r->kind == PHYS_MMIO)
+	if (r->kind == PHYS_MMIO) {
+		phys->mmio_accesses++;
 		return r->ops->read(r->arg, off, size);
+	}
 	v = 0;
 	memcpy(&v, phys->ram + r->fd_offset + off, size);
 	return v;
@@ -170,6 +172,7 @@ void phys_write_n(struct phys *phys, gpa_t gpa, unsigned size, uint32_t val)
 		return;
 	uint64_t off = (gpa & phys->a20_mask) - r->start;
 	if (r->kind == PHYS_MMIO) {
+		phys->mmio_accesses++;
 		r->ops->write(r->arg, off, size, val);
 		return;
 	}

@@ -55,6 +55,7 @@ struct phys {
 	void (*code_written)(void *arg, uint64_t fd_offset, unsigned len);
 	void (*map_changed)(void *arg);	/* regions changed: every cached translation is stale */
 	void *arg;
+	uint64_t mmio_accesses;
 };
 
 /* RAM of ram_bytes (page multiple) plus extra_bytes for ROMs and video memory behind it, lazily

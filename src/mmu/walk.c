@@ -42,8 +42,12 @@ static bool fetch(struct vcpu *cpu, struct entry *e, gpa_t at, unsigned size, ui
 
 static void set_bits(struct vcpu *cpu, const struct entry *e, uint32_t bits)
 {
-	if ((e->val & bits) != bits)
-		phys_write_n(cpu->phys, e->at, 4, (uint32_t)e->val | bits);
+	if ((e->val & bits) == bits)
+		return;
+	uint8_t *host = cpu->watcher ? phys_host(cpu->phys, e->at, true) : NULL;
+	if (host)
+		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
+	phys_write_n(cpu->phys, e->at, 4, (uint32_t)e->val | bits);
 }
 
 /* The levels of both formats. leaf is the entry that maps the page, upper the one above (or none). */

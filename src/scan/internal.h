@@ -63,6 +63,7 @@ struct record {
 	uint16_t guest_off;	/* from block.eip */
 	bool shadow;		/* behind STI: not to be left here */
 	uint8_t flags_live;	/* 0: the arithmetic flags may be garbage here (overwritten before they are read) */
+	uint8_t lock;		/* lock-step's: LOCK_xxx */
 };
 
 struct link;
@@ -74,6 +75,7 @@ struct block {
 	uint32_t fd_lo, fd_hi;		/* its bytes: [fd_lo, fd_hi) relative to fd_page[0] (the 2nd page counts as adjacent) */
 	uint16_t ninsns;
 	bool dead;
+	bool lock_known;		/* rec[].lock is filled in */
 	uint8_t *host;			/* executable address of its code */
 	uint32_t host_bytes;		/* without the cold part */
 	uint8_t *far, *near;		/* entries: with and without the check that its page is mapped as it was */
@@ -202,6 +204,9 @@ struct scanner {
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
 	enum next next;				/* why scan_enter() returned */
 	struct verifier *verifier;		/* --verify-code, or NULL */
+	struct lockstep *lock;			/* --engine lockstep, or NULL */
+	bool lock_entered;			/* its block was entered */
+	int lock_at;				/* instructions of it that were begun, or LOCK_BRANCHED */
 	char stop_text[200];			/* why scan_run() returned NEXT_STOP */
 	uint64_t stat_blocks, stat_flushes, stat_drops, stat_slow, stat_emulated, stat_dispatch, stat_links;
 };
@@ -240,6 +245,8 @@ void fpu_save(struct vcpu *cpu);		/* and back, if fx_live */
 
 /* run.c */
 uint32_t scan_mode(const struct vcpu *cpu);
+struct block *scan_find_block(struct vcpu *cpu);	/* at EIP; may raise; NULL: not scanned */
+enum next scan_run_blocks(struct vcpu *cpu);
 #define MODE_NONE 0xFFFFFFFFu			/* not scanned: the emulator's */
 
 /* run.c: called by the glue. site/link is r10d, lin r11d; all return where to go on. */

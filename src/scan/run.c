@@ -17,6 +17,7 @@
 #include "mmu/walk.h"
 #include "mmu/window.h"
 #include "scan/emit.h"
+#include "scan/lockstep.h"
 #include "scan/verify.h"
 
 #define TICK_SIGNAL (SIGRTMIN + 1)
@@ -170,6 +171,9 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 {
 	struct scanner *s = cpu->scanner;
 	s->stat_dispatch++;
+	if (s->lock && s->lock_entered)		/* lock-step: one block only */
+		return leave(cpu, NEXT_RUN);
+	s->lock_entered = true;
 	cpu->icount++;
 	if (__builtin_setjmp(cpu->fault_jmp)) {
 		enum next n = cpu_deliver_fault(cpu);
@@ -192,6 +196,10 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	if (want)
 		*want = b;
 	set_mode(s, mode);		/* again: making the block may have emptied the cache */
+	if (s->lock) {			/* back to here at every branch */
+		cpu->scan.ret_rsp = s->ret[cpu->cpl == 3].top;
+		return resume(cpu, b->near, 0);
+	}
 	known = &s->slot->jump[cpu->eip & 0xFFFF];
 	*known = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
 	return resume(cpu, b->near, 0);
@@ -236,6 +244,7 @@ static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_li
 	const struct block *b = st->block;
 	cpu->insn_eip = b->eip + b->rec[st->index].guest_off;
 	cpu->eip = cpu->insn_eip + st->in.len;
+	cpu->scanner->lock_at = st->index + 1;
 	st->fn(cpu, &st->in);
 	return after(cpu, st, fpu_was_live);
 }
@@ -246,6 +255,8 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	s->stat_emulated++;
+	if (s->lock && lockstep_stops(s, &s->sites[number]))
+		return leave(cpu, NEXT_RUN);
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(cpu);
 	return emulate(cpu, &s->sites[number], false);
@@ -275,6 +286,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	s->stat_slow++;
+	s->lock_at = st->index + 1;
 	cpu->gpr[REG_ESP] += (uint32_t)rec->esp_off;
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
 	if (__builtin_setjmp(cpu->fault_jmp))
@@ -283,6 +295,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	if (!(number & SLOW_EMULATE) && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
 		if (fpu_was_live)
 			fpu_load(cpu);
+		s->lock_at = st->index;
 		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
 	}
 	if (number & SLOW_WRITE)
@@ -302,6 +315,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	for (unsigned i = 0; i < st->in.nopnd; i++)
 		sse |= st->in.opnd[i].kind == OPND_XMM;
 	bool allowed = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (!sse || cpu->cr4 & CR4_OSFXSR);
+	s->lock_at = st->index;
 	if (allowed) {
 		if (!cpu->fx_live)
 			fpu_load(cpu);
@@ -318,6 +332,7 @@ uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	cpu->eip = eip;
+	cpu->scanner->lock_at = LOCK_BRANCHED;
 	/* not what the hash knows: that may be how it got here, from an entry whose page has moved */
 	struct block *b;
 	return dispatch_to(cpu, &b);
@@ -332,6 +347,7 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	cpu->eip = l->target_eip;
+	s->lock_at = LOCK_BRANCHED;
 	struct block *to = NULL;
 	uint8_t *host = dispatch_to(cpu, &to);
 	/* it went to the link's target in the same mode, and the link still exists: chain it */
@@ -359,7 +375,7 @@ static void consider_promotion(struct vcpu *cpu)
 	}
 }
 
-static enum next run_blocks(struct vcpu *cpu)
+enum next scan_run_blocks(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
 	s->next = NEXT_RUN;
@@ -368,6 +384,13 @@ static enum next run_blocks(struct vcpu *cpu)
 		((void (*)(struct vcpu *, uint8_t *))(uintptr_t)s->glue.enter)(cpu, host);
 	fpu_save(cpu);
 	return s->next;
+}
+
+struct block *scan_find_block(struct vcpu *cpu)
+{
+	uint32_t mode = scan_mode(cpu);
+	cpu->insn_eip = cpu->eip;
+	return mode == MODE_NONE ? NULL : find_block(cpu, mode);
 }
 
 static enum next emulate_chunk(struct vcpu *cpu)
@@ -385,6 +408,8 @@ enum next scan_run(struct vcpu *cpu)
 	for (;;) {
 		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
 			return NEXT_ATTENTION;
+		if (cpu->icount >= cpu->icount_stop)
+			return NEXT_ATTENTION;
 		enum next n = NEXT_RUN;
 		if (s->tick_in_user)
 			consider_promotion(cpu);
@@ -401,7 +426,7 @@ enum next scan_run(struct vcpu *cpu)
 		else if (scan_mode(cpu) == MODE_NONE)
 			n = emulate_chunk(cpu);
 		else
-			n = run_blocks(cpu);
+			n = s->lock ? lockstep_block(cpu) : scan_run_blocks(cpu);
 		if (s->stop_text[0])
 			return NEXT_STOP;
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
@@ -491,6 +516,7 @@ void scan_free(struct vcpu *cpu)
 	if (s->verifier)
 		verify_free(s->verifier);
 	free(s->verifier);
+	free(s->lock);
 	free(s->emit);
 	free(s);
 	cpu->scanner = NULL;

@@ -37,6 +37,11 @@ int scan_verify(struct vcpu *cpu);
 void scan_verify_summary(struct vcpu *cpu, FILE *f);
 const char *scan_stop_text(const struct vcpu *cpu);	/* why scan_run() returned NEXT_STOP */
 
+/* --engine lockstep: from now on scan_run() compares every block with the emulator. The first difference
+ * ends it (NEXT_STOP) and is told in full to report, unless that is NULL. 0 or -errno. */
+int scan_lockstep(struct vcpu *cpu, FILE *report);
+void scan_lockstep_summary(struct vcpu *cpu, FILE *f);
+
 /* Signal hooks (host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
 void scan_kick(void *arg, void *ucontext);
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext);

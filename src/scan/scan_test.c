@@ -112,8 +112,33 @@ static void compare(const uint8_t *code, const uint8_t *end)
 	CHECK_EQ(memcmp(s->cpu.fx.st, e->cpu.fx.st, sizeof(e->cpu.fx.st)), 0);
 	CHECK_EQ(memcmp(s->cpu.fx.xmm, e->cpu.fx.xmm, sizeof(e->cpu.fx.xmm)), 0);
 	CHECK_EQ(memcmp(s->phys.ram, e->phys.ram, RAM_BYTES), 0);
-	machine_free(e);
 	machine_free(s);
+
+	struct machine *l = machine_new(true, code, (size_t)(end - code));
+	CHECK_EQ(scan_lockstep(&l->cpu, stderr), 0);
+	enum next next = scan_run(&l->cpu);
+	if (next != NEXT_HALT)
+		fail_msg("%s", scan_stop_text(&l->cpu) ? scan_stop_text(&l->cpu) : "lock-step does not reach the end");
+	CHECK_EQ(memcmp(l->cpu.gpr, e->cpu.gpr, sizeof(e->cpu.gpr)), 0);
+	CHECK_EQ(l->cpu.icount, e->cpu.icount);
+	CHECK_EQ(memcmp(l->phys.ram, e->phys.ram, RAM_BYTES), 0);
+	machine_free(l);
+	machine_free(e);
+}
+
+/* Scanned code that is not what the guest's bytes say: they change and only the emulator is told. */
+static void plant(const uint8_t *code, const uint8_t *end, unsigned at, uint8_t byte, const char *says)
+{
+	struct machine *m = machine_new(true, code, (size_t)(end - code));
+	CHECK_EQ(scan_lockstep(&m->cpu, NULL), 0);
+	CHECK_EQ(scan_run(&m->cpu), NEXT_HALT);
+	m->phys.ram[CODE_AT + at] = byte;
+	emulate_code_written(&m->cpu, CODE_AT + at, 1);
+	m->cpu.halted = false;
+	m->cpu.eip = CODE_AT;
+	CHECK_EQ(scan_run(&m->cpu), NEXT_STOP);
+	CHECK(strstr(scan_stop_text(&m->cpu), says) != NULL);
+	machine_free(m);
 }
 
 #define PROGRAM(name, text)						\
@@ -121,6 +146,18 @@ static void compare(const uint8_t *code, const uint8_t *end)
 	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
 	extern const uint8_t prog_##name[], prog_##name##_end[];		\
 	TEST(name) { compare(prog_##name, prog_##name##_end); }
+
+#define PLANTED(name, text, at, byte, says)					\
+	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code32\n" text \
+	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
+	extern const uint8_t prog_##name[], prog_##name##_end[];		\
+	TEST(name) { plant(prog_##name, prog_##name##_end, at, byte, says); }
+
+PLANTED(lockstep_finds_a_wrong_register, "mov $5, %ecx", 1, 6, "gpr[1]")
+PLANTED(lockstep_finds_a_wrong_flag, "cmp $5, %cl", 2, 6, "eflags")
+PLANTED(lockstep_finds_a_store_of_a_wrong_value, "movb $5, 0x200000", 6, 6, "memory")
+PLANTED(lockstep_finds_a_store_to_a_wrong_place, "movb $5, 0x200000", 3, 0x10, "memory")
+PLANTED(lockstep_finds_a_missing_branch, "stc; jc 1f; inc %eax; 1:", 1, 0x73, "gpr[0]")
 
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
