@@ -144,7 +144,6 @@ static void put_state(struct vcpu *cpu, const struct vcpu *to)
 	cpu->insn_eip = to->insn_eip;
 	cpu->exc_vector = to->exc_vector;
 	cpu->exc_error = to->exc_error;
-	cpu->exc_no_rf = to->exc_no_rf;
 	cpu->event_ext = to->event_ext;
 	cpu->tf_armed = to->tf_armed;
 	cpu->shadow_armed = to->shadow_armed;

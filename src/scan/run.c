@@ -185,6 +185,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		return leave(cpu, NEXT_RUN);
 	cpu->insn_eip = cpu->eip;
 	set_mode(s, mode);
+	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	struct jump_entry *known = &s->slot->jump[cpu->eip & 0xFFFF];
 	if (known->minus_eip + cpu->eip == 0 && !want) 	/* its entry looks whether the page is still the same */
 		return resume(cpu, known->host, 0);

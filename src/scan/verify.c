@@ -27,18 +27,24 @@
 
 enum kind {
 	KIND_ANY,	/* unknown: may be a host address, so it must not be looked at */
-	KIND_U32,	/* zero-extended */
 	KIND_WIDE,	/* 64 bits, but made of guest values */
+	KIND_MONITOR,
+	KIND_WINDOW,	/* window base + 32 bits, and what the guards bear: its low half is the guest's */
+	KIND_TABLE,	/* a mode's hash of branch targets */
+	KIND_ADDEND,	/* table entry for the page of value `of` */
+	KIND_U32,	/* from here on: zero-extended */
+	KIND_U16,	/* less than 64K */
+	KIND_INDEX,	/* twice that */
 	KIND_PAGE,	/* U32: value `of` >> 12 */
 	KIND_LAST,	/* U32: value `of` + size - 1 */
 	KIND_XOR,	/* U32: value `of` ^ (value `of` + size - 1) */
-	KIND_ADDEND,	/* table entry for the page of value `of` */
-	KIND_MONITOR,
 };
 
 struct value {
 	uint8_t kind, size;
-	bool write, not_null;		/* ADDEND */
+	bool write, not_null;		/* ADDEND; write: also of a constant that asks for one */
+	bool constant;
+	uint8_t zero[3];		/* states are compared as bytes */
 	int32_t id, of;			/* id: its name; two registers of one id hold the same */
 };
 #define NO_ID (-1)
@@ -48,8 +54,8 @@ enum test { TEST_NONE, TEST_NULL, TEST_ALIGN, TEST_CROSS };
 struct state {
 	bool reached;
 	struct value reg[16];
-	struct { uint8_t test, reg, size; int32_t id; } flags;	/* what ZF tells */
-	struct { int32_t id; uint8_t size; } inside;		/* accesses of size bytes at value id stay in one page */
+	struct { uint8_t test, reg, size, zero; int32_t id; } flags;	/* what ZF tells */
+	struct { int32_t id; uint8_t size, zero[3]; } inside;		/* accesses of size bytes at value id stay in one page */
 };
 
 struct host_insn {
@@ -97,7 +103,7 @@ static int gpr_number(ZydisRegister reg)
 }
 
 static bool in_set(unsigned set, int reg) { return set >> reg & 1; }
-static bool is_u32(struct value v) { return v.kind == KIND_U32 || (v.kind >= KIND_PAGE && v.kind <= KIND_XOR); }
+static bool is_u32(struct value v) { return v.kind >= KIND_U32; }
 static int32_t name_of(const struct run *r, int reg) { return (int32_t)(r->off << 4 | (unsigned)reg); }
 
 static struct value u32_of(enum kind kind, unsigned size, int32_t of)
@@ -112,7 +118,7 @@ static void forget(struct state *s, int32_t id)
 		struct value *v = &s->reg[i];
 		if (v->id == id)
 			v->id = NO_ID;
-		if (v->of == id && v->kind >= KIND_PAGE)
+		if (v->of == id && (v->kind >= KIND_PAGE || v->kind == KIND_ADDEND))
 			*v = (struct value){ .kind = v->kind == KIND_ADDEND ? KIND_ANY : KIND_U32, .id = NO_ID, .of = NO_ID };
 	}
 	if (s->inside.id == id)
@@ -186,7 +192,7 @@ static bool window_operand(struct run *r, const struct state *s, const ZydisDeco
 	if (m->index == ZYDIS_REGISTER_NONE)
 		return true;
 	int index = gpr_number(m->index);
-	if (m->scale > 1 || index < 0 || !is_u32(s->reg[index]))
+	if (m->base != ZYDIS_REGISTER_R14 || m->scale > 1 || index < 0 || !is_u32(s->reg[index]))
 		return violation(r, "a window access without a zero-extended index");
 	return true;
 }
@@ -215,17 +221,41 @@ static bool checked_operand(struct run *r, const struct state *s, const ZydisDec
 	return true;
 }
 
-/* A register that forms an address or is an operand: may its value be seen there? */
-static bool may_read(struct run *r, const struct state *s, ZydisRegister reg)
+/* An entry of the hash of branch targets: the EIP it is for, or, as a branch's operand, where to go. */
+static bool hash_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
+{
+	int index = gpr_number(m->index);
+	bool target = r->d.meta.category == ZYDIS_CATEGORY_UNCOND_BR || r->d.meta.category == ZYDIS_CATEGORY_CALL;
+	r->totals.table++;
+	if (index < 0 || s->reg[index].kind != KIND_INDEX || m->scale != 8 || write)
+		return violation(r, "the hash of branch targets by another index than an EIP's");
+	if (target ? m->disp.value != offsetof(struct jump_entry, host) : size != 4 || m->disp.value != 0)
+		return violation(r, "another field of the hash of branch targets");
+	return true;
+}
+
+/* A register that forms an address or is an operand: may its value be seen there? cut: to 32 bits or less. */
+static bool may_read(struct run *r, const struct state *s, ZydisRegister reg, bool cut)
 {
 	int n = gpr_number(reg);
 	if (n < 0)
 		return true;
 	if (s->reg[n].kind == KIND_MONITOR)
 		return violation(r, "one of the monitor's registers as a value");
-	if (s->reg[n].kind == KIND_ADDEND || s->reg[n].kind == KIND_ANY)
+	if (s->reg[n].kind == KIND_ADDEND || s->reg[n].kind == KIND_ANY || s->reg[n].kind == KIND_TABLE ||
+	    (s->reg[n].kind == KIND_WINDOW && !cut))
 		return violation(r, "a value that may be a host address");
 	return true;
+}
+
+/* A 64-bit LEA that makes a host address in the window: r14 + a guest value, or another such address moved
+ * by no more than a block can move ESP (an access comes before the guards are used up). */
+static bool window_pointer(const struct state *s, const ZydisDecodedOperandMem *m)
+{
+	int base = gpr_number(m->base), index = gpr_number(m->index);
+	if (m->base == ZYDIS_REGISTER_R14)
+		return index >= 0 && m->scale <= 1 && m->disp.value == 0 && is_u32(s->reg[index]);
+	return base >= 0 && index < 0 && s->reg[base].kind == KIND_WINDOW && m->disp.value < 0x40000 && m->disp.value > -0x40000;
 }
 
 static bool memory_operand(struct run *r, const struct state *s, const ZydisDecodedOperand *o)
@@ -234,20 +264,26 @@ static bool memory_operand(struct run *r, const struct state *s, const ZydisDeco
 	unsigned size = o->size / 8;
 	bool read = o->actions & ZYDIS_OPERAND_ACTION_MASK_READ, write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
 
-	if (m->type == ZYDIS_MEMOP_TYPE_AGEN)		/* LEA, and NOP: no access */
-		return may_read(r, s, m->base) && may_read(r, s, m->index);
+	if (m->type == ZYDIS_MEMOP_TYPE_AGEN) {		/* LEA, and NOP: no access */
+		bool cut = r->o[0].size <= 32;
+		return window_pointer(s, m) || (may_read(r, s, m->base, cut) && may_read(r, s, m->index, cut));
+	}
 	if (m->type != ZYDIS_MEMOP_TYPE_MEM)
 		return violation(r, "a memory operand of another type");
 	if (m->segment == ZYDIS_REGISTER_GS) {
 		if (r->d.address_width != 32)
 			return violation(r, "a GS access whose address is not cut to 32 bits");
 		r->totals.window++;
-		return may_read(r, s, m->base) && may_read(r, s, m->index);
+		return may_read(r, s, m->base, true) && may_read(r, s, m->index, true);
 	}
 	if (m->segment == ZYDIS_REGISTER_FS)
 		return violation(r, "an FS access");
 	if (r->d.address_width != 64)
 		return violation(r, "an address cut to 32 bits without the window's base");
+	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_WINDOW)
+		return window_operand(r, s, m);
+	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_TABLE)
+		return hash_operand(r, s, m, size, write);
 	switch (m->base) {
 	case ZYDIS_REGISTER_R12:
 		return table_operand(r, s, m, size, write);
@@ -261,6 +297,11 @@ static bool memory_operand(struct run *r, const struct state *s, const ZydisDeco
 }
 
 /* --- what instructions may be there at all --- */
+
+static bool is_string(const ZydisDecodedInstruction *d)
+{
+	return d->meta.category == ZYDIS_CATEGORY_STRINGOP && d->operand_width <= 32 && d->address_width == 64;
+}
 
 static bool allowed_mnemonic(const ZydisDecodedInstruction *d)
 {
@@ -278,6 +319,8 @@ static bool allowed_mnemonic(const ZydisDecodedInstruction *d)
 	default:
 		break;
 	}
+	if (is_string(d))
+		return true;
 	switch (d->meta.category) {
 	case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_ROTATE:
 	case ZYDIS_CATEGORY_DATAXFER: case ZYDIS_CATEGORY_BITBYTE: case ZYDIS_CATEGORY_COND_BR: case ZYDIS_CATEGORY_UNCOND_BR:
@@ -323,7 +366,7 @@ static bool register_operand(struct run *r, const struct state *s, const ZydisDe
 	    r->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER && r->o[0].reg.value == r->o[1].reg.value &&
 	    s->reg[n].kind == KIND_ADDEND;
 	if ((o->actions & ZYDIS_OPERAND_ACTION_MASK_READ) && !null_test)
-		return may_read(r, s, reg);
+		return may_read(r, s, reg, o->size <= 32);
 	return true;
 }
 
@@ -338,11 +381,20 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 
 	switch (r->d.mnemonic) {
 	case ZYDIS_MNEMONIC_MOV:
+		if (bits == 32 && imm)
+			return (struct value){ .kind = KIND_U32, .constant = true, .write = src->imm.value.u & SLOW_WRITE,
+			    .id = NO_ID, .of = NO_ID };
 		if (n >= 0 && (bits == 64 || is_u32(s->reg[n])))
 			return s->reg[n];
 		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R12 && src->mem.index != ZYDIS_REGISTER_NONE)
 			return (struct value){ .kind = KIND_ADDEND, .write = src->mem.disp.value != 0, .id = NO_ID,
 			    .of = s->reg[gpr_number(src->mem.index)].of };
+		if (bits == 64 && imm && r->code->is_table && r->code->is_table(r->code->arg, src->imm.value.u))
+			return (struct value){ .kind = KIND_TABLE, .id = NO_ID, .of = NO_ID };
+		break;
+	case ZYDIS_MNEMONIC_MOVZX:
+		if (src->size == 16)
+			return (struct value){ .kind = KIND_U16, .id = NO_ID, .of = NO_ID };
 		break;
 	case ZYDIS_MNEMONIC_SHR:
 		if (bits == 32 && is_u32(*old) && imm && src->imm.value.u == 12)
@@ -350,7 +402,10 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 		break;
 	case ZYDIS_MNEMONIC_LEA:
 		if (bits == 64)
-			return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };
+			return (struct value){ .kind = window_pointer(s, &src->mem) ? KIND_WINDOW : KIND_WIDE, .id = NO_ID, .of = NO_ID };
+		if (base >= 0 && src->mem.base == src->mem.index && src->mem.scale <= 1 && src->mem.disp.value == 0 &&
+		    s->reg[base].kind == KIND_U16)
+			return (struct value){ .kind = KIND_INDEX, .id = NO_ID, .of = NO_ID };
 		if (src->mem.index == ZYDIS_REGISTER_NONE && base >= 0 && src->mem.disp.value > 0 && src->mem.disp.value < 64 &&
 		    is_u32(s->reg[base]))
 			return u32_of(KIND_LAST, (unsigned)src->mem.disp.value + 1, s->reg[base].id);
@@ -376,7 +431,8 @@ static bool write_register(struct run *r, const struct state *before, struct sta
 		v = written_value(r, before, n, bits);
 	else if (is_u32(before->reg[n]))
 		v.kind = KIND_U32;
-	if (in_set(GUEST_REGS, n) && !is_u32(v))
+	bool pointer = v.kind == KIND_WINDOW && (n == REG_ESI || n == REG_EDI || (n == 15 && r->code->esp_pointer));
+	if (in_set(GUEST_REGS, n) && !is_u32(v) && !pointer)
 		return violation(r, "more than 32 bits written to a guest register");
 	if (is_u32(v) && v.id == NO_ID) {
 		forget(s, name_of(r, n));
@@ -385,6 +441,24 @@ static bool write_register(struct run *r, const struct state *before, struct sta
 			v.kind = KIND_U32;
 	}
 	set_reg(s, n, v);
+	return true;
+}
+
+/* String instructions move host addresses in the window, up to the guards; ECX stays 32 bits. */
+static bool string_registers(struct run *r, const struct state *before, struct state *s)
+{
+	for (unsigned i = 0; i < r->d.operand_count; i++) {
+		const ZydisDecodedOperand *o = &r->o[i];
+		int n = o->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(o->reg.value) : -1;
+		if (n == REG_ECX && !is_u32(before->reg[n]))
+			return violation(r, "a string count of more than 32 bits");
+		if ((n == REG_ESI || n == REG_EDI) && before->reg[n].kind != KIND_WINDOW)
+			return violation(r, "a string instruction outside the window");
+		if (n == REG_ECX) {
+			forget(s, name_of(r, n));
+			set_reg(s, n, (struct value){ .kind = KIND_U32, .id = name_of(r, n), .of = NO_ID });
+		}
+	}
 	return true;
 }
 
@@ -431,10 +505,12 @@ static void learn(struct state *s, bool zero)
 
 static struct value join_value(struct value a, struct value b, int32_t name)
 {
-	if (a.kind == b.kind && a.id == b.id && a.of == b.of && a.write == b.write && a.size == b.size) {
+	if (a.kind == b.kind && a.id == b.id && a.of == b.of && a.write == b.write && a.size == b.size && a.constant == b.constant) {
 		a.not_null &= b.not_null;
 		return a;
 	}
+	if (a.kind == b.kind && (a.kind == KIND_WINDOW || a.kind == KIND_WIDE || a.kind == KIND_TABLE))
+		return (struct value){ .kind = a.kind, .id = NO_ID, .of = NO_ID };
 	if (is_u32(a) && is_u32(b))
 		return (struct value){ .kind = KIND_U32, .id = name, .of = NO_ID };
 	return (struct value){ .kind = KIND_ANY, .id = NO_ID, .of = NO_ID };
@@ -479,18 +555,40 @@ static bool flow_to(struct run *r, uint64_t off, const struct state *s)
 	return true;
 }
 
-static void nothing_known(struct state *s)
+static void nothing_known(const struct run *r, struct state *s)
 {
 	memset(s, 0, sizeof(*s));
 	for (int i = 0; i < 16; i++)
 		s->reg[i] = (struct value){ .kind = in_set(MONITOR_REGS, i) ? KIND_MONITOR : in_set(GUEST_REGS, i) ? KIND_U32
 		    : KIND_ANY, .id = -2 - i, .of = NO_ID };
+	if (r->code->esp_pointer)
+		s->reg[15].kind = KIND_WINDOW;
+}
+
+/* Guest registers as every block expects them. */
+static bool in_order(struct run *r, const struct state *s)
+{
+	for (int i = 0; i < 16; i++)
+		if (in_set(GUEST_REGS, i) && (i == 15 && r->code->esp_pointer ? s->reg[i].kind != KIND_WINDOW : !is_u32(s->reg[i])))
+			return violation(r, "leaves the block with a guest register in disorder");
+	return true;
 }
 
 static bool leaves(struct run *r, uint64_t target)
 {
 	r->totals.branches++;
-	return r->code->leads_to(r->code->arg, target) || violation(r, "a branch to no block and no stub");
+	return r->code->leads_to(r->code->arg, target) != LEADS_NOWHERE || violation(r, "a branch to no block and no stub");
+}
+
+/* The short way out of a TLB miss: everything stays but r10. */
+static bool called_fill(struct run *r, struct state *s)
+{
+	const struct value *ask = &s->reg[10], *lin = &s->reg[11];
+	if (!ask->constant || !is_u32(*lin) || lin->id == NO_ID)
+		return violation(r, "a TLB fill without a site or an address");
+	set_reg(s, 10, (struct value){ .kind = KIND_ADDEND, .write = ask->write, .id = NO_ID, .of = lin->id });
+	memset(&s->flags, 0, sizeof(s->flags));
+	return flow_to(r, r->off + r->d.length, s);
 }
 
 /* Where control goes after a branch instruction, s being known there. */
@@ -502,23 +600,32 @@ static bool branch(struct run *r, struct state *s)
 	if (r->d.meta.category == ZYDIS_CATEGORY_RET) {
 		if (r->d.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR || r->o[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
 			return violation(r, "another RET than the plain one");
-		return is_u32(s->reg[ZYDIS_REGISTER_R11 - ZYDIS_REGISTER_RAX]) || violation(r, "a return without its target in r11d");
+		return in_order(r, s) && (is_u32(s->reg[11]) || violation(r, "a return without its target in r11d"));
 	}
-	if (o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !o->imm.is_relative)
+	bool own = false, through_hash = o->type == ZYDIS_OPERAND_TYPE_MEMORY && gpr_number(o->mem.base) >= 0 &&
+	    s->reg[gpr_number(o->mem.base)].kind == KIND_TABLE;
+	if (!through_hash && (o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !o->imm.is_relative))
 		return violation(r, "an indirect or far branch outside the stubs");
-	uint64_t target = r->code->at + next + o->imm.value.u;
-	bool own = target >= r->code->at && target < r->code->at + r->code->len;
+	uint64_t target = r->code->at + next + (through_hash ? 0 : o->imm.value.u);
+	own = !through_hash && target >= r->code->at && target < r->code->at + r->code->len;
 	struct state taken = *s, not_taken = *s;
 	if (r->d.mnemonic == ZYDIS_MNEMONIC_JZ || r->d.mnemonic == ZYDIS_MNEMONIC_JNZ) {
 		learn(&taken, r->d.mnemonic == ZYDIS_MNEMONIC_JZ);
 		learn(&not_taken, r->d.mnemonic != ZYDIS_MNEMONIC_JZ);
 	}
-	if (!(own ? flow_to(r, target - r->code->at, &taken) : leaves(r, target)))
+	if (r->d.meta.category == ZYDIS_CATEGORY_CALL && !own && !through_hash &&
+	    r->code->leads_to(r->code->arg, target) == LEADS_FILL)
+		return called_fill(r, s);
+	if ((!own || r->d.meta.category == ZYDIS_CATEGORY_CALL) && !in_order(r, s))
+		return false;
+	if (!through_hash && !(own ? flow_to(r, target - r->code->at, &taken) : leaves(r, target)))
 		return false;
 	if (r->d.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
 		return true;
 	if (r->d.meta.category == ZYDIS_CATEGORY_CALL) {	/* comes back by a RET, see there */
-		nothing_known(&not_taken);
+		if (!own && !through_hash && r->code->leads_to(r->code->arg, target) == LEADS_AWAY)
+			return true;
+		nothing_known(r, &not_taken);
 		not_taken.reg[11].kind = KIND_U32;
 	}
 	return flow_to(r, next, &not_taken);
@@ -535,6 +642,9 @@ static bool step(struct run *r, struct host_insn *h)
 		const ZydisDecodedOperand *o = &r->o[i];
 		if (rsp_by_itself && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
 			continue;
+		int n = o->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(o->reg.value) : -1;
+		if (is_string(&r->d) && (n == REG_ECX || n == REG_ESI || n == REG_EDI))
+			continue;			/* string_registers() */
 		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && !(is_branch(&r->d) && o->reg.value == ZYDIS_REGISTER_RIP) &&
 		    !register_operand(r, &h->in, o))
 			return false;
@@ -542,10 +652,12 @@ static bool step(struct run *r, struct host_insn *h)
 			return false;
 	}
 	for (unsigned i = 0; i < r->d.operand_count; i++)
-		if (!rsp_by_itself && r->o[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		if (!rsp_by_itself && !(is_string(&r->d) && r->o[i].visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) && r->o[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    (r->o[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && !write_register(r, &h->in, &s, &r->o[i]))
 			return false;
 	note_test(r, &h->in, &s);
+	if (is_string(&r->d) && !string_registers(r, &h->in, &s))
+		return false;
 	return is_branch(&r->d) ? branch(r, &s) : flow_to(r, r->off + r->d.length, &s);
 }
 
@@ -564,7 +676,7 @@ static bool analyse(struct run *r)
 	}
 	for (unsigned i = 0; i < r->code->nentries; i++) {
 		struct state s;
-		nothing_known(&s);
+		nothing_known(r, &s);
 		if (!flow_to(r, r->code->entry[i], &s))
 			return false;
 	}
@@ -630,13 +742,27 @@ void verify_summary(const struct verifier *v, FILE *f)
 
 /* --- blocks --- */
 
-static bool is_stub(const void *arg, uint64_t target)
+static enum leads to_stub(const void *arg, uint64_t target)
 {
 	const struct glue *g = &((const struct scanner *)arg)->glue;
-	uint8_t *const stubs[] = { g->slow, g->emulate, g->link, g->indirect, g->fpu, g->lookup };
+	uint8_t *const stubs[] = { g->slow, g->link, g->indirect, g->fpu, g->lookup };
 
+	if (target == (uint64_t)(uintptr_t)g->emulate)		/* goes on at a record's entry */
+		return LEADS_AWAY;
+	if (target == (uint64_t)(uintptr_t)g->fill)
+		return LEADS_FILL;
 	for (size_t i = 0; i < ARRAY_LEN(stubs); i++)
 		if (target == (uint64_t)(uintptr_t)stubs[i])
+			return LEADS_BACK;
+	return LEADS_NOWHERE;
+}
+
+static bool is_table(const void *arg, uint64_t imm)
+{
+	const struct scanner *s = arg;
+
+	for (size_t i = 0; i < ARRAY_LEN(s->modes); i++)
+		if (s->modes[i].jump && imm == (uint64_t)(uintptr_t)s->modes[i].jump)
 			return true;
 	return false;
 }
@@ -674,7 +800,8 @@ bool verify_block(struct scanner *s, const struct block *b, const uint8_t *end)
 	struct verify_finding f = { 0 };
 	struct verify_code code = {
 		.bytes = b->host, .len = (size_t)(end - b->host), .at = (uint64_t)(uintptr_t)b->host,
-		.entry = entry, .nentries = block_entries(b, entry), .leads_to = is_stub, .arg = s,
+		.entry = entry, .nentries = block_entries(b, entry), .leads_to = to_stub, .is_table = is_table, .arg = s,
+		.esp_pointer = mode_esp_is_pointer(b->mode),
 	};
 
 	return verify_code(s->verifier, &code, &f) || report(s, b, &f);

@@ -17,14 +17,20 @@ struct verify_totals {
 
 /* A stretch of host code. It is entered at any of entry[] with guest registers zero-extended and
  * nothing known of r8..r11; it may branch to where leads_to() says yes. */
+/* Where a branch may go. AWAY: a call that does not come back behind itself (but maybe at an entry).
+ * FILL: a call that answers in r10 with the addend for r11d, of the kind that r10d asks for, or 0. */
+enum leads { LEADS_NOWHERE, LEADS_BACK, LEADS_AWAY, LEADS_FILL };
+
 struct verify_code {
 	const uint8_t *bytes;
 	size_t len;
 	uint64_t at;			/* address at which it runs */
 	const uint32_t *entry;		/* offsets */
 	unsigned nentries;
-	bool (*leads_to)(const void *arg, uint64_t target);
+	enum leads (*leads_to)(const void *arg, uint64_t target);
+	bool (*is_table)(const void *arg, uint64_t imm);	/* may be NULL: address of a mode's hash of branch targets? */
 	const void *arg;
+	bool esp_pointer;		/* r15 is a host address in the window */
 };
 
 struct verify_finding {

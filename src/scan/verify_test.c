@@ -8,16 +8,20 @@
 #include "scan/verify.h"
 #include "tests/test.h"
 
-static bool to_stub(const void *arg, uint64_t target) { return target == 0x7000; }
+static enum leads to_stub(const void *arg, uint64_t target) 
+{
+	return target == 0x7000 ? LEADS_BACK : target == 0x7100 ? LEADS_FILL : target == 0x7200 ? LEADS_AWAY : LEADS_NOWHERE;
+}
+static bool is_table(const void *arg, uint64_t imm) { return imm == 0x123456789000; }
 
 /* NULL if the code passes, else the verifier's words. */
-static const char *verdict(const uint8_t *code, const uint8_t *end)
+static const char *verdict(const uint8_t *code, const uint8_t *end, bool esp_pointer)
 {
 	static const uint32_t entry[] = { 0 };
 	struct verifier v = { 0 };
 	struct verify_finding f = { 0 };
 	struct verify_code c = { .bytes = code, .len = (size_t)(end - code), .at = 0x10000, .entry = entry, .nentries = 1,
-		.leads_to = to_stub };
+		.leads_to = to_stub, .is_table = is_table, .esp_pointer = esp_pointer };
 
 	CHECK_EQ(verify_init(&v), 0);
 	bool ok = verify_code(&v, &c, &f);
@@ -34,19 +38,21 @@ static const char *verdict(const uint8_t *code, const uint8_t *end)
 	    "code_" #name "_end: .globl code_" #name "_end; .popsection");			\
 	extern const uint8_t code_##name[], code_##name##_end[];
 
-#define ACCEPTED(name, text)								\
+#define ACCEPTED(name, text) ACCEPTED_IN(name, false, text)
+#define ACCEPTED_IN(name, esp_pointer, text)						\
 	CODE(name, text)								\
 	TEST(name)									\
 	{										\
-		const char *what = verdict(code_##name, code_##name##_end);		\
+		const char *what = verdict(code_##name, code_##name##_end, esp_pointer);	\
 		if (what)								\
 			fail_msg("%s", what);						\
 	}
-#define REJECTED(name, why, text)							\
+#define REJECTED(name, why, text) REJECTED_IN(name, false, why, text)
+#define REJECTED_IN(name, esp_pointer, why, text)					\
 	CODE(name, text)								\
 	TEST(name)									\
 	{										\
-		const char *what = verdict(code_##name, code_##name##_end);		\
+		const char *what = verdict(code_##name, code_##name##_end, esp_pointer);	\
 		CHECK(what != NULL);							\
 		CHECK_STR(what, why);							\
 	}
@@ -79,6 +85,50 @@ ACCEPTED(verify_passes_calls_and_returns,
 	".byte 0xE8; .long 0x7000 - (0x10000 + (. + 4 - code_verify_passes_calls_and_returns)); cmp $0x1234, %r11d; jnz 7f\n"
 	"mov %gs:(%r15d), %r11d; lea 4(%r15), %r15d; ret\n" LAST)
 
+#define CALL(target, name) ".byte 0xE8; .long " target " - (0x10000 + (. + 4 - code_" #name "))\n"
+#define HASH "movzwl %r11w, %r10d; movabs $0x123456789000, %r9; lea (%r10,%r10), %r10d; mov %rcx, %r8; mov (%r9,%r10,8), %ecx\n"	\
+	"lea (%rcx,%r11), %ecx; jrcxz 1f; mov %r8, %rcx\n"
+
+ACCEPTED_IN(verify_passes_esp_as_a_host_address, true,
+	"movl $5, -4(%r15); lea -4(%r15), %r15; mov 4(%r15), %eax; mov %r15d, %ecx; lea 8(%r15), %ebx; mov %gs:(%r15d,%eax), %edx\n"
+	"sub $8, %r15d; lea (%r14,%r15), %r15\n")
+ACCEPTED(verify_passes_strings_in_the_window,
+	"lea (%r14,%rsi), %rsi; lea (%r14,%rdi), %rdi; rep movsl; mov %esi, %esi; mov %edi, %edi\n"
+	"lea (%r14,%rdi), %rdi; repne scasb; mov %edi, %edi; lea (%r14,%rsi), %rsi; lodsw; mov %esi, %esi\n")
+ACCEPTED(verify_passes_a_jump_through_the_hash,
+	"mov %eax, %r11d\n" HASH "jmp 7f; 1: mov %r8, %rcx; jmp *8(%r9,%r10,8); 7:")
+ACCEPTED(verify_passes_the_short_way_out_of_a_miss,
+	ADDRESS ALIGNED "1:" LOOKUP(WRITE_TABLE) HIT "2: mov %edx, (%r10,%r11)\n jmp 7f; 8: lea 3(%r11), %r10d; xor %r11d, %r10d\n"
+	"test $0xfffff000, %r10d; jz 1b; jmp 7f; 9: mov $5, %r10d\n" CALL("0x7100", verify_passes_the_short_way_out_of_a_miss)
+	"test %r10, %r10; jnz 2b\n" LAST)
+REJECTED(verify_rejects_a_fill_for_another_kind, "a store through the read table",
+	ADDRESS ALIGNED "1:" LOOKUP(WRITE_TABLE) HIT "2: mov %edx, (%r10,%r11)\n jmp 7f; 8: lea 3(%r11), %r10d; xor %r11d, %r10d\n"
+	"test $0xfffff000, %r10d; jz 1b; jmp 7f; 9: mov $4, %r10d\n" CALL("0x7100", verify_rejects_a_fill_for_another_kind)
+	"test %r10, %r10; jz 7f; mov %edx, (%r10,%r11)\n" LAST)
+REJECTED(verify_rejects_a_fill_without_a_site, "a TLB fill without a site or an address",
+	ADDRESS "mov %eax, %r10d\n" CALL("0x7100", verify_rejects_a_fill_without_a_site))
+REJECTED(verify_rejects_code_behind_a_call_that_goes_elsewhere, "a value that may be a host address",
+	CALL("0x7000", verify_rejects_code_behind_a_call_that_goes_elsewhere) "mov %r8d, %eax")
+REJECTED_IN(verify_rejects_leaving_with_a_cut_esp, true, "leaves the block with a guest register in disorder",
+	"sub $8, %r15d")
+REJECTED_IN(verify_rejects_esp_far_from_where_it_was, true, "a value that may be a host address",
+	"lea 0x40000000(%r15), %r15")
+REJECTED_IN(verify_rejects_esps_upper_half_as_a_value, true, "a value that may be a host address", "mov %r15, %r9")
+REJECTED_IN(verify_rejects_adding_to_esps_host_address, true, "a value that may be a host address", "add %rax, %r15")
+REJECTED(verify_rejects_a_string_on_plain_registers, "a memory operand of no allowed form", "rep stosl")
+REJECTED(verify_rejects_leaving_with_a_string_pointer, "leaves the block with a guest register in disorder",
+	"lea (%r14,%rsi), %rsi; lodsb")
+REJECTED(verify_rejects_64_bit_strings, "an instruction scanned code has no use for",
+	"lea (%r14,%rsi), %rsi; lodsq; mov %esi, %esi")
+REJECTED(verify_rejects_a_jump_by_a_wide_index, "the hash of branch targets by another index than an EIP's",
+	"mov %eax, %r10d; movabs $0x123456789000, %r9; jmp *8(%r9,%r10,8)")
+REJECTED(verify_rejects_a_jump_to_another_field, "another field of the hash of branch targets",
+	"mov %eax, %r11d\n" HASH "jmp 7f; 1: mov %r8, %rcx; jmp *(%r9,%r10,8); 7:")
+REJECTED(verify_rejects_a_table_it_does_not_know, "more than 32 bits written to a guest register",
+	"movabs $0x123456789008, %rax")
+REJECTED(verify_rejects_a_store_to_the_hash, "the hash of branch targets by another index than an EIP's",
+	"mov %eax, %r11d\n" HASH "jmp 7f; 1: mov %r8, %rcx; mov %eax, (%r9,%r10,8); 7:")
+
 REJECTED(verify_rejects_a_system_call, "an instruction scanned code has no use for", "syscall")
 REJECTED(verify_rejects_sysenter, "an instruction scanned code has no use for", "sysenter")
 REJECTED(verify_rejects_a_software_interrupt, "an instruction scanned code has no use for", "int $0x80")
@@ -91,7 +141,7 @@ REJECTED(verify_rejects_fxsave, "an instruction scanned code has no use for", "f
 REJECTED(verify_rejects_cpuid, "an instruction scanned code has no use for", "cpuid")
 REJECTED(verify_rejects_rdtsc, "an instruction scanned code has no use for", "rdtsc")
 REJECTED(verify_rejects_port_input, "an instruction scanned code has no use for", "inb %dx, %al")
-REJECTED(verify_rejects_a_string_instruction, "an instruction scanned code has no use for", "rep movsb")
+REJECTED(verify_rejects_a_string_instruction, "a memory operand of no allowed form", "rep movsb")
 REJECTED(verify_rejects_push, "an instruction scanned code has no use for", "push %rax")
 REJECTED(verify_rejects_the_hosts_direction_flag, "an instruction scanned code has no use for", "std")
 REJECTED(verify_rejects_wide_vectors, "an instruction scanned code has no use for", "vmovups %ymm1, %ymm2")
