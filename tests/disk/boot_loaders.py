@@ -57,7 +57,7 @@ def check_in(needle, hay):
 
 def boots_linux(*args, banner):
     try:
-        r = subprocess.run([PLEX86, "run", "-m", "128", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        r = subprocess.run([PLEX86, "run", "-m", "128", "-vga", "none", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, timeout=LIMIT_S)
     except subprocess.TimeoutExpired as e:
         raise AssertionError("it goes on and on: %r" % (e.stdout or b"")[-1500:])
@@ -71,7 +71,7 @@ def boots_linux(*args, banner):
 
 def talk(args, *steps):
     """Wait for each text on the console, then type the answer."""
-    p = subprocess.Popen([PLEX86, "run", "-m", "64", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    p = subprocess.Popen([PLEX86, "run", "-m", "64", "-vga", "none", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE)
     text, seen = b"", 0
     try:
@@ -158,13 +158,14 @@ def isolinux_boots_linux_from_a_cd():
 
 
 @test
-def grub_rescue_floppy_lists_its_drives():
+def grub_rescue_floppy_lists_its_drives_and_reboots():
     need(RESCUE_FLOPPY)
     shutil.copy(RESCUE_FLOPPY, path("rescue.img"))
     with open(path("disk.img"), "wb") as f:
         f.truncate(8 << 20)
     talk(["-fda", path("rescue.img"), "-hda", path("disk.img"), "-boot", "a"],
-         (b"GNU GRUB", b"c"), (b"grub>", b"ls\r"), (b"(hd0)", b""), (b"(fd0)", b""))
+         (b"GNU GRUB", b"c"), (b"grub>", b"ls\r"), (b"(hd0)", b""), (b"(fd0)", b""), (b"grub>", b"reboot\r"),
+         (b"SeaBIOS", b""), (b"GNU GRUB", b""))
 
 
 @test

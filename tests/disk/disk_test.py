@@ -278,6 +278,27 @@ def bad_images_are_refused_in_one_line():
     refused("firmware", "-bios", path("missing.bin"), "-hda", image("b.img", 10 << 20))
 
 
+@test
+def full_host_disk_is_an_error_that_the_guest_sees():
+    inside = r"""
+mount -t tmpfs -o size=1m none "$1" || exit 77
+cp "$2" "$1/disk.img" && truncate -s 10M "$1/disk.img"
+dd if=/dev/zero of="$1/rest" bs=4k 2>/dev/null
+shift 2
+exec "$@"
+"""
+    image("boot.bin", len(PROGRAM))
+    os.mkdir(path("small"))
+    r = subprocess.run(["unshare", "-r", "-m", "sh", "-c", inside, "sh", path("small"), path("boot.bin"), PLEX86, "run",
+                        "-hda", path("small/disk.img"), *EXIT], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=LIMIT_S)
+    if r.returncode == 77 or b"unshare" in r.stderr:
+        return                                  # no name space of our own here
+    check_in(b"first sector ok", r.stdout)
+    check_in(b"last sector failed", r.stdout)
+    check(r.returncode, 3)
+
+
 def main():
     global folder
     pattern = sys.argv[3] if len(sys.argv) > 3 else "*"
