@@ -170,12 +170,17 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 {
 	struct scanner *s = cpu->scanner;
+	struct vcpu *volatile keep = cpu;	/* survive the jump back from cpu_raise() */
+	struct block **volatile keep_want = want;
 	s->stat_dispatch++;
 	if (s->lock && s->lock_entered)		/* lock-step: one block only */
 		return leave(cpu, NEXT_RUN);
 	s->lock_entered = true;
 	cpu->icount++;
 	if (__builtin_setjmp(cpu->fault_jmp)) {
+		cpu = keep;
+		want = keep_want;
+		s = cpu->scanner;
 		enum next n = cpu_deliver_fault(cpu);
 		if (n != NEXT_RUN)
 			return leave(cpu, n);
@@ -250,6 +255,13 @@ static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_li
 	return after(cpu, st, fpu_was_live);
 }
 
+/* The frame that cpu_raise() comes back to must outlive the call: clang would make it a jump. */
+static inline uint8_t *stay(uint8_t *host)
+{
+	__asm__ volatile("" : "+r"(host));
+	return host;
+}
+
 uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 {
 	struct scanner *s = cpu->scanner;
@@ -258,9 +270,10 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	s->stat_emulated++;
 	if (s->lock && lockstep_stops(s, &s->sites[number]))
 		return leave(cpu, NEXT_RUN);
+	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
-		return fault(cpu);
-	return emulate(cpu, &s->sites[number], false);
+		return fault(keep);
+	return stay(emulate(cpu, &s->sites[number], false));
 }
 
 /* A store the TLB has no entry for: if that is only because its page holds code, scan_fill() may do the next. */
@@ -290,8 +303,9 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	s->lock_at = st->index + 1;
 	cpu->gpr[REG_ESP] += (uint32_t)rec->esp_off;
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
+	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
-		return fault(cpu);
+		return fault(keep);
 	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	if (!(number & SLOW_EMULATE) && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
 		if (fpu_was_live)
@@ -301,7 +315,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	}
 	if (number & SLOW_WRITE)
 		remember_code_write(cpu, lin);
-	return emulate(cpu, st, fpu_was_live);
+	return stay(emulate(cpu, st, fpu_was_live));
 }
 
 uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
@@ -323,9 +337,10 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
 	}
 	fpu_save(cpu);
+	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
-		return fault(cpu);
-	return emulate(cpu, st, false);
+		return fault(keep);
+	return stay(emulate(cpu, st, false));
 }
 
 uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
