@@ -62,8 +62,8 @@ static void emit_enter(struct scanner *s, struct asm_buf *b)
 
 	g->resume = asm_here(b);
 	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
+	g->resume_checked = asm_here(b);	/* a signal before the JNE comes too late for the comparison */
 	asm_jcc(b, CC_NE, g->exit);
-	g->resume_checked = asm_here(b);
 	emit_load_guest(b);
 	asm_jmp_mem(b, CPU(scan.resume));
 
@@ -138,8 +138,8 @@ static void emit_fill(struct scanner *s, struct asm_buf *b)
 	asm_mov_rr64(b, R10, RAX);
 	asm_mov_ri(b, RCX, 0);
 	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);
-	asm_op_rr(b, (struct host_op){ .map = 1, .opcode = 0x45, .wide = true }, R10, RCX);	/* cmovne */
 	g->fill_checked = asm_here(b);
+	asm_op_rr(b, (struct host_op){ .map = 1, .opcode = 0x45, .wide = true }, R10, RCX);	/* cmovne */
 	for (unsigned i = 0; i < ARRAY_LEN(kept); i++)
 		asm_load64(b, kept[i], MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, scan.saved) + i * 8)));
 	asm_load64(b, RSP, CPU(scan.ret_rsp));

@@ -180,7 +180,7 @@ struct scanner {
 	struct return_stack {			/* [CPL 3]: one must not return into the other's blocks */
 		uint8_t *base;
 		uint64_t top, rsp;
-		uint32_t mode;			/* of the blocks it returns to */
+		uint32_t mode, cs_base;		/* of the blocks it returns to */
 	} ret[2];
 	uint32_t epoch;				/* scan.epoch they belong to */
 	struct mode_slot *slot;			/* current mode */

@@ -106,6 +106,8 @@ void scan_tick(struct vcpu *cpu, ucontext_t *uc)
 {
 	struct scanner *s = cpu->scanner;
 	const uint8_t *pc = (const uint8_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	if (!s)
+		return;
 	s->ticking = false;
 	if (cpu->cpl != 3 || !within(pc, s->rx, s->rx + s->used))
 		return;

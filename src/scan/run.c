@@ -146,8 +146,9 @@ static void set_mode(struct scanner *s, uint32_t mode)
 		cache_reset(s);
 		slot = cache_mode(s, mode, cs_base);
 	}
-	if (r->mode != mode) {
+	if (r->mode != mode || r->cs_base != cs_base) {		/* EIPs alone do not tell one CS from another */
 		r->mode = mode;
+		r->cs_base = cs_base;
 		r->rsp = r->top;
 	}
 	s->slot = slot;

@@ -315,6 +315,11 @@ def host_clock_ticks_in_hlt():
     check(int(out.split("\n")[-2].split()[0], 16) >= 20, True)
 
 
+@test
+def interrupts_and_page_faults_at_any_instant_change_no_result():
+    check(flat("stress"), (0, "every round was right\n", ""))
+
+
 # --- the seeds' demonstrations: they are the scanner's
 
 def stops_at(line, name, *args):
