@@ -59,6 +59,11 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | ((uint32_t)r[REG_EFL] & EFLAGS_ARITH);
 	cpu->scan.ret_rsp = (uint64_t)r[REG_RSP];
 	cpu->scanner->lock_at = (int)i;
+	if (b->rec[i].shadow) {		/* only a fault leaves here: no interrupt before the instruction is done */
+		cpu->shadow = true;
+		cpu->shadow_armed = false;
+		cpu_attend(cpu, ATTN_EVENT);
+	}
 	cpu->scanner->next = NEXT_RUN;
 	r[REG_RIP] = (greg_t)(uintptr_t)cpu->scanner->glue.exit_async;
 	r[REG_EFL] &= ~(greg_t)HOST_TF;

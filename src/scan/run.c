@@ -308,7 +308,8 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
 	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
-	if (!(number & SLOW_EMULATE) && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
+	/* behind STI not back to its start: there is a look at attention on the way, and no interrupt may come yet */
+	if (!(number & SLOW_EMULATE) && !rec->shadow && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
 		if (fpu_was_live)
 			fpu_load(cpu);
 		s->lock_at = st->index;
@@ -332,7 +333,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		sse |= st->in.opnd[i].kind == OPND_XMM;
 	bool allowed = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (!sse || cpu->cr4 & CR4_OSFXSR);
 	s->lock_at = st->index;
-	if (allowed) {
+	if (allowed && !rec->shadow) {
 		if (!cpu->fx_live)
 			fpu_load(cpu);
 		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
