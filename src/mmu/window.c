@@ -252,46 +252,83 @@ static void make_room(struct windows *ws, const struct window *keep)
 
 /* --- page tables remembered --- */
 
-/* Entries of the table at gpa map span_pages each, from linear address first. False: no room. */
-static bool remember_table(struct vcpu *cpu, struct window *w, gpa_t gpa, lin_t first, uint32_t span_pages)
-{
-	for (unsigned i = 0; i < w->ntables; i++)
-		if (w->tables[i].gpa == gpa && w->tables[i].first == first && w->tables[i].span_pages == span_pages)
-			return true;
-	const uint8_t *host = phys_host(cpu->phys, gpa, false);
-	if (w->ntables == TABLES_MAX || !host)
-		return false;
-	struct table_copy *t = &w->tables[w->ntables++];
-	t->gpa = gpa;
-	t->first = first;
-	t->span_pages = span_pages;
-	memcpy(t->copy, host, PAGE_BYTES);
-	return true;
-}
-
-/* The tables that translate lin now: their present content must be what the mappings were made from. */
-static bool remember_tables(struct vcpu *cpu, struct window *w, lin_t lin)
-{
-	if (w->kernel || !(cpu->cr0 & CR0_PG))
-		return true;
-	if (cpu->cr4 & CR4_PAE) {
-		gpa_t pd = cpu->pdpte[lin >> 30] & 0xFFFFFF000ull;
-		if (!remember_table(cpu, w, pd, lin & 0xC0000000u, 512))
-			return false;
-		uint64_t pde = phys_read_n(cpu->phys, pd + (lin >> 21 & 511) * 8, 4);
-		return pde & 0x80 || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFE00000u, 1);
-	}
-	gpa_t pd = cpu->cr3 & 0xFFFFF000u;
-	if (!remember_table(cpu, w, pd, 0, 1024))
-		return false;
-	uint32_t pde = phys_read_n(cpu->phys, pd + (lin >> 22) * 4, 4);
-	return (pde & 0x80 && cpu->cr4 & CR4_PSE) || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFC00000u, 1);
-}
-
 static void unmap_range(struct windows *ws, struct window *w, uint32_t page, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		unmap_page(ws, w, page + i);
+}
+
+/* The low half of an entry: A means nothing, nor does D that came; a D that went away must be set again by the next store. */
+static bool entry_differs(uint32_t old, uint32_t now)
+{
+	return ((old ^ now) & ~0x60u) || (old & ~now & 0x40);
+}
+
+/* Entry i of a table is about to be mapped from: from now on the copy says so. What a directory's entry
+ * used to lead to goes first, if it leads elsewhere now. False: the window had to be emptied. */
+static bool copy_entry(struct vcpu *cpu, struct window *w, struct table_copy *t, const uint32_t *now, unsigned i)
+{
+	unsigned words = cpu->cr4 & CR4_PAE ? 2 : 1;
+	bool differs = false;
+	for (unsigned k = 0; k < words; k++) {
+		uint32_t old = t->copy[i * words + k], val = now[i * words + k];
+		differs |= k == 0 ? entry_differs(old, val) : old != val;
+		t->copy[i * words + k] = val;
+	}
+	if (differs && t->span_pages > 1)
+		unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i * t->span_pages, t->span_pages);
+	return w->ntables != 0;
+}
+
+/* Entries of the table at gpa map span_pages each, from linear address first. False: no room. */
+static bool remember_table(struct vcpu *cpu, struct window *w, gpa_t gpa, lin_t first, uint32_t span_pages,
+    uint32_t page, uint32_t n)
+{
+	struct table_copy *t = NULL;
+	const uint8_t *host = phys_host(cpu->phys, gpa, false);
+	for (unsigned i = 0; i < w->ntables && !t; i++)
+		if (w->tables[i].gpa == gpa && w->tables[i].first == first && w->tables[i].span_pages == span_pages)
+			t = &w->tables[i];
+	if (!host || (!t && w->ntables == TABLES_MAX))
+		return false;
+	if (!t) {
+		t = &w->tables[w->ntables++];
+		t->gpa = gpa;
+		t->first = first;
+		t->span_pages = span_pages;
+		memcpy(t->copy, host, PAGE_BYTES);
+		return true;
+	}
+	uint32_t lo = (page - (first >> PAGE_SHIFT)) / span_pages, hi = (page + n - 1 - (first >> PAGE_SHIFT)) / span_pages;
+	for (uint32_t i = lo; i <= hi; i++)
+		if (!copy_entry(cpu, w, t, (const uint32_t *)host, i))
+			return false;
+	return true;
+}
+
+/*
+ * The tables that translate n pages from page on, all of them within one page table: the copies of their
+ * entries must be what the mappings are made from. An entry that was made since the table was copied, and
+ * is taken away again before the next CR3 load, would otherwise look as if it had never been.
+ */
+static bool remember_tables(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t n)
+{
+	lin_t lin = page << PAGE_SHIFT;
+	if (w->kernel || !(cpu->cr0 & CR0_PG))
+		return true;
+	if (cpu->cr4 & CR4_PAE) {
+		gpa_t pd = cpu->pdpte[lin >> 30] & 0xFFFFFF000ull;
+		if (!remember_table(cpu, w, pd, lin & 0xC0000000u, 512, page, n))
+			return false;
+		uint64_t pde = phys_read_n(cpu->phys, pd + (lin >> 21 & 511) * 8, 4);
+		return pde & 0x80 || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFE00000u, 1, page, n);
+	}
+	gpa_t pd = cpu->cr3 & 0xFFFFF000u;
+	if (!remember_table(cpu, w, pd, 0, 1024, page, n))
+		return false;
+	uint32_t pde = phys_read_n(cpu->phys, pd + (lin >> 22) * 4, 4);
+	return (pde & 0x80 && cpu->cr4 & CR4_PSE) ||
+	    remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFC00000u, 1, page, n);
 }
 
 /* Compare with the guest's table; unmap what an entry that changed (but for A and D) used to map. */
@@ -303,10 +340,7 @@ static void revalidate_table(struct vcpu *cpu, struct window *w, struct table_co
 	unsigned words = cpu->cr4 & CR4_PAE ? 2 : 1;
 	const uint32_t *now = (const uint32_t *)host;
 	for (unsigned i = 0; i < 1024; i++) {
-		uint32_t ignore = words == 2 && (i & 1) ? 0 : 0x60;	/* A, D */
-		/* a D bit that went away must be set again by the next store */
-		bool cleaned = ignore && (t->copy[i] & ~now[i] & 0x40);
-		if (((t->copy[i] ^ now[i]) & ~ignore) == 0 && !cleaned)
+		if (words == 2 && (i & 1) ? t->copy[i] == now[i] : !entry_differs(t->copy[i], now[i]))
 			continue;
 		unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i / words * t->span_pages, t->span_pages);
 	}
@@ -422,7 +456,6 @@ static void remember_writable(struct windows *ws, struct window *w, uint32_t pag
 static bool map_run(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t n, const struct candidate *c, bool populate)
 {
 	struct windows *ws = cpu->windows;
-	make_room(ws, w);
 	int prot = PROT_READ | (c->writable ? PROT_WRITE : 0);
 	void *p = mmap(host_of(w, page), (size_t)n << PAGE_SHIFT, prot,
 	    MAP_FIXED | MAP_SHARED | MAP_NORESERVE | (populate ? MAP_POPULATE : 0), cpu->phys->fd,
@@ -477,6 +510,8 @@ static uint32_t run_length(struct vcpu *cpu, const struct window *w, uint32_t pa
     const struct walk *k)
 {
 	uint32_t max = w->kernel ? KERNEL_RUN_PAGES : USER_RUN_PAGES, n = 1;
+	if (!w->kernel)			/* one page table, whose entries are remembered */
+		max = MIN(max, 512 - (page & 511));
 	bool paged = cpu->cr0 & CR0_PG;
 	uint32_t large = !paged ? LINEAR_PAGES : !k->large ? 1 : cpu->cr4 & CR4_PAE ? 512 : 1024;
 	while (n < max && continues(cpu, w, page, n, user, c, k, (page & ~(large - 1)) == ((page + n) & ~(large - 1))))
@@ -509,10 +544,11 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 	struct candidate c = candidate(cpu, w, &k);
 	if (!c.ok || (write && (!c.writable || c.holds_code)))
 		return WINDOW_NEVER;
-	if (!remember_tables(cpu, w, lin))
-		return WINDOW_NEVER;
+	make_room(ws, w);		/* before its tables are remembered: it may have to empty this one */
 	k.gpa &= ~(gpa_t)PAGE_MASK;
 	uint32_t n = w->state[page] & PAGE_MAPPED ? 1 : run_length(cpu, w, page, user, &c, &k);
+	if (!remember_tables(cpu, w, page, n))
+		return WINDOW_NEVER;
 	return map_run(cpu, w, page, n, &c, !w->kernel) ? WINDOW_RETRY : WINDOW_NEVER;
 }
 
