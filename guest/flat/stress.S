@@ -4,7 +4,8 @@
  * chains, x87 and SSE. Every round checks its own results. Two address spaces take turns.
  */
 #include "pc.inc"
-	.set ROUNDS, 100
+	.set ROUNDS, 16
+	.set USER_ROUNDS, 6		/* at a stretch, for an engine that treats busy address spaces otherwise */
 	.set PD, 0x140000		/* two page directories, and their page tables 8 KiB behind */
 	.set PT_OFF, 0x2000
 	.set STACK_INT, 0x160000	/* of interrupts out of ring 3 */
@@ -75,6 +76,13 @@ _start:
 	add $0x1000, %eax
 	cmp $0x400007, %eax
 	jb 1b
+	xor %eax, %eax
+	mov $PD + PT_OFF + (DATA >> 12) * 4, %edi
+	mov $DATA_PAGES, %ecx
+	rep stosl
+	mov $PD + 0x1000 + PT_OFF + (DATA >> 12) * 4, %edi
+	mov $DATA_PAGES, %ecx
+	rep stosl
 	mov $PD, %eax
 	mov %eax, %cr3
 	mov %cr4, %eax
@@ -97,7 +105,11 @@ next:	call round			/* in ring 0 */
 	push $0x1B
 	push $user
 	iret
-user:	call round			/* in ring 3 */
+user:	mov $USER_ROUNDS, %ecx		/* in ring 3 */
+1:	push %ecx
+	call round
+	pop %ecx
+	loop 1b
 	mov $1, %eax
 	int $0x80
 back:	mov $STACK, %esp
@@ -146,6 +158,7 @@ tick:	push %eax
 
 /* A read maps the page read-only, a write writable. */
 page_fault:
+	incl faults
 	push %eax
 	push %ecx
 	mov %cr2, %eax
@@ -182,6 +195,8 @@ wrong:	ud2				/* ring 3 could not print */
 
 round:	xor %eax, %eax
 	int $0x80
+	mov faults, %eax
+	mov %eax, faults_before
 	/* strings, over page ends, unaligned */
 	mov rounds, %eax
 	imul $0x01030507, %eax, %eax
@@ -307,6 +322,10 @@ round:	xor %eax, %eax
 	movd %xmm0, %eax
 	cmp $5000, %eax
 	jne wrong
+	mov faults, %eax		/* every page had been taken away */
+	sub faults_before, %eax
+	cmp $60, %eax			/* of which a round uses so many */
+	jb wrong
 	ret
 
 fib:	cmp $2, %eax
@@ -335,8 +354,6 @@ table:	.long add1, add2, add3, add4
 add4:	lea 4(%eax), %eax
 	ret
 
-ticks:	.long 0
-rounds:	.long 0
 	.balign 8
 gdt:	.quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00CFFB000000FFFF, 0x00CFF3000000FFFF
 	.quad 0x0000890000000067
@@ -350,3 +367,8 @@ idtr:	.word 0x81 * 8 - 1
 	.balign 8
 idt:	.fill 0x81 * 8, 1, 0
 	library
+	.balign 4096			/* not beside code: that would be another test */
+ticks:	.long 0
+rounds:	.long 0
+faults:	.long 0
+faults_before: .long 0
