@@ -56,6 +56,14 @@ void check(const char *what, uint32_t got, uint32_t want)
 	print("\n");
 }
 
+void note(const char *what, uint32_t value)
+{
+	print(what);
+	print(": ");
+	print_hex(value);
+	print("\n");
+}
+
 void check_trap(const char *what, int got, int vector, uint32_t error)
 {
 	check(what, got, vector);
@@ -136,8 +144,12 @@ void main(void);
 void main(void)
 {
 	static const struct { const char *name; void (*run)(void); } part[] = {
+#ifdef GUEST_SPACES
+		{ "tables", test_tables }, { "linear", test_linear }, { "spaces", test_spaces },
+#else
 		{ "segments", test_segments }, { "gates", test_gates }, { "tasks", test_tasks }, { "paging", test_paging },
 		{ "debug", test_debug }, { "vm86", test_vm86 }, { "events", test_events },
+#endif
 	};
 	tables();
 	for (unsigned i = 0; i < ARRAY_LEN(part); i++) {

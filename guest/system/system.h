@@ -54,6 +54,7 @@ void idt_default(void);				/* every vector to the recording handler, 80h and 81h
 void paging_on(void);				/* the first 4 MiB by page_tab, identity, everyone may everything */
 void paging_off(void);
 
+void note(const char *what, uint32_t value);
 void check(const char *what, uint32_t got, uint32_t want);
 void check_trap(const char *what, int got, int vector, uint32_t error);
 
@@ -84,5 +85,6 @@ static inline void set_dr(unsigned n, uint32_t v)
 
 void test_segments(void), test_gates(void), test_tasks(void), test_paging(void), test_debug(void), test_vm86(void),
 	test_events(void);
+void test_tables(void), test_linear(void), test_spaces(void);		/* guest/spaces */
 
 #endif

@@ -54,6 +54,7 @@ struct window {
 	/* user windows */
 	struct table_copy tables[TABLES_MAX];
 	unsigned ntables;
+	uint64_t pdpte[4];		/* PAE: what the copies hang from */
 	bool stale;			/* CR3 was loaded: revalidate before use */
 	bool drop;			/* a global flush: empty it before use */
 	lin_t stale_page[STALE_MAX];
@@ -252,106 +253,88 @@ static void make_room(struct windows *ws, const struct window *keep)
 
 /* --- page tables remembered --- */
 
+/* Entries of the table at gpa map span_pages each, from linear address first. NULL: no room. */
+static struct table_copy *remember_table(struct vcpu *cpu, struct window *w, gpa_t gpa, lin_t first, uint32_t span_pages)
+{
+	for (unsigned i = 0; i < w->ntables; i++)
+		if (w->tables[i].gpa == gpa && w->tables[i].first == first && w->tables[i].span_pages == span_pages)
+			return &w->tables[i];
+	const uint8_t *host = phys_host(cpu->phys, gpa, false);
+	if (w->ntables == TABLES_MAX || !host)
+		return NULL;
+	struct table_copy *t = &w->tables[w->ntables++];
+	t->gpa = gpa;
+	t->first = first;
+	t->span_pages = span_pages;
+	memcpy(t->copy, host, PAGE_BYTES);
+	return t;
+}
+
 static void unmap_range(struct windows *ws, struct window *w, uint32_t page, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		unmap_page(ws, w, page + i);
 }
 
-/* The low half of an entry: A means nothing, nor does D that came; a D that went away must be set again by the next store. */
-static bool entry_differs(uint32_t old, uint32_t now)
+/* Has half of an entry changed in what it allows? A and D that were set by the processor allow no less,
+ * but one that was taken away must be set again by the next access. */
+static bool changed(uint32_t was, uint32_t now, bool high)
 {
-	return ((old ^ now) & ~0x60u) || (old & ~now & 0x40);
+	uint32_t ignore = high ? 0 : 0x60;	/* A, D */
+	return ((was ^ now) & ~ignore) || (was & ~now & ignore);
 }
 
-/* Entry i of a table is about to be mapped from: from now on the copy says so. What a directory's entry
- * used to lead to goes first, if it leads elsewhere now. False: the window had to be emptied. */
-static bool copy_entry(struct vcpu *cpu, struct window *w, struct table_copy *t, const uint32_t *now, unsigned i)
+/* Compare n entries from the first on with the guest's table; unmap what one that changed used to map. */
+static void compare_entries(struct vcpu *cpu, struct window *w, struct table_copy *t, unsigned first, unsigned n)
 {
+	const uint32_t *now = (const uint32_t *)phys_host(cpu->phys, t->gpa, false);
 	unsigned words = cpu->cr4 & CR4_PAE ? 2 : 1;
-	bool differs = false;
-	for (unsigned k = 0; k < words; k++) {
-		uint32_t old = t->copy[i * words + k], val = now[i * words + k];
-		differs |= k == 0 ? entry_differs(old, val) : old != val;
-		t->copy[i * words + k] = val;
+	for (unsigned i = first * words; now && i < (first + n) * words; i++) {
+		if (changed(t->copy[i], now[i], i % words))
+			unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i / words * t->span_pages, t->span_pages);
+		t->copy[i] = now[i];
 	}
-	if (differs && t->span_pages > 1)
-		unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i * t->span_pages, t->span_pages);
-	return w->ntables != 0;
 }
 
-/* Entries of the table at gpa map span_pages each, from linear address first. False: no room. */
-static bool remember_table(struct vcpu *cpu, struct window *w, gpa_t gpa, lin_t first, uint32_t span_pages,
-    uint32_t page, uint32_t n)
-{
-	struct table_copy *t = NULL;
-	const uint8_t *host = phys_host(cpu->phys, gpa, false);
-	for (unsigned i = 0; i < w->ntables && !t; i++)
-		if (w->tables[i].gpa == gpa && w->tables[i].first == first && w->tables[i].span_pages == span_pages)
-			t = &w->tables[i];
-	if (!host || (!t && w->ntables == TABLES_MAX))
-		return false;
-	if (!t) {
-		t = &w->tables[w->ntables++];
-		t->gpa = gpa;
-		t->first = first;
-		t->span_pages = span_pages;
-		memcpy(t->copy, host, PAGE_BYTES);
-		return true;
-	}
-	uint32_t lo = (page - (first >> PAGE_SHIFT)) / span_pages, hi = (page + n - 1 - (first >> PAGE_SHIFT)) / span_pages;
-	for (uint32_t i = lo; i <= hi; i++)
-		if (!copy_entry(cpu, w, t, (const uint32_t *)host, i))
-			return false;
-	return true;
-}
-
-/*
- * The tables that translate n pages from page on, all of them within one page table: the copies of their
- * entries must be what the mappings are made from. An entry that was made since the table was copied, and
- * is taken away again before the next CR3 load, would otherwise look as if it had never been.
- */
-static bool remember_tables(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t n)
-{
-	lin_t lin = page << PAGE_SHIFT;
-	if (w->kernel || !(cpu->cr0 & CR0_PG))
-		return true;
-	if (cpu->cr4 & CR4_PAE) {
-		gpa_t pd = cpu->pdpte[lin >> 30] & 0xFFFFFF000ull;
-		if (!remember_table(cpu, w, pd, lin & 0xC0000000u, 512, page, n))
-			return false;
-		uint64_t pde = phys_read_n(cpu->phys, pd + (lin >> 21 & 511) * 8, 4);
-		return pde & 0x80 || remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFE00000u, 1, page, n);
-	}
-	gpa_t pd = cpu->cr3 & 0xFFFFF000u;
-	if (!remember_table(cpu, w, pd, 0, 1024, page, n))
-		return false;
-	uint32_t pde = phys_read_n(cpu->phys, pd + (lin >> 22) * 4, 4);
-	return (pde & 0x80 && cpu->cr4 & CR4_PSE) ||
-	    remember_table(cpu, w, pde & 0xFFFFF000u, lin & 0xFFC00000u, 1, page, n);
-}
-
-/* Compare with the guest's table; unmap what an entry that changed (but for A and D) used to map. */
 static void revalidate_table(struct vcpu *cpu, struct window *w, struct table_copy *t)
 {
 	const uint8_t *host = phys_host(cpu->phys, t->gpa, false);
-	if (!host || memcmp(host, t->copy, PAGE_BYTES) == 0)
-		return;
-	unsigned words = cpu->cr4 & CR4_PAE ? 2 : 1;
-	const uint32_t *now = (const uint32_t *)host;
-	for (unsigned i = 0; i < 1024; i++) {
-		if (words == 2 && (i & 1) ? t->copy[i] == now[i] : !entry_differs(t->copy[i], now[i]))
-			continue;
-		unmap_range(cpu->windows, w, (t->first >> PAGE_SHIFT) + i / words * t->span_pages, t->span_pages);
+	if (host && memcmp(host, t->copy, PAGE_BYTES) != 0)
+		compare_entries(cpu, w, t, 0, cpu->cr4 & CR4_PAE ? 512 : 1024);
+}
+
+/* The tables that translate n pages from lin on, all in one table, are about to be mapped from their present
+ * content: the copies must have just that. (An entry may have changed, been used, and may change back.) */
+static bool remember_tables(struct vcpu *cpu, struct window *w, lin_t lin, uint32_t n)
+{
+	if (w->kernel || !(cpu->cr0 & CR0_PG))
+		return true;
+	bool pae = cpu->cr4 & CR4_PAE;
+	unsigned shift = pae ? 21 : 22, in_dir = pae ? lin >> 21 & 511 : lin >> 22, size = pae ? 8 : 4;
+	gpa_t dir = pae ? cpu->pdpte[lin >> 30] & 0xFFFFFF000ull : cpu->cr3 & 0xFFFFF000u;
+	struct table_copy *t = remember_table(cpu, w, dir, pae ? lin & 0xC0000000u : 0, 1u << (shift - PAGE_SHIFT));
+	if (!t)
+		return false;
+	compare_entries(cpu, w, t, in_dir, 1);
+	gpa_t pde = phys_read_n(cpu->phys, dir + in_dir * size, 4);
+	if (pae)
+		pde |= (gpa_t)(phys_read_n(cpu->phys, dir + in_dir * 8 + 4, 4) & 0xF) << 32;
+	if (!(pde & 0x80 && (pae || cpu->cr4 & CR4_PSE))) {
+		t = remember_table(cpu, w, pde & 0xFFFFFF000ull, lin >> shift << shift, 1);
+		if (!t)
+			return false;
+		compare_entries(cpu, w, t, lin >> PAGE_SHIFT & ((1u << (shift - PAGE_SHIFT)) - 1), n);
 	}
-	memcpy(t->copy, now, PAGE_BYTES);
+	return w->ntables != 0;		/* if unmapping found no mapping left, it emptied the window */
 }
 
 static void revalidate(struct vcpu *cpu, struct window *w)
 {
 	struct windows *ws = cpu->windows;
-	if (w->drop) {
+	bool moved = (cpu->cr4 & CR4_PAE) && memcmp(w->pdpte, cpu->pdpte, sizeof(w->pdpte)) != 0;
+	if (w->drop || moved) {
 		empty(ws, w);
+		memcpy(w->pdpte, cpu->pdpte, sizeof(w->pdpte));
 	} else if (w->stale) {
 		w->stale = false;
 		w->nstale = 0;
@@ -502,6 +485,11 @@ static bool continues(struct vcpu *cpu, const struct window *w, uint32_t page, u
 	if (!k.ok || !k.accessed || k.gpa >> PAGE_SHIFT != (k0->gpa >> PAGE_SHIFT) + i)
 		return false;
 	struct candidate c = candidate(cpu, w, &k);
+	uint32_t slot = rmap_of(cpu->windows, w)[c.fd_page], old;
+	/* A further writable mapping takes one of few places from another: only for a page really used here. */
+	if (c.ok && c.writable && slot != rmap_key(cpu->windows, w, at) &&
+	    mapped_writable(cpu->windows, w->kernel, slot, c.fd_page, &old))
+		return false;
 	return c.ok && c.fd_page == first->fd_page + i && c.writable == first->writable && c.global == first->global &&
 	    (w->kernel || c.holds_code == first->holds_code);
 }
@@ -510,10 +498,10 @@ static uint32_t run_length(struct vcpu *cpu, const struct window *w, uint32_t pa
     const struct walk *k)
 {
 	uint32_t max = w->kernel ? KERNEL_RUN_PAGES : USER_RUN_PAGES, n = 1;
-	if (!w->kernel)			/* one page table, whose entries are remembered */
-		max = MIN(max, 512 - (page & 511));
 	bool paged = cpu->cr0 & CR0_PG;
 	uint32_t large = !paged ? LINEAR_PAGES : !k->large ? 1 : cpu->cr4 & CR4_PAE ? 512 : 1024;
+	if (!w->kernel)		/* what one table maps, which is what remember_tables() looks at */
+		max = MIN(max, 512 - (page & 511));
 	while (n < max && continues(cpu, w, page, n, user, c, k, (page & ~(large - 1)) == ((page + n) & ~(large - 1))))
 		n++;
 	return n;
@@ -544,10 +532,10 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 	struct candidate c = candidate(cpu, w, &k);
 	if (!c.ok || (write && (!c.writable || c.holds_code)))
 		return WINDOW_NEVER;
-	make_room(ws, w);		/* before its tables are remembered: it may have to empty this one */
 	k.gpa &= ~(gpa_t)PAGE_MASK;
 	uint32_t n = w->state[page] & PAGE_MAPPED ? 1 : run_length(cpu, w, page, user, &c, &k);
-	if (!remember_tables(cpu, w, page, n))
+	make_room(ws, w);		/* may empty it: before the tables are remembered */
+	if (!remember_tables(cpu, w, lin, n))
 		return WINDOW_NEVER;
 	return map_run(cpu, w, page, n, &c, !w->kernel) ? WINDOW_RETRY : WINDOW_NEVER;
 }
@@ -598,6 +586,7 @@ void window_promote(struct vcpu *cpu)
 	empty(ws, w);
 	w->used = true;
 	w->cr3 = cpu->cr3;
+	memcpy(w->pdpte, cpu->pdpte, sizeof(w->pdpte));
 	w->last_use = ++ws->clock;
 	ws->current = w;
 	mmu_update_direct(cpu);
@@ -638,18 +627,35 @@ void window_flush(struct vcpu *cpu, bool global)
 	mmu_update_direct(cpu);
 }
 
+/* Is part of a large page mapped around here, be it not the page itself? */
+static bool large_near(const struct window *w, uint32_t page)
+{
+	const uint8_t *state = w->state + (page & ~1023u);
+	for (uint32_t i = 0; i < 1024; i += 8) {
+		uint64_t eight;
+		memcpy(&eight, state + i, 8);
+		if (eight & PAGE_LARGE * 0x0101010101010101ull)
+			return true;
+	}
+	return false;
+}
+
 void window_flush_page(struct vcpu *cpu, lin_t lin)
 {
 	struct windows *ws = cpu->windows;
 	uint32_t page = lin >> PAGE_SHIFT;
-	if ((ws->kernel.state[page] & (PAGE_MAPPED | PAGE_LARGE)) == (PAGE_MAPPED | PAGE_LARGE)) {
+	if (large_near(&ws->kernel, page)) {
 		unmap_pages(ws, &ws->kernel, page & ~1023u, 1024);	/* INVLPG drops the whole large page */
 	} else if (ws->kernel.state[page] & PAGE_MAPPED) {
 		unmap_page(ws, &ws->kernel, page);
 		ws->kernel.state[page] |= PAGE_VOLATILE;
 	}
 	struct window *w = ws->current;
-	if (!w || !(w->state[page] & PAGE_MAPPED))
+	if (!w)
+		return;
+	if (large_near(w, page))
+		unmap_pages(ws, w, page & ~1023u, 1024);
+	if (!(w->state[page] & PAGE_MAPPED))
 		return;
 	if (w->nstale < STALE_MAX)
 		w->stale_page[w->nstale++] = lin;
