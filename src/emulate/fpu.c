@@ -59,7 +59,7 @@ bool fpu_pending(struct vcpu *cpu)
 	if (!(cpu->eflags & EFLAGS_IF))
 		return true;
 	cpu->eip = cpu->insn_eip;
-	cpu->attention |= ATTN_EVENT;
+	cpu_attend(cpu, ATTN_EVENT);
 	return false;
 }
 
