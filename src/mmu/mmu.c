@@ -317,7 +317,7 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 {
 	uint8_t *host = phys_host(cpu->phys, w->gpa, kind == ACCESS_WRITE);
 	if (unlikely(cpu->watcher && host && kind == ACCESS_WRITE))
-		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
+		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT, false);
 	if (!host || page_watched(cpu, lin))
 		return NULL;
 	uint32_t page = lin >> PAGE_SHIFT;

@@ -41,7 +41,7 @@ bool mmu_translate(struct vcpu *cpu, lin_t lin, gpa_t *gpa);
 /* Lock-step's view of memory: told of every page before the CPU writes to it (page tables' A and D bits
  * included), as long as it clears the write entries it was told of, and of every entry that is made. */
 struct memory_watcher {
-	void (*writes)(struct memory_watcher *w, uint64_t fd_page);
+	void (*writes)(struct memory_watcher *w, uint64_t fd_page, bool table);	/* table: A or D, by a walk */
 	void (*enters)(struct memory_watcher *w, bool user, uint32_t page);
 };
 void mmu_clear_entry(struct vcpu *cpu, bool user, uint32_t page, bool only_write);

@@ -429,7 +429,7 @@ static bool native_form(const struct emit *e, const struct insn *in)
 		if (names_esp(in))
 			return false;			/* MOVZX ESP, AH: needs REX */
 		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
-			bool plain = emit_direct(e) && mode_seg(e->mode, in->seg) == SEG_FLAT &&
+			bool plain = emit_direct(e) && emit_seg(e, in->seg, memory_written(in)) == SEG_FLAT &&
 			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
 			    (memory_written(in) || in->index != REG_NONE || in->base == REG_NONE);
 			if (!plain)
@@ -502,7 +502,7 @@ static void emit_insn(struct emit *e)
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
-		.flags_live = cur(e)->live_in != 0,
+		.flags_live = cur(e)->live_in,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
 	};
 	emit_begin(e);
@@ -636,7 +636,7 @@ static void emit_code(struct emit *e)
 		.host_off = (uint16_t)(asm_here(&e->b) - blk->host),
 		.esp_off = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(last->eip + last->in.len - blk->eip),
-		.flags_live = 1,
+		.flags_live = FLAG_ARITH,
 	};
 	if (!ends_block(&last->in)) {
 		emit_flush_esp(e);

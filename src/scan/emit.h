@@ -63,6 +63,7 @@ uint8_t emit_gpr(unsigned reg);
 
 /* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
+enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a code segment is never written */
 /* the same for an address already in r11d */
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write);
 struct host_mem emit_guest_ea(struct emit *e, const struct insn *in);	/* renamed, not translated */

@@ -56,6 +56,17 @@ static void add_base(struct emit *e, unsigned seg)	/* flags stay */
 	asm_lea(&e->b, R11, (struct host_mem){ .base = R11, .index = R10 });
 }
 
+/* SSE operands but those of the moves that say so: #GP comes before any #PF. */
+static bool demands_alignment(const struct insn *in, unsigned size)
+{
+	return size == 16 && in->name != I_MOVUPS && in->name != I_MOVUPD && in->name != I_MOVDQU;
+}
+
+enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write)
+{
+	return seg == SEG_CS && write ? SEG_CHECKED : mode_seg(e->mode, seg);
+}
+
 /* r11d = linear: make (r10, r11) reach it. */
 static void translate(struct emit *e, unsigned size, bool write, bool parked)
 {
@@ -69,8 +80,10 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 		asm_byte(b, align);
 		struct cold *u = slow_path(e, parked, SLOW_EMULATE);
 		jump_slow(e, CC_NE, u);
-		u->back = asm_here(b);
-		u->size = (uint8_t)size;
+		if (!demands_alignment(&cur(e)->in, size)) {
+			u->back = asm_here(b);
+			u->size = (uint8_t)size;
+		}
 	}
 	asm_mov_rr(b, R10, R11);
 	static const uint8_t shr_r10d_12[] = { 0x41, 0xC1, 0xEA, 0x0C };
@@ -85,7 +98,7 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write)
 {
-	enum seg_state state = mode_seg(e->mode, seg);
+	enum seg_state state = emit_seg(e, seg, write);
 	bool direct = emit_direct(e);
 	bool spoils = !direct || state == SEG_CHECKED;
 	bool park = spoils && cur(e)->live_in;
@@ -120,7 +133,7 @@ struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write)
 {
 	struct host_mem m = emit_guest_ea(e, in);
-	if (emit_direct(e) && mode_seg(e->mode, in->seg) == SEG_FLAT && in->adsize == 4) {
+	if (emit_direct(e) && emit_seg(e, in->seg, write) == SEG_FLAT && in->adsize == 4) {
 		if (m.base == R15 && m.index == NOREG && emit_esp_pointer(e))
 			return m;
 		if (!write && m.index == NOREG && m.base != NOREG) {	/* shorter load-to-use than through GS */

@@ -62,7 +62,7 @@ struct record {
 	int16_t esp_off;
 	uint16_t guest_off;	/* from block.eip */
 	bool shadow;		/* behind STI: not to be left here */
-	uint8_t flags_live;	/* 0: the arithmetic flags may be garbage here (overwritten before they are read) */
+	uint16_t flags_live;	/* arithmetic flags that are exact here; the others will be overwritten before they are read */
 	uint8_t lock;		/* lock-step's: LOCK_xxx */
 };
 
@@ -204,6 +204,7 @@ struct scanner {
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
 	enum next next;				/* why scan_enter() returned */
 	struct verifier *verifier;		/* --verify-code, or NULL */
+	const struct block *repeating;		/* a REP instruction of it is being emulated */
 	struct lockstep *lock;			/* --engine lockstep, or NULL */
 	bool lock_entered;			/* its block was entered */
 	int lock_at;				/* instructions of it that were begun, or LOCK_BRANCHED */

@@ -10,6 +10,10 @@
  * memory is noticed only when it has happened: then the emulator's pass is the only one.
  * The emulator's result is what the guest goes on with: time, counted in instructions, is exact.
  *
+ * A and D bits may differ: where scanned code stops before an instruction that the window refused, this
+ * one's walk is done already; and a window, like a TLB, may still know a translation whose entry has
+ * changed. At such a stop the host has also made TOP 0 if it is an MMX one.
+ *
  * Blocks are not chained and returns not paired here. Not compared: x87 instruction and operand
  * pointers; arithmetic flags that scanned code knows to be dead, in EFLAGS and in the image that an
  * exception pushes.
@@ -30,6 +34,8 @@
 struct saved_page {
 	uint64_t fd_page;
 	unsigned lo, hi;		/* where the emulator's pass changed it */
+	bool table;			/* a walk set A or D in it */
+	bool ahead;			/* the passes' A and D bits differ: both's stay */
 	uint8_t before[PAGE_BYTES], emulated[PAGE_BYTES], scanned[PAGE_BYTES];
 };
 
@@ -39,8 +45,9 @@ struct lockstep {
 	/* the block being compared; copies, for the block may be dropped meanwhile */
 	struct {
 		uint32_t eip[BLOCK_MAX_INSNS + 1];
-		bool flags_live[BLOCK_MAX_INSNS + 1];
-		bool rep[BLOCK_MAX_INSNS + 1], call[BLOCK_MAX_INSNS + 1];		/* CALL: leaves the block even if it goes to the next instruction */
+		uint16_t flags_live[BLOCK_MAX_INSNS + 1];
+		bool shadow[BLOCK_MAX_INSNS + 1], mmx[BLOCK_MAX_INSNS + 1], rep[BLOCK_MAX_INSNS + 1];
+		bool call[BLOCK_MAX_INSNS + 1];		/* leaves the block even if it goes to the next instruction */
 		unsigned n, stop;			/* stop: instructions before the first that is done once */
 		uint32_t mode;
 	} b;
@@ -56,14 +63,16 @@ struct lockstep {
 
 /* --- memory --- */
 
-static void on_write(struct memory_watcher *w, uint64_t fd_page)
+static void on_write(struct memory_watcher *w, uint64_t fd_page, bool table)
 {
 	struct lockstep *l = (struct lockstep *)w;
 	if (!l->watching)
 		return;
 	for (unsigned i = 0; i < l->npages; i++)
-		if (l->page[i].fd_page == fd_page)
+		if (l->page[i].fd_page == fd_page) {
+			l->page[i].table |= table;
 			return;
+		}
 	if (l->npages == MAX_PAGES) {
 		l->overflow = true;
 		return;
@@ -71,6 +80,8 @@ static void on_write(struct memory_watcher *w, uint64_t fd_page)
 	struct saved_page *p = &l->page[l->npages++];
 	p->fd_page = fd_page;
 	p->lo = p->hi = 0;
+	p->ahead = false;
+	p->table = table;
 	memcpy(p->before, l->s->cpu->phys->ram + (fd_page << PAGE_SHIFT), PAGE_BYTES);
 }
 
@@ -172,11 +183,13 @@ static const struct plain_field fields[] = {
 };
 
 /* The name of the first field that differs, or NULL. */
-static const char *state_difference(const struct vcpu *e, const struct vcpu *s, uint32_t flags_mask)
+static const char *state_difference(const struct vcpu *e, const struct vcpu *s, uint32_t flags_mask, bool but_x87)
 {
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		const struct plain_field *f = &fields[i];
+		if (but_x87 && (f->off == offsetof(struct vcpu, fx.fsw) || f->off == offsetof(struct vcpu, fx.ftw)))
+			continue;
 		if (f->off == offsetof(struct vcpu, eflags) ? ((e->eflags ^ s->eflags) & flags_mask) != 0
 		    : memcmp((const uint8_t *)e + f->off, (const uint8_t *)s + f->off, f->size) != 0)
 			return f->name;
@@ -187,7 +200,7 @@ static const char *state_difference(const struct vcpu *e, const struct vcpu *s, 
 		    a->read_top != b->read_top || a->write_top != b->write_top)
 			return segs[i];
 	}
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 8 && !but_x87; i++)
 		if (memcmp(e->fx.st[i], s->fx.st[i], 10) != 0)
 			return "an x87 register";
 	return memcmp(e->fx.xmm, s->fx.xmm, 8 * 16) != 0 ? "an XMM register" : NULL;
@@ -209,7 +222,7 @@ static bool done_once(const struct insn *in)
 	}
 }
 
-enum { LOCK_ONCE = BIT(0), LOCK_CALL = BIT(1), LOCK_REP = BIT(2), LOCK_NEVER = BIT(3) };
+enum { LOCK_ONCE = BIT(0), LOCK_CALL = BIT(1), LOCK_REP = BIT(2), LOCK_NEVER = BIT(3), LOCK_MMX = BIT(4) };
 
 /* Guest code of a block, from where its bytes lie. */
 static bool insn_of(const struct scanner *s, const struct block *b, unsigned i, struct insn *in, uint8_t bytes[15])
@@ -234,6 +247,9 @@ static void look_at(const struct scanner *s, struct block *b)
 			*lock |= LOCK_ONCE;
 		if (in.name == I_CALL)
 			*lock |= LOCK_CALL;
+		for (unsigned k = 0; k < in.nopnd; k++)
+			if (in.opnd[k].kind == OPND_MMX)
+				*lock |= LOCK_MMX;
 		if (in.prefix & (PREFIX_REP | PREFIX_REPNE))
 			*lock |= LOCK_REP;
 		/* a taken Jcc to the next instruction looks like one not taken */
@@ -255,6 +271,8 @@ static void take_block(struct lockstep *l, struct block *b)
 		l->b.flags_live[i] = r->flags_live;
 		l->b.call[i] = r->lock & LOCK_CALL;
 		l->b.rep[i] = r->lock & LOCK_REP;
+		l->b.shadow[i] = r->shadow;
+		l->b.mmx[i] = r->lock & LOCK_MMX;
 		if (r->lock & LOCK_ONCE)
 			l->b.stop = MIN(l->b.stop, i);
 		if (r->lock & LOCK_NEVER)
@@ -275,9 +293,12 @@ bool lockstep_stops(struct scanner *s, const struct site *st)
 
 /* --- the two passes --- */
 
-/* Carry out up to limit instructions of the block, REP ones to their end. to_end: whatever wants
- * attention. Returns how many were begun. *next other than NEXT_RUN: this pass cannot be compared. */
-static unsigned emulate_pass(struct lockstep *l, unsigned limit, bool to_end, enum next *next)
+/*
+ * Carry out up to limit instructions of the block, REP ones to their end: at least as far as scanned code
+ * can come, so that it writes to no page whose contents before are not known. Returns how many were
+ * begun. *next other than NEXT_RUN: this pass cannot be compared.
+ */
+static unsigned emulate_pass(struct lockstep *l, unsigned limit, enum next *next)
 {
 	struct vcpu *cpu = l->s->cpu;
 	uint64_t mmio = cpu->phys->mmio_accesses;
@@ -285,17 +306,25 @@ static unsigned emulate_pass(struct lockstep *l, unsigned limit, bool to_end, en
 
 	*next = NEXT_RUN;
 	while (i < limit && *next == NEXT_RUN) {
+		if (i > 0 && cpu->attention & ATTN_EVENT) {	/* as between any two instructions: a shadow ends */
+			if (cpu->intr_line || cpu->nmi_pending)
+				break;
+			*next = cpu_check_events(cpu);
+			if (*next != NEXT_RUN || cpu->eip != l->b.eip[i])
+				break;
+		}
 		*next = emulate_step(cpu);
 		if (cpu->icount >= cpu->icount_stop)
 			*next = NEXT_ATTENTION;		/* a deadline: time is exact */
 		if (l->b.rep[i] && cpu->eip == l->b.eip[i] && !l->overflow)
 			continue;
 		i++;
-		if (cpu->eip != l->b.eip[i] || l->b.call[i - 1] || cpu->phys->mmio_accesses != mmio)
-			break;
-		if (!to_end && (cpu->attention || (scan_mode(cpu) & ~(uint32_t)MODE_DIRECT) != l->b.mode))
+		if (cpu->eip != l->b.eip[i] || l->b.call[i - 1] || cpu->phys->mmio_accesses != mmio ||
+		    (scan_mode(cpu) & ~(uint32_t)MODE_DIRECT) != l->b.mode)
 			break;
 	}
+	if (cpu->attention & ATTN_EVENT && !l->b.shadow[i] && !cpu->intr_line && !cpu->nmi_pending)
+		cpu_check_events(cpu);			/* the shadow of an STI before is over */
 	return i;
 }
 
@@ -324,47 +353,82 @@ static void keep_emulated(struct lockstep *l)
 
 /* --- the comparison --- */
 
-struct verdict {
-	const char *what;		/* NULL: equal */
-	uint64_t fd_page;
-	unsigned off;
-};
-
-/* The only bytes that differ are dead flags in the EFLAGS image of the frame on top of the stack. */
-static bool only_dead_flags(const struct lockstep *l, const struct saved_page *p, const uint8_t *ram)
+/* The only bytes that differ are dead flags in the EFLAGS image of the frame on top of the stack: behind EIP
+ * and CS, or behind an error code, too. */
+static bool only_dead_flags(const struct lockstep *l, const struct saved_page *p, const uint8_t *ram, uint32_t dead)
 {
-	for (unsigned off = p->lo; off < p->hi; off += 4) {
+	uint32_t sp = l->emulated.gpr[REG_ESP] + l->emulated.seg[SEG_SS].base;
+	for (unsigned k = 8; k <= 12; k += 4) {
+		bool ok = true;
+		for (unsigned off = 0; off < PAGE_BYTES && ok; off++) {
+			unsigned at = (off - (sp + k)) & PAGE_MASK, bits = at < 4 ? dead >> 8 * at & 0xFF : 0;
+			uint8_t want = (off >= p->lo && off < p->hi ? p->emulated : p->before)[off];
+			ok = ((want ^ ram[off]) & ~bits) == 0;
+		}
+		if (ok)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All that differs are A and D bits: those of an instruction that scanned code did not get through, or
+ * of a translation that one side had cached and the other not. Both are allowed: keep both's.
+ */
+static bool only_ahead(const struct lockstep *l, const struct saved_page *p)
+{
+	uint8_t *ram = l->s->cpu->phys->ram + (p->fd_page << PAGE_SHIFT);
+	for (unsigned off = 0; off < PAGE_BYTES; off += 4) {
 		uint32_t e, s;
-		memcpy(&e, p->emulated + off, 4);
+		memcpy(&e, (off >= p->lo && off < p->hi ? p->emulated : p->before) + off, 4);
 		memcpy(&s, ram + off, 4);
-		unsigned sp = l->emulated.gpr[REG_ESP] + l->emulated.seg[SEG_SS].base;
-		if (e != s && (((e ^ s) & ~(uint32_t)EFLAGS_ARITH) || (off - (sp & PAGE_MASK)) > 16))
+		if ((e ^ s) & ~0x60u)
 			return false;
+		s |= e;
+		memcpy(ram + off, &s, 4);
 	}
 	return true;
 }
 
-static struct verdict compare(struct lockstep *l, int begun, unsigned emulated)
+/* The emulator's version is to be put back whole. */
+static void widen(struct saved_page *p)
 {
-	const struct vcpu *cpu = l->s->cpu;
+	memcpy(p->emulated, p->before, p->lo);
+	memcpy(p->emulated + p->hi, p->before + p->hi, PAGE_BYTES - p->hi);
+	p->lo = 0;
+	p->hi = PAGE_BYTES;
+}
+
+/* What differs, or NULL. */
+static const char *compare(struct lockstep *l, int begun, unsigned emulated)
+{
+	struct vcpu *cpu = l->s->cpu;
 	/* Dead where scanned code stopped; or where the instruction began whose fault was delivered. */
 	bool within = l->emulated.eip == l->b.eip[emulated];
-	bool dead = begun != LOCK_BRANCHED && (within ? !l->b.flags_live[emulated] : emulated > 0 && !l->b.flags_live[emulated - 1]);
-	struct verdict v = { 0 };
+	uint32_t dead = 0;
+	if (begun != LOCK_BRANCHED && (within || emulated > 0))
+		dead = EFLAGS_ARITH & ~(uint32_t)l->b.flags_live[within ? emulated : emulated - 1];
+	bool refused = begun != LOCK_BRANCHED && within;
 
-	v.what = state_difference(&l->emulated, cpu, dead ? ~(uint32_t)EFLAGS_ARITH : ~0u);
-	for (unsigned i = 0; !v.what && i < l->npages; i++) {
-		const struct saved_page *p = &l->page[i];
+	if (within && l->b.shadow[emulated])	/* an STI with IF set already casts none, which scanned code does not know */
+		cpu->shadow = l->emulated.shadow;
+	const char *what = state_difference(&l->emulated, cpu, ~dead, refused && l->b.mmx[emulated]);
+	for (unsigned i = 0; !what && i < l->npages; i++) {
+		struct saved_page *p = &l->page[i];
 		const uint8_t *ram = page_now(l, p);
 		bool around = memcmp(p->before, ram, p->lo) == 0 && memcmp(p->before + p->hi, ram + p->hi, PAGE_BYTES - p->hi) == 0;
-		if (around && (memcmp(p->emulated + p->lo, ram + p->lo, p->hi - p->lo) == 0 || (dead && only_dead_flags(l, p, ram))))
+		if (around && memcmp(p->emulated + p->lo, ram + p->lo, p->hi - p->lo) == 0)
 			continue;
-		v.what = "memory";
-		v.fd_page = p->fd_page;
-		while ((v.off >= p->lo && v.off < p->hi ? p->emulated : p->before)[v.off] == ram[v.off])
-			v.off++;
+		if (dead && only_dead_flags(l, p, ram, dead)) {
+			widen(p);
+			continue;
+		}
+		p->ahead = (refused || p->table) && only_ahead(l, p);
+		if (p->ahead)
+			continue;
+		what = "memory";
 	}
-	return v;
+	return what;
 }
 
 static void print_state(FILE *f, const char *name, const struct vcpu *c)
@@ -416,14 +480,30 @@ static void print_block(struct lockstep *l, FILE *f)
 	}
 }
 
-static void report(struct lockstep *l, const struct verdict *v, int begun, unsigned emulated)
+/* The first bytes in which the passes differ. */
+static void print_page(struct lockstep *l, const struct saved_page *p, FILE *f)
+{
+	const uint8_t *ram = page_now(l, p);
+	for (unsigned at = 0; at < PAGE_BYTES; at += 16) {
+		const uint8_t *want = at >= p->lo && at < p->hi ? p->emulated : p->before;
+		if (memcmp(want + at, ram + at, 16) == 0)
+			continue;
+		fprintf(f, "  RAM at %llx:\n", (unsigned long long)(p->fd_page << PAGE_SHIFT) + at);
+		print_bytes(f, "before", p->before + at, 16);
+		print_bytes(f, "emulated", want + at, 16);
+		print_bytes(f, "scanned", ram + at, 16);
+		return;
+	}
+}
+
+static void report(struct lockstep *l, const char *what, int begun, unsigned emulated)
 {
 	FILE *f = l->report;
 	struct scanner *s = l->s;
 	struct vcpu *cpu = s->cpu;
 	struct vcpu scanned = *cpu;
 
-	snprintf(s->stop_text, sizeof(s->stop_text), "lock-step: emulator and scanned code differ in %s, block of %08x", v->what,
+	snprintf(s->stop_text, sizeof(s->stop_text), "lock-step: emulator and scanned code differ in %s, block of %08x", what,
 	    l->b.eip[0]);
 	if (!f)
 		return;
@@ -433,18 +513,8 @@ static void report(struct lockstep *l, const struct verdict *v, int begun, unsig
 	print_state(f, "emulated", &l->emulated);
 	print_state(f, "scanned", &scanned);
 	print_vectors(f, &l->emulated, &scanned);
-	if (strcmp(v->what, "memory") == 0) {
-		for (unsigned i = 0; i < l->npages; i++) {
-			const struct saved_page *p = &l->page[i];
-			unsigned at = v->off & ~15u;
-			if (p->fd_page != v->fd_page)
-				continue;
-			fprintf(f, "  RAM at %llx:\n", (unsigned long long)(p->fd_page << PAGE_SHIFT) + at);
-			print_bytes(f, "before", p->before + at, 16);
-			print_bytes(f, "emulated", (v->off >= p->lo && v->off < p->hi ? p->emulated : p->before) + at, 16);
-			print_bytes(f, "scanned", page_now(l, p) + at, 16);
-		}
-	}
+	for (unsigned i = 0; i < l->npages; i++)
+		print_page(l, &l->page[i], f);
 	undo(l, true);
 	print_block(l, f);
 }
@@ -467,7 +537,8 @@ static void settle(struct lockstep *l, uint32_t attention)
 {
 	struct vcpu *cpu = l->s->cpu;
 	for (unsigned i = 0; i < l->npages; i++)	/* may be other dead flags */
-		put_page(l, l->page[i].fd_page, l->page[i].emulated, l->page[i].lo, l->page[i].hi);
+		if (!l->page[i].ahead)
+			put_page(l, l->page[i].fd_page, l->page[i].emulated, l->page[i].lo, l->page[i].hi);
 	put_state(cpu, &l->emulated);
 	__atomic_or_fetch(&cpu->attention, attention & ATTN_EVENT, __ATOMIC_SEQ_CST);
 	clear_entries(l, true);
@@ -501,7 +572,7 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 	undo(l, true);
 	e = begun == LOCK_BRANCHED ? l->b.n : (unsigned)begun;
 	bool part = e > 0 && l->b.rep[e - 1] && l->scanned.eip == l->b.eip[e - 1];
-	e = emulate_pass(l, e - part, true, next);
+	e = emulate_pass(l, e - part, next);
 	if (l->b.rep[e])
 		emulate_part(l, l->b.eip[e]);
 	*attention |= cpu->attention;
@@ -533,7 +604,7 @@ enum next lockstep_block(struct vcpu *cpu)
 	l->overflow = false;
 	l->watching = true;
 	uint64_t mmio = cpu->phys->mmio_accesses;
-	unsigned emulated = emulate_pass(l, l->b.stop, false, &next);
+	unsigned emulated = emulate_pass(l, l->b.stop, &next);
 	if (cpu->phys->mmio_accesses != mmio || l->overflow || next != NEXT_RUN) {
 		l->watching = false;
 		l->alone += emulated;
@@ -551,23 +622,26 @@ enum next lockstep_block(struct vcpu *cpu)
 	cpu->icount_stop = icount_stop;
 	int begun = s->lock_at;
 	bool faulted = s->emulate_one;
-	if (begun == LOCK_BRANCHED ? attention != 0 : (unsigned)begun != emulated)
+	bool part = begun > 0 && l->b.rep[begun - 1] && cpu->eip == l->b.eip[begun - 1];
+	if (part || (begun != LOCK_BRANCHED && (unsigned)begun != emulated))
 		emulated = emulate_again(l, begun, &attention, &next);
 	s->emulate_one = faulted;
 	l->watching = false;
 
-	struct verdict v = compare(l, begun, emulated);
-	if (scan_next != NEXT_RUN && !v.what)
-		v.what = "how the block ended";
+	const char *what = compare(l, begun, emulated);
+	if (scan_next != next)
+		what = "how the block ended";
+	else if (next != NEXT_RUN)		/* a triple fault: no instruction sees this state */
+		what = NULL;
 	l->blocks++;
 	l->insns += emulated;
-	if (v.what) {
+	if (what) {
 		l->differences++;
-		report(l, &v, begun, emulated);
+		report(l, what, begun, emulated);
 		return NEXT_STOP;
 	}
 	settle(l, attention);
-	return NEXT_RUN;
+	return next;
 }
 
 /* --- life --- */

@@ -219,6 +219,9 @@ static uint8_t *dispatch(struct vcpu *cpu)
 
 static uint8_t *fault(struct vcpu *cpu)
 {
+	cpu->scanner->repeating = NULL;
+	if (unlikely(cpu->attention & ATTN_CODE))
+		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	if (cpu->scan.trapped) {		/* a stop, not a fault of the guest's */
 		scan_trap_access(cpu);
 		return leave(cpu, NEXT_RUN);
@@ -252,7 +255,11 @@ static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_li
 	cpu->insn_eip = b->eip + b->rec[st->index].guest_off;
 	cpu->eip = cpu->insn_eip + st->in.len;
 	cpu->scanner->lock_at = st->index + 1;
+	cpu->scanner->repeating = st->in.prefix & (PREFIX_REP | PREFIX_REPNE) ? b : NULL;
 	st->fn(cpu, &st->in);
+	if (unlikely(cpu->attention & ATTN_CODE))
+		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
+	cpu->scanner->repeating = NULL;
 	return after(cpu, st, fpu_was_live);
 }
 
@@ -308,6 +315,8 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
 	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
+	if (fpu_was_live && cpu->fx.fsw & BIT(7))	/* an x87 error is pending: #MF comes before any fault of the operand */
+		number |= SLOW_EMULATE;
 	/* behind STI not back to its start: there is a look at attention on the way, and no interrupt may come yet */
 	if (!(number & SLOW_EMULATE) && !rec->shadow && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
 		if (fpu_was_live)
@@ -573,8 +582,11 @@ void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 		bool second = b->fd_page[0] != page;
 		next = b->page_next[second ? 1 : 0];
 		uint32_t base = second ? PAGE_BYTES : 0;
-		if (lo + base < b->fd_hi && hi + base > b->fd_lo)
-			cache_drop(s, b);
+		if (lo + base >= b->fd_hi || hi + base <= b->fd_lo)
+			continue;
+		cache_drop(s, b);
+		if (b == s->repeating)		/* it may have overwritten itself: no further element */
+			cpu_attend(cpu, ATTN_CODE);
 	}
 	if (!s->page_blocks[page])
 		cpu->phys->page_flags[page] &= (uint8_t)~PAGE_SCAN;

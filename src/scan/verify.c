@@ -431,6 +431,8 @@ static bool write_register(struct run *r, const struct state *before, struct sta
 		v = written_value(r, before, n, bits);
 	else if (is_u32(before->reg[n]))
 		v.kind = KIND_U32;
+	else if (before->reg[n].kind == KIND_WINDOW)
+		v.kind = KIND_WINDOW;		/* the low half is the guest's, whatever it is */
 	bool pointer = v.kind == KIND_WINDOW && (n == REG_ESI || n == REG_EDI || (n == 15 && r->code->esp_pointer));
 	if (in_set(GUEST_REGS, n) && !is_u32(v) && !pointer)
 		return violation(r, "more than 32 bits written to a guest register");
