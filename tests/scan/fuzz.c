@@ -1,0 +1,289 @@
+/*
+ * Random programs (program.h) on three machines: the emulator, scanned code as it is meant to run, and
+ * lock-step. They must end in the same state, and lock-step must find nothing on the way. Every block
+ * passes the verifier.
+ * usage: scan-fuzz [programs [seed [first [slots]]]]    slots: of each program; to find where one goes wrong
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emulate/emulate.h"
+#include "host/kick.h"
+#include "mmu/phys.h"
+#include "scan/verify.h"
+#include "tests/scan/program.h"
+
+#define LIMIT 20000		/* instructions; programs that go on longer run in lock-step only */
+
+enum engine { EMULATED, SCANNED, LOCKSTEP, ENGINES };
+static const char *const engine_name[] = { "emulated", "scanned", "lock-step" };
+
+struct machine {
+	struct vcpu cpu;
+	struct phys phys;
+	enum engine engine;
+};
+
+struct totals { unsigned long programs, whole, images, ended[NEXT_STOP + 1]; uint64_t insns; };
+
+static uint32_t io_read(void *arg, uint16_t port, unsigned size) { return port * 0x01010101u; }
+static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val) { }
+static int intr_ack(void *arg) { return 0xFF; }
+static uint64_t tsc(void *arg) { return 0; }
+static void ferr(void *arg, bool level) { }
+static void a20_changed(void *arg) { }
+static const struct cpu_bus bus = { .io_read = io_read, .io_write = io_write, .intr_ack = intr_ack, .tsc = tsc,
+	.ferr = ferr, .a20_changed = a20_changed };
+
+static void code_written(void *arg, uint64_t fd_offset, unsigned len)
+{
+	struct machine *m = arg;
+	emulate_code_written(&m->cpu, fd_offset, len);
+	if (m->engine != EMULATED)
+		scan_code_written(&m->cpu, fd_offset, len);
+}
+
+static void must(int err)
+{
+	if (err == 0)
+		return;
+	fprintf(stderr, "cannot set up a machine: %s\n", strerror(-err));
+	exit(2);
+}
+
+static void machine_init(struct machine *m, enum engine engine)
+{
+	struct vcpu *cpu = &m->cpu;
+
+	memset(m, 0, sizeof(*m));
+	m->engine = engine;
+	must(phys_init(&m->phys, RAM_BYTES, 0));
+	m->phys.code_written = code_written;
+	m->phys.arg = m;
+	cpu->phys = &m->phys;
+	cpu->bus = &bus;
+	cpu->icount_stop = UINT64_MAX;
+	must(mmu_init(cpu));
+	must(emulate_init(cpu));
+	cpu_reset(cpu);
+	if (engine == EMULATED)
+		return;
+	must(scan_init(cpu, 0));
+	must(scan_verify(cpu));
+	if (engine == LOCKSTEP)
+		must(scan_lockstep(cpu, stdout));
+}
+
+static void machine_load(struct machine *m, const struct program *p)
+{
+	struct vcpu *cpu = &m->cpu;
+
+	memcpy(m->phys.ram, p->ram, RAM_BYTES);
+	memcpy(cpu, &p->cpu, offsetof(struct vcpu, cpl));
+	cpu->attention = 0;
+	cpu->tf_armed = cpu->shadow_armed = cpu->rf_armed = false;
+	cpu->icount = 0;
+	cpu->dr[6] = DR6_FIXED1;
+	cpu->dr[7] = DR7_FIXED1;
+	cpu_update_mode(cpu);
+	mmu_select(cpu);
+	mmu_flush(cpu, true);
+	emulate_flush(cpu);
+	if (m->engine != EMULATED)
+		scan_flush(cpu);
+}
+
+/* Signals go to the machine that runs; each scanner believes that GS is its own. */
+static enum next machine_run(struct machine *m, struct host_kick *kick)
+{
+	struct vcpu *cpu = &m->cpu;
+	if (m->engine == EMULATED)
+		return emulate_run(cpu);
+	kick->attention = &cpu->attention;
+	kick->hook_arg = cpu;
+	cpu->scanner->gs_base = 0;
+	cpu->scanner->emulate_one = false;
+	cpu->scanner->stop_text[0] = 0;
+	enum next next = scan_run(cpu);
+	while (next == NEXT_ATTENTION && cpu->attention == 0 && cpu->icount < cpu->icount_stop)
+		next = scan_run(cpu);
+	return next;
+}
+
+/* A triple fault ends a program anywhere: its arithmetic flags may be dead there. */
+static const char *difference(const struct machine *e, const struct machine *m, bool dead)
+{
+	const struct vcpu *a = &e->cpu, *b = &m->cpu;
+
+	if (memcmp(a->gpr, b->gpr, sizeof(a->gpr)) != 0)
+		return "registers";
+	if (a->eip != b->eip)
+		return "eip";
+	if ((a->eflags ^ b->eflags) & (dead ? ~(uint32_t)EFLAGS_ARITH : ~0u))
+		return "flags";
+	for (unsigned i = 0; i < 6; i++)
+		if (a->seg[i].selector != b->seg[i].selector || a->seg[i].base != b->seg[i].base || a->seg[i].limit != b->seg[i].limit)
+			return "segments";
+	if (a->cr2 != b->cr2 || a->cpl != b->cpl || a->cr0 != b->cr0)
+		return "control registers";
+	if (a->fx.fcw != b->fx.fcw || a->fx.fsw != b->fx.fsw || a->fx.ftw != b->fx.ftw || a->fx.mxcsr != b->fx.mxcsr)
+		return "FPU control";
+	for (unsigned i = 0; i < 8; i++)
+		if (memcmp(a->fx.st[i], b->fx.st[i], 10) != 0 || memcmp(a->fx.xmm[i], b->fx.xmm[i], 16) != 0)
+			return "FPU registers";
+	return NULL;
+}
+
+/* First byte of RAM that differs, or RAM_BYTES. Dead arithmetic flags may show in the images exceptions left. */
+static uint32_t memory_difference(const struct machine *e, const struct machine *m)
+{
+	for (uint32_t at = 0; at < RAM_BYTES; at += PAGE_BYTES) {
+		if (memcmp(e->phys.ram + at, m->phys.ram + at, PAGE_BYTES) == 0)
+			continue;
+		for (uint32_t i = at; i < at + PAGE_BYTES; i += 4) {
+			uint32_t a, b;
+			memcpy(&a, e->phys.ram + i, 4);
+			memcpy(&b, m->phys.ram + i, 4);
+			if (a != b)
+				return i;
+		}
+	}
+	return RAM_BYTES;
+}
+
+static void print_cpu(const char *name, const struct vcpu *c)
+{
+	printf("  %-9s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n"
+	    "            eip %08x eflags %08x cr2 %08x cpl %u icount %llu\n", name, c->gpr[0], c->gpr[1], c->gpr[2], c->gpr[3],
+	    c->gpr[4], c->gpr[5], c->gpr[6], c->gpr[7], c->eip, c->eflags, c->cr2, c->cpl, (unsigned long long)c->icount);
+}
+
+static void print_bytes(const char *name, const uint8_t *p, unsigned n)
+{
+	printf("  %-9s", name);
+	for (unsigned i = 0; i < n; i++)
+		printf(" %02x", p[i]);
+	printf("\n");
+}
+
+static void print_fpu(const struct vcpu *a, const struct vcpu *b)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		const uint8_t *x = i < 8 ? a->fx.st[i] : a->fx.xmm[i - 8], *y = i < 8 ? b->fx.st[i] : b->fx.xmm[i - 8];
+		if (memcmp(x, y, i < 8 ? 10 : 16) == 0)
+			continue;
+		printf("  %s%u\n", i < 8 ? "st" : "xmm", i & 7);
+		print_bytes("emulated", x, i < 8 ? 10 : 16);
+		print_bytes("other", y, i < 8 ? 10 : 16);
+	}
+}
+
+static bool complain(unsigned long number, const struct machine *e, const struct machine *m, const char *what)
+{
+	printf("program %lu: %s differs in %s\n", number, engine_name[m->engine], what);
+	print_cpu(engine_name[EMULATED], &e->cpu);
+	print_cpu(engine_name[m->engine], &m->cpu);
+	print_fpu(&e->cpu, &m->cpu);
+	if (m->engine != EMULATED && scan_stop_text(&m->cpu))
+		printf("  %s\n", scan_stop_text(&m->cpu));
+	return false;
+}
+
+static bool agrees(unsigned long number, const struct machine *e, enum next e_next, const struct machine *m, enum next next)
+{
+	char text[64];
+
+	if (m->engine != EMULATED && scan_stop_text(&m->cpu))
+		return complain(number, e, m, "what it was stopped for");
+	if (next != e_next)
+		return complain(number, e, m, "how it ended");
+	const char *what = difference(e, m, next == NEXT_TRIPLE_FAULT);
+	if (what)
+		return complain(number, e, m, what);
+	uint32_t at = memory_difference(e, m);
+	if (at == RAM_BYTES)
+		return true;
+	snprintf(text, sizeof(text), "memory at %x: %02x, not %02x", at, m->phys.ram[at], e->phys.ram[at]);
+	return complain(number, e, m, text);
+}
+
+/* Does the program store an FPU image with instruction and operand pointers? The engines' differ. */
+static bool shows_pointers(struct machine *m, const struct program *p)
+{
+	struct vcpu *cpu = &m->cpu;
+
+	machine_load(m, p);
+	while (cpu->icount < LIMIT) {
+		struct insn in;
+		uint8_t bytes[15];
+		gpa_t gpa;
+		unsigned n = 0;
+		if (cpu->attention & ATTN_EVENT && cpu_check_events(cpu) != NEXT_RUN)
+			return false;
+		for (; n < sizeof(bytes) && mmu_translate(cpu, cpu->seg[SEG_CS].base + cpu->eip + n, &gpa); n++)
+			phys_read(&m->phys, gpa, &bytes[n], 1);
+		if (decode_insn(&in, bytes, n, true) == DECODE_OK && (in.name == I_FNSAVE || in.name == I_FNSTENV || in.name == I_FXSAVE))
+			return true;
+		if (emulate_step(cpu) != NEXT_RUN)
+			return false;
+	}
+	return false;
+}
+
+static bool run_program(struct machine m[ENGINES], struct host_kick *kick, unsigned long number, uint64_t seed, unsigned slots,
+    struct totals *t)
+{
+	static struct program p;
+	struct random r = { (seed + number * 0x9E3779B97F4A7C15u) | 1 };
+	enum next next[ENGINES];
+	bool ok = true;
+
+	for (unsigned i = 0; i < 8; i++)
+		random_next(&r);
+	program_make(&p, &r);
+	memset(p.ram + CODE_AT + slots * SLOT_BYTES, 0xF4, (SLOTS - slots) * SLOT_BYTES);
+	for (unsigned i = 0; i < ENGINES; i++)
+		machine_load(&m[i], &p);
+	m[EMULATED].cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = LIMIT;
+	next[EMULATED] = machine_run(&m[EMULATED], kick);
+	t->programs++;
+	t->ended[next[EMULATED]]++;
+	t->insns += m[EMULATED].cpu.icount;
+	if (next[EMULATED] != NEXT_ATTENTION) {
+		t->whole++;
+		next[SCANNED] = machine_run(&m[SCANNED], kick);
+		ok = agrees(number, &m[EMULATED], next[EMULATED], &m[SCANNED], next[SCANNED]);
+	}
+	next[LOCKSTEP] = machine_run(&m[LOCKSTEP], kick);
+	bool ok2 = agrees(number, &m[EMULATED], next[EMULATED], &m[LOCKSTEP], next[LOCKSTEP]);
+	if (!ok && shows_pointers(&m[EMULATED], &p)) {
+		printf("program %lu: stores x87 pointers: not compared\n", number);
+		t->images++;
+		ok = true;
+	}
+	return ok && ok2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct machine m[ENGINES];
+	static struct totals t;
+	static struct host_kick kick;
+	unsigned long n = argc > 1 ? strtoul(argv[1], NULL, 0) : 300, first = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	unsigned bad = 0, slots = argc > 4 ? MIN((unsigned)strtoul(argv[4], NULL, 0), (unsigned)SLOTS) : SLOTS;
+
+	for (unsigned i = 0; i < ENGINES; i++)
+		machine_init(&m[i], (enum engine)i);
+	must(host_kick_init(&kick, &m[SCANNED].cpu.attention, ATTN_KICK));
+	kick.kick_hook = scan_kick;
+	kick.fault_hook = scan_fault;
+	for (unsigned long i = first; i < first + n && bad < 5; i++)
+		bad += !run_program(m, &kick, i, seed, slots, &t);
+	printf("%lu programs (%lu also unlimited), %llu instructions; ended by HLT %lu, triple fault %lu, limit %lu; %u differences\n",
+	    t.programs, t.whole, (unsigned long long)t.insns, t.ended[NEXT_HALT], t.ended[NEXT_TRIPLE_FAULT], t.ended[NEXT_ATTENTION], bad);
+	scan_verify_summary(&m[SCANNED].cpu, stdout);
+	scan_lockstep_summary(&m[LOCKSTEP].cpu, stdout);
+	return bad ? 1 : 0;
+}

@@ -1,0 +1,258 @@
+/*
+ * Random guest programs: code, data, page tables, segments, and handlers that let a program go on
+ * behind whatever faults. Everything comes from one random number: a program can be made again.
+ */
+#include "tests/scan/program.h"
+
+#include <string.h>
+
+enum { SEL_CODE0 = 0x08, SEL_DATA0 = 0x10, SEL_CODE3 = 0x1B, SEL_DATA3 = 0x23, SEL_TSS = 0x28, SEL_FIRST_ODD = 0x30, ODD = 6 };
+
+static bool one_in(struct random *r, uint32_t n) { return random_below(r, n) == 0; }
+
+static void put32(struct program *p, uint32_t at, uint32_t v) { memcpy(p->ram + at, &v, 4); }
+
+static struct segment descriptor(struct program *p, unsigned selector, uint32_t base, uint32_t limit, uint16_t attr)
+{
+	uint32_t raw = attr & SEG_G ? limit >> 12 : limit, at = GDT_AT + (selector & ~7u);
+	put32(p, at, (raw & 0xFFFF) | base << 16);
+	put32(p, at + 4, (base >> 16 & 0xFF) | (uint32_t)(attr & 0xFF) << 8 | (raw & 0xF0000) | (uint32_t)(attr >> 12) << 20 |
+	    (base & 0xFF000000));
+	struct segment s = { .selector = (uint16_t)selector, .attr = attr, .base = base, .limit = limit };
+	segment_derive(&s);
+	return s;
+}
+
+/* --- instructions --- */
+
+/* Would end the comparison, or make it depend on what the engines need not agree in. */
+static bool unwanted(const struct insn *in, bool user)
+{
+	switch (in->name) {
+	case I_FNSAVE: case I_FNSTENV: case I_FXSAVE:		/* x87 pointers */
+	case I_HLT: case I_RDTSC: case I_INT1: case I_CPUID:
+	case I_SYSENTER: case I_SYSEXIT: case I_CLFLUSH:
+		return true;
+	case I_LGDT: case I_LIDT: case I_LLDT: case I_LTR: case I_LMSW: case I_RDMSR: case I_WRMSR: case I_IRET: case I_RETF:
+	case I_JMPF: case I_CALLF: case I_INVD: case I_WBINVD: case I_CLTS:
+		return !user;
+	case I_MOV:
+		return !user && (in->opnd[0].kind == OPND_CR || in->opnd[0].kind == OPND_DR);
+	case I_POPF:
+		return true;					/* TF */
+	default:
+		return false;
+	}
+}
+
+static uint32_t random_word(struct random *r, const struct program *p)
+{
+	uint32_t alias = p->paging && one_in(r, 4) ? ALIAS_BASE : 0;
+	switch (random_below(r, 10)) {
+	case 0:
+		return random_next(r);
+	case 1:
+		return random_below(r, 64);
+	case 2:
+		return alias + CODE_AT + random_below(r, SLOTS * SLOT_BYTES);
+	case 3:
+		return alias + DATA_AT + (random_below(r, 64) << 12) - random_below(r, 12);
+	case 4:
+		return 0u - random_below(r, 0x1000);
+	default:
+		return alias + DATA_AT + random_below(r, DATA_END - DATA_AT);
+	}
+}
+
+/* Let a relative branch go to some slot. */
+static void aim(struct random *r, const struct insn *in, uint8_t *code, unsigned slot, unsigned off)
+{
+	unsigned to = one_in(r, 6) ? random_below(r, SLOTS) : slot + 1 + random_below(r, 3);
+	int32_t rel = (int32_t)((to - slot) * SLOT_BYTES) - (int32_t)(off + in->len);
+	bool byte = in->len >= 2 && (in->name == I_LOOP || in->name == I_LOOPE || in->name == I_LOOPNE || in->name == I_JCXZ ||
+	    (in->opcode & 0xF0) == 0x70 || in->opcode == 0xEB);
+	if (byte && (rel < -128 || rel > 127))
+		rel = SLOT_BYTES - (int32_t)(off + in->len);
+	memcpy(code + in->len - (byte ? 1 : in->opsize), &rel, byte ? 1 : in->opsize);
+}
+
+/* One valid instruction of at most room bytes at code; 0 if none was found. */
+static unsigned put_insn(struct random *r, const struct program *p, uint8_t *code, unsigned room, unsigned slot, unsigned off)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xF2, 0xF3, 0xF0, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65 };
+	uint8_t b[16];
+	struct insn in;
+	for (unsigned i = 0; i < 20; i++) {
+		unsigned n = 0;
+		while (one_in(r, 5) && n < 3)
+			b[n++] = prefixes[random_below(r, sizeof(prefixes))];
+		if (one_in(r, 3))
+			b[n++] = 0x0F;
+		while (n < 8)
+			b[n++] = (uint8_t)random_next(r);
+		for (; n + 4 <= sizeof(b); n += 4) {
+			uint32_t v = random_word(r, p);
+			memcpy(b + n, &v, 4);
+		}
+		if (decode_insn(&in, b, 15, true) != DECODE_OK || in.len > room || unwanted(&in, p->user))
+			continue;
+		if (in.opnd[0].kind == OPND_REL)
+			aim(r, &in, b, slot, off);
+		memcpy(code, b, in.len);
+		return in.len;
+	}
+	return 0;
+}
+
+static void put_slot(struct random *r, struct program *p, unsigned slot)
+{
+	uint8_t *code = p->ram + CODE_AT + slot * SLOT_BYTES;
+	unsigned n = 0;
+
+	memset(code, 0x90, SLOT_BYTES);
+	if (one_in(r, 12)) {
+		for (; n < SLOT_BYTES; n++)
+			code[n] = (uint8_t)random_next(r);
+		return;
+	}
+	for (unsigned i = random_below(r, 3); i > 0; i--) {	/* registers that point somewhere */
+		uint32_t v = random_word(r, p);
+		unsigned reg = random_below(r, 8);
+		if (reg == REG_ESP)
+			v = one_in(r, 8) ? v : STACK_AT - random_below(r, 64) * 4;
+		code[n++] = (uint8_t)(0xB8 | reg);
+		memcpy(code + n, &v, 4);
+		n += 4;
+	}
+	while (n < SLOT_BYTES - 2) {
+		unsigned len = put_insn(r, p, code + n, SLOT_BYTES - n, slot, n);
+		n += len;
+		if (len == 0 || one_in(r, 8))
+			break;
+	}
+}
+
+/* --- the machine around it --- */
+
+/* The frame's EIP becomes the next slot: error code dropped, all registers kept. Arithmetic flags become
+ * 0: scanned code does not keep those that are dead where it was, but going on elsewhere they are live. */
+static void put_handlers(struct program *p)
+{
+	static const uint8_t drop[] = { 0x83, 0xC4, 0x04 };				/* add $4, %esp */
+	static const uint8_t next[] = {
+		0xDB, 0xE3,								/* fninit: an MMX instruction that faults has made TOP 0, or not */
+		0x50,									/* push %eax */
+		0x36, 0xA1, NEXT_SLOT & 0xFF, NEXT_SLOT >> 8, 0, 0,			/* mov %ss:NEXT_SLOT, %eax */
+		0x83, 0xC0, SLOT_BYTES,							/* add $32, %eax */
+		0x36, 0xA3, NEXT_SLOT & 0xFF, NEXT_SLOT >> 8, 0, 0,			/* mov %eax, %ss:NEXT_SLOT */
+		0x89, 0x44, 0x24, 0x04,							/* mov %eax, 4(%esp) */
+		0x81, 0x64, 0x24, 0x0C, 0x2A, 0xF7, 0xFF, 0xFF,				/* andl $~EFLAGS_ARITH, 12(%esp) */
+		0x3D, (CODE_AT + SLOTS * SLOT_BYTES) & 0xFF, (CODE_AT + SLOTS * SLOT_BYTES) >> 8 & 0xFF,
+		(CODE_AT + SLOTS * SLOT_BYTES) >> 16, 0,				/* cmp $end, %eax */
+		0x73, 0x02,								/* jae to hlt */
+		0x58, 0xCF,								/* pop %eax; iret */
+		0xF4,
+	};
+	for (unsigned v = 0; v < 256; v++) {
+		bool error = v == EXC_DF || (v >= EXC_TS && v <= EXC_PF) || v == EXC_AC;
+		uint32_t at = HANDLERS_AT + (error ? 0 : 0x40);
+		put32(p, IDT_AT + v * 8, (at & 0xFFFF) | SEL_CODE0 << 16);
+		put32(p, IDT_AT + v * 8 + 4, v % 3 ? 0x8E00 : 0xEE00);
+	}
+	memcpy(p->ram + HANDLERS_AT, drop, sizeof(drop));
+	memcpy(p->ram + HANDLERS_AT + sizeof(drop), next, sizeof(next));
+	memcpy(p->ram + HANDLERS_AT + 0x40, next, sizeof(next));
+	put32(p, NEXT_SLOT, CODE_AT);
+	put32(p, TSS_AT + 4, KERNEL_STACK);
+	put32(p, TSS_AT + 8, SEL_DATA0);
+	put32(p, TSS_AT + 0x64, 0x68 << 16);
+}
+
+static uint32_t odd_rights(struct random *r)
+{
+	switch (random_below(r, 8)) {
+	case 0: return 0;			/* hole */
+	case 1: return 5;			/* read-only */
+	case 2: return 3;			/* supervisor's */
+	case 3: return 1;
+	default: return 7;
+	}
+}
+
+/* Identity, with odd data pages; at ALIAS_BASE code and data again, in another order and with other rights. */
+static void put_pages(struct random *r, struct program *p)
+{
+	put32(p, PAGE_DIR, PAGE_TABLE | 7);
+	put32(p, PAGE_DIR + 4, ALIAS_TABLE | (one_in(r, 4) ? 5 : 7));
+	for (uint32_t page = 0; page < RAM_BYTES >> 12; page++) {
+		uint32_t at = page << 12, rights = 7 | (one_in(r, 2) ? 0x60 : 0);
+		if (at < CODE_AT)
+			rights = 3;
+		else if (at >= DATA_AT && at < DATA_END)
+			rights = odd_rights(r);
+		put32(p, PAGE_TABLE + page * 4, at | rights);
+		put32(p, ALIAS_TABLE + page * 4, at < CODE_AT ? 0 : (one_in(r, 3) ? DATA_AT + (random_below(r, 64) << 12) : at) | odd_rights(r));
+	}
+}
+
+static void put_segments(struct random *r, struct program *p)
+{
+	struct vcpu *cpu = &p->cpu;
+	unsigned dpl = p->user ? 0x60 : 0;
+	struct segment code0 = descriptor(p, SEL_CODE0, 0, 0xFFFFFFFF, 0xC09B), data0 = descriptor(p, SEL_DATA0, 0, 0xFFFFFFFF, 0xC093);
+	struct segment code3 = descriptor(p, SEL_CODE3, 0, 0xFFFFFFFF, 0xC0FB), data3 = descriptor(p, SEL_DATA3, 0, 0xFFFFFFFF, 0xC0F3);
+	struct segment odd[ODD];
+
+	descriptor(p, SEL_TSS, TSS_AT, 0x67, 0x008B);
+	for (unsigned i = 0; i < ODD; i++) {
+		static const uint16_t kinds[] = { 0xC093, 0x4093, 0xC091, 0x4097, 0x4093, 0xC09B };
+		uint16_t attr = kinds[random_below(r, ARRAY_LEN(kinds))] | (uint16_t)dpl;
+		uint32_t limit = attr & SEG_G ? 0xFFFFFFFF : DATA_AT + random_below(r, DATA_END - DATA_AT);
+		odd[i] = descriptor(p, SEL_FIRST_ODD + i * 8 + (p->user ? 3 : 0), one_in(r, 2) ? 0 : random_below(r, 0x8000),
+		    attr & SEG_G ? limit : limit & 0xFFFFF, attr);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		cpu->seg[i] = p->user ? data3 : data0;
+	cpu->seg[SEG_CS] = p->user ? code3 : code0;
+	for (unsigned i = SEG_DS; i <= SEG_GS; i++)
+		if (one_in(r, i == SEG_DS ? 6 : 2))
+			cpu->seg[i] = odd[random_below(r, ODD)];
+	if (one_in(r, 6))
+		cpu->seg[SEG_ES] = odd[random_below(r, ODD)];
+	cpu->gdtr = (struct table_register){ GDT_AT, SEL_FIRST_ODD + ODD * 8 - 1 };
+	cpu->idtr = (struct table_register){ IDT_AT, 256 * 8 - 1 };
+	cpu->tr = (struct segment){ .selector = SEL_TSS, .base = TSS_AT, .limit = 0x67, .attr = 0x8B };
+	segment_derive(&cpu->tr);
+}
+
+void program_make(struct program *p, struct random *r)
+{
+	struct vcpu *cpu = &p->cpu;
+
+	memset(p, 0, sizeof(*p));
+	p->paging = !one_in(r, 3);
+	p->user = !one_in(r, 3);
+	for (uint32_t at = CODE_AT; at < RAM_BYTES; at += 4)
+		put32(p, at, one_in(r, 4) ? random_word(r, p) : random_next(r));
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		put_slot(r, p, slot);
+	memset(p->ram + CODE_AT + SLOTS * SLOT_BYTES, 0xF4, 64);
+	put_handlers(p);
+	put_pages(r, p);
+	put_segments(r, p);
+	for (unsigned i = 0; i < 8; i++)
+		cpu->gpr[i] = random_word(r, p);
+	cpu->gpr[REG_ESP] = STACK_AT;
+	cpu->eip = CODE_AT;
+	cpu->eflags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH) | (one_in(r, 8) ? EFLAGS_DF : 0);
+	cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (one_in(r, 2) ? CR0_WP : 0) | (p->paging ? CR0_PG : 0);
+	cpu->cr3 = PAGE_DIR;
+	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	for (unsigned i = 0; i < 8; i++)
+		for (unsigned k = 0; k < 16; k++)
+			cpu->fx.xmm[i][k] = (uint8_t)random_next(r);
+	cpu->fx.fcw = 0x37F;
+	cpu->fx.mxcsr = 0x1F80;
+	cpu->fx.mxcsr_mask = 0xFFFF;
+	cpu->a20 = true;
+}
