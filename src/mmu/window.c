@@ -543,10 +543,10 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 void window_premap(struct vcpu *cpu, lin_t lin)
 {
 	struct window *w = in_use(cpu);
-	if (!w || w->state[lin >> PAGE_SHIFT] & (PAGE_MAPPED | PAGE_VOLATILE))
+	if (!w || w->state[lin >> PAGE_SHIFT] & (PAGE_WRITABLE | PAGE_VOLATILE))
 		return;
 	struct walk k = guest_walk(cpu, lin, ACCESS_READ, true, false);
-	if (k.ok && k.accessed)
+	if (k.ok && k.accessed && (!(w->state[lin >> PAGE_SHIFT] & PAGE_MAPPED) || (k.writable && k.dirty)))
 		window_fault(cpu, lin, false);
 }
 

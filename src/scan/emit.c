@@ -16,6 +16,7 @@
 #include "mmu/phys.h"
 #include "scan/emit.h"
 #include "scan/verify.h"
+#include "scan/wary.h"
 
 uint8_t emit_gpr(unsigned reg)
 {
@@ -497,7 +498,7 @@ static void emit_insn(struct emit *e)
 	const struct insn *in = &cur(e)->in;
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	e->site = -1;
-	e->checked = e->s->wary[wary_slot(e->block->gpa + cur(e)->eip - e->block->eip)] >= WARY_LIMIT;
+	e->checked = wary_checked(e->s, e->block->gpa + cur(e)->eip - e->block->eip);
 	e->block->rec[e->i] = (struct record){
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,

@@ -136,9 +136,6 @@ struct glue {				/* executable addresses of the stubs */
 };
 
 #define RULES_MAX 16
-#define WARY_SITES 65536u
-#define WARY_LIMIT 2		/* failures that make a site go checked */
-static inline unsigned wary_slot(uint32_t gpa) { return (gpa ^ gpa >> 16) & (WARY_SITES - 1); }
 
 #define BLOCK_HASH 65536u
 
@@ -187,13 +184,13 @@ struct scanner {
 	struct glue glue;
 	struct emit *emit;			/* emit.c's working space */
 	uint64_t gs_base;			/* as last set */
-	uint8_t *wary;				/* [WARY_SITES] by hash of an instruction's physical address: direct accesses that failed */
+	struct wary *wary;			/* wary.c */
 	/* promotion of user address spaces */
 	timer_t ticker;				/* the thread's CPU time; one-shot, armed while user code runs checked */
 	bool has_ticker;
 	volatile bool ticking, tick_in_user;
 	uint32_t tick_cr3, tick_count;
-	bool page_fault;			/* user code took a #PF: its page will be wanted on return */
+	bool page_fault;			/* a direct access of user code took a #PF: its page will be wanted on return */
 	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
 	struct vmap_rule rules[RULES_MAX];	/* --virtualize */
 	unsigned nrules;

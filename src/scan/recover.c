@@ -14,6 +14,7 @@
 
 #include "mmu/window.h"
 #include "scan/internal.h"
+#include "scan/wary.h"
 
 #define HOST_TF 0x100
 
@@ -146,11 +147,10 @@ static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, s
 	if (result == WINDOW_RETRY)
 		return true;
 	if (result == WINDOW_NEVER) {
-		uint8_t *count = &s->wary[wary_slot(b->gpa + b->rec[i].guest_off)];
-		if (*count < WARY_LIMIT)
-			++*count;
-		if (*count == WARY_LIMIT)	/* several blocks may hold the instruction: each goes when it fails */
-			cache_drop(s, b);	/* scanned again, with this site checked */
+		wary_failed(s, b, i);
+	} else {
+		wary_faulted(s, b, i);
+		s->page_fault = cpu->cpl == 3;
 	}
 	return false;
 }

@@ -19,6 +19,7 @@
 #include "scan/emit.h"
 #include "scan/lockstep.h"
 #include "scan/verify.h"
+#include "scan/wary.h"
 
 #define TICK_SIGNAL (SIGRTMIN + 1)
 #define CACHE_BYTES_DEFAULT (32u << 20)
@@ -106,14 +107,13 @@ static void set_gs_base(struct scanner *s, uint64_t base)
 static void set_window(struct scanner *s, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
-	if (!(mode & MODE_DIRECT)) {
-		if ((mode & MODE_USER) && s->has_ticker && !s->ticking) {
-			struct itimerspec in = { .it_value = { .tv_nsec = TICK_NS } };
-			s->ticking = true;
-			timer_settime(s->ticker, 0, &in, NULL);
-		}
-		return;
+	if ((mode & MODE_USER) && (!(mode & MODE_DIRECT) || wary_waits(s)) && s->has_ticker && !s->ticking) {
+		struct itimerspec in = { .it_value = { .tv_nsec = TICK_NS } };
+		s->ticking = true;
+		timer_settime(s->ticker, 0, &in, NULL);
 	}
+	if (!(mode & MODE_DIRECT))
+		return;
 	cpu->scan.window = window_select(cpu);
 	if ((mode & MODE_USER) && s->page_fault)
 		window_premap(cpu, cpu->cr2);
@@ -226,8 +226,6 @@ static uint8_t *fault(struct vcpu *cpu)
 		scan_trap_access(cpu);
 		return leave(cpu, NEXT_RUN);
 	}
-	if (cpu->exc_vector == EXC_PF && cpu->cpl == 3)
-		cpu->scanner->page_fault = true;
 	enum next n = cpu_deliver_fault(cpu);
 	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
 }
@@ -314,6 +312,8 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
+	if (wary_waits(s))
+		wary_missed(s, st->block->gpa + rec->guest_off);
 	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	if (fpu_was_live && cpu->fx.fsw & BIT(7))	/* an x87 error is pending: #MF comes before any fault of the operand */
 		number |= SLOW_EMULATE;
@@ -391,6 +391,7 @@ static void consider_promotion(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
 	s->tick_in_user = false;
+	wary_tick(s);
 	if (cpu->cpl != 3)
 		return;
 	if (s->tick_cr3 != cpu->cr3)
@@ -513,8 +514,9 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	cpu->scanner = s;
 	s->cpu = cpu;
 	s->emit = calloc(1, sizeof(*s->emit));
-	s->wary = calloc(1, WARY_SITES);
-	int err = s->emit && s->wary ? cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT) : -ENOMEM;
+	int err = s->emit ? wary_init(s) : -ENOMEM;
+	if (!err)
+		err = cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT);
 	if (err) {
 		scan_free(cpu);
 		return err;
@@ -539,7 +541,7 @@ void scan_free(struct vcpu *cpu)
 		fclose(s->perf_map);
 	windows_free(cpu);
 	cache_free(s);
-	free(s->wary);
+	wary_free(s);
 	if (s->verifier)
 		verify_free(s->verifier);
 	free(s->verifier);
