@@ -414,6 +414,7 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc == 0)
 		rc = host_io_init(&vm->io, &vm->kick, cfg->clock == CLOCK_HOST);
 	vm->kick.kick_hook = scan_kick;
+	vm->kick.tick_hook = scan_tick;
 	vm->kick.fault_hook = scan_fault;
 	vm->kick.hook_arg = &vm->cpu;
 	if (rc < 0)

@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -14,18 +12,14 @@
 #include "host/clock.h"
 #include "host/tty.h"
 
-#define KICK_SIGNAL	SIGRTMIN
-#define STACK_BYTES	(256 * 1024)
-
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* A signal handler is given nothing of ours: the one pointer it needs. */
+/* The user's signals may come to any thread: the one pointer their handler needs. */
 static struct host_kick *the_kick;
 
 static const int user_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
-static const int fault_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
 
 static void kick_set(struct host_kick *kick, void *ucontext)
 {
@@ -35,15 +29,30 @@ static void kick_set(struct host_kick *kick, void *ucontext)
 }
 
 /* In a signal. */
-static void on_kick(int sig, siginfo_t *info, void *ucontext)
+static void on_kick(void *arg, siginfo_t *info, void *ucontext)
 {
-	struct host_kick *kick = the_kick;
+	struct host_kick *kick = arg;
 
-	if (kick == NULL)
-		return;
 	if (info->si_code == SI_TIMER)
 		kick->armed_ns = HOST_NEVER;
 	kick_set(kick, ucontext);
+}
+
+/* In a signal. */
+static void on_tick(void *arg, void *ucontext)
+{
+	struct host_kick *kick = arg;
+
+	if (kick->tick_hook)
+		kick->tick_hook(kick->hook_arg, ucontext);
+}
+
+/* In a signal. */
+static bool on_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
+{
+	struct host_kick *kick = arg;
+
+	return kick->fault_hook && kick->fault_hook(kick->hook_arg, sig, info, ucontext);
 }
 
 /* In a signal. */
@@ -81,14 +90,11 @@ static char *put_hex(char *p, uint64_t n)
  * In a signal. A fault that is not the engine's is our own mistake: leave the terminal usable, say what
  * a bug report needs, and die of it. No stdio: its locks may be held.
  */
-static void on_fault(int sig, siginfo_t *info, void *ucontext)
+static void on_crash(int sig, siginfo_t *info, void *ucontext)
 {
-	struct host_kick *kick = the_kick;
 	const ucontext_t *uc = ucontext;
 	char text[256], *p = text;
 
-	if (kick && kick->fault_hook && kick->fault_hook(kick->hook_arg, sig, info, ucontext))
-		return;
 	host_tty_restore_all();
 	p = put_text(p, "plex86: internal error: the monitor crashed, please report it (signal 0x");
 	p = put_hex(p, (uint64_t)sig);
@@ -107,19 +113,6 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 	raise(sig);		/* delivered when this handler returns */
 }
 
-/*
- * Handlers do not nest: an engine's looks at where the interrupted code was, and would see another
- * handler there instead of scanned code. Only a crash of ours gets through, to be reported.
- */
-void host_handler_mask(sigset_t *mask)
-{
-	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
-
-	sigfillset(mask);
-	for (size_t i = 0; i < ARRAY_LEN(crashes); i++)
-		sigdelset(mask, crashes[i]);
-}
-
 static void handle(int sig, void (*handler)(int, siginfo_t *, void *))
 {
 	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -128,34 +121,25 @@ static void handle(int sig, void (*handler)(int, siginfo_t *, void *))
 	sigaction(sig, &sa, NULL);
 }
 
-static int make_stack(struct host_kick *kick)
-{
-	stack_t ss = { .ss_size = STACK_BYTES };
-
-	ss.ss_sp = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ss.ss_sp == MAP_FAILED)
-		return -errno;
-	kick->stack = ss.ss_sp;
-	return sigaltstack(&ss, NULL) == 0 ? 0 : -errno;
-}
-
 int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_t kick_bit)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL };
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_KICK_SIGNAL };
 
 	*kick = (struct host_kick){ .attention = attention, .kick_bit = kick_bit, .armed_ns = HOST_NEVER };
-	kick->tid = (pid_t)syscall(SYS_gettid);
-	int rc = make_stack(kick);
+	kick->hooks = (struct host_hooks){ .kick = on_kick, .tick = on_tick, .fault = on_fault, .arg = kick };
+	kick->tid = host_thread_id();
+	int rc = host_stack_make(&kick->stack);
+	if (rc == 0)
+		rc = host_stack_use(kick->stack, NULL);
 	if (rc < 0)
 		return rc;
 	the_kick = kick;
-	handle(KICK_SIGNAL, on_kick);
+	host_signals_install(on_crash);
+	host_hooks_set(&kick->hooks);
 	for (size_t i = 0; i < ARRAY_LEN(user_signals); i++)
 		handle(user_signals[i], on_user_signal);
 	handle(SIGTSTP, on_user_signal);
 	handle(SIGCONT, on_user_signal);
-	for (size_t i = 0; i < ARRAY_LEN(fault_signals); i++)
-		handle(fault_signals[i], on_fault);
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of write(), not the end of the guest */
 
 	ev.sigev_notify_thread_id = kick->tid;
@@ -173,13 +157,11 @@ void host_kick_free(struct host_kick *kick)
 		signal(user_signals[i], SIG_DFL);
 	signal(SIGTSTP, SIG_DFL);
 	signal(SIGCONT, SIG_DFL);
-	for (size_t i = 0; i < ARRAY_LEN(fault_signals); i++)
-		signal(fault_signals[i], SIG_DFL);
-	signal(KICK_SIGNAL, SIG_IGN);
+	host_hooks_set(NULL);
 	the_kick = NULL;
 	stack_t off = { .ss_flags = SS_DISABLE };
-	sigaltstack(&off, NULL);
-	munmap(kick->stack, STACK_BYTES);
+	host_stack_restore(&off);
+	host_stack_free(kick->stack);
 }
 
 static struct timespec to_timespec(ns_t ns)
@@ -200,7 +182,7 @@ void host_kick_at(struct host_kick *kick, ns_t when_ns)
 void host_kick_now(struct host_kick *kick)
 {
 	__atomic_or_fetch(kick->attention, kick->kick_bit, __ATOMIC_SEQ_CST);
-	syscall(SYS_tgkill, getpid(), kick->tid, KICK_SIGNAL);
+	host_thread_kick(kick->tid);
 }
 
 void host_kick_sleep(struct host_kick *kick, ns_t when_ns)
@@ -215,17 +197,4 @@ void host_kick_sleep(struct host_kick *kick, ns_t when_ns)
 void host_suspend(void)
 {
 	raise(SIGSTOP);
-}
-
-void host_signals_block(sigset_t *old)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, old);
-}
-
-void host_signals_restore(const sigset_t *old)
-{
-	pthread_sigmask(SIG_SETMASK, old, NULL);
 }

@@ -6,7 +6,7 @@
  * the user sent (SIGTERM...). A thread asleep in HLT waits on the attention word itself, so that a
  * kick between the last look and the sleep cannot be lost.
  *
- * The handlers run on an alternate stack, because scanned code uses the host stack in its own way.
+ * The handlers run on an alternate stack, because scanned code uses the host stack in its own way (signals.h).
  */
 #ifndef PLEX86_HOST_KICK_H
 #define PLEX86_HOST_KICK_H
@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "host/signals.h"
 #include "util/types.h"
 
 #define HOST_NEVER	UINT64_MAX
@@ -27,12 +28,14 @@ struct host_kick {
 	void (*kick_hook)(void *arg, void *ucontext);
 	/* SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE: true when it was the engine's business and is dealt with. */
 	bool (*fault_hook)(void *arg, int sig, siginfo_t *info, void *ucontext);
+	void (*tick_hook)(void *arg, void *ucontext);
 	void *hook_arg;
 
 	volatile sig_atomic_t user_signal;	/* the first of SIGTERM, SIGINT, SIGHUP, SIGQUIT that arrived; 0 */
 	volatile sig_atomic_t suspend;		/* SIGTSTP arrived */
 	volatile sig_atomic_t continued;	/* SIGCONT arrived */
 	volatile ns_t armed_ns;			/* when the timer goes off (host clock); HOST_NEVER: not armed */
+	struct host_hooks hooks;
 	timer_t timer;
 	pid_t tid;
 	void *stack;
@@ -55,10 +58,5 @@ void host_kick_now(struct host_kick *kick);	/* from any thread */
 void host_kick_sleep(struct host_kick *kick, ns_t when_ns);
 
 void host_suspend(void);	/* what SIGTSTP does by default; returns when continued */
-
-/* For threads that must not get the process's signals: call in the creator, around pthread_create(). */
-void host_handler_mask(sigset_t *mask);	/* what every signal handler of ours blocks while it runs */
-void host_signals_block(sigset_t *old);
-void host_signals_restore(const sigset_t *old);
 
 #endif

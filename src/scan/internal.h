@@ -183,11 +183,13 @@ struct scanner {
 	struct mode_slot *slot;			/* current mode */
 	struct glue glue;
 	struct emit *emit;			/* emit.c's working space */
-	uint64_t gs_base;			/* as last set */
+	uint64_t gs_base;			/* as last set on this thread */
+#define GS_BASE_UNKNOWN 1			/* windows begin at 4 GiB borders */
 	struct wary *wary;			/* wary.c */
 	/* promotion of user address spaces */
 	timer_t ticker;				/* the thread's CPU time; one-shot, armed while user code runs checked */
 	bool has_ticker;
+	pid_t thread;				/* whose time it counts */
 	volatile bool ticking, tick_in_user;
 	uint32_t tick_cr3, tick_count;
 	bool page_fault;			/* a direct access of user code took a #PF: its page will be wanted on return */
@@ -233,7 +235,6 @@ void glue_emit(struct scanner *s, struct asm_buf *b);
 struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uint32_t mode, bool *short_of);
 
 /* recover.c: host state -> guest state, in signal handlers */
-void scan_tick(struct vcpu *cpu, ucontext_t *uc);
 int recover_init(struct scanner *s);
 uint32_t recover_eip(const struct scanner *s, uint64_t host);	/* guest EIP of the instruction at a host address, 0 if none */
 

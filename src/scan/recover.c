@@ -108,9 +108,11 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 }
 
 /* The ticker: user code has used up a slice of CPU time. On the checked path, is it? */
-void scan_tick(struct vcpu *cpu, ucontext_t *uc)
+void scan_tick(void *arg, void *ucontext)
 {
+	struct vcpu *cpu = arg;
 	struct scanner *s = cpu->scanner;
+	ucontext_t *uc = ucontext;
 	const uint8_t *pc = (const uint8_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	if (!s)
 		return;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "host/gsbase.h"
-#include "host/kick.h"
+#include "host/signals.h"
 #include "mmu/phys.h"
 #include "mmu/walk.h"
 #include "mmu/window.h"
@@ -21,7 +21,6 @@
 #include "scan/verify.h"
 #include "scan/wary.h"
 
-#define TICK_SIGNAL (SIGRTMIN + 1)
 #define CACHE_BYTES_DEFAULT (32u << 20)
 #define TICK_NS 1000000		/* thread CPU time */
 #define TICKS_TO_PROMOTE 2
@@ -480,22 +479,23 @@ void scan_protect_code(struct vcpu *cpu)
 
 /* --- life --- */
 
-static void on_tick(int sig, siginfo_t *info, void *ucontext)
-{
-	int saved = errno;
-	scan_tick(info->si_value.sival_ptr, ucontext);
-	errno = saved;
-}
-
 static void start_ticker(struct scanner *s)
 {
-	struct sigaction sa = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TICK_SIGNAL,
-		.sigev_value.sival_ptr = s->cpu };
-	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	host_handler_mask(&sa.sa_mask);
-	s->has_ticker = sigaction(TICK_SIGNAL, &sa, NULL) == 0 &&
-	    timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_TICK_SIGNAL };
+	ev._sigev_un._tid = s->thread = host_thread_id();
+	s->has_ticker = timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
+	s->ticking = false;
+}
+
+void scan_attach(struct vcpu *cpu)
+{
+	struct scanner *s = cpu->scanner;
+	s->gs_base = GS_BASE_UNKNOWN;
+	if (s->thread == host_thread_id())
+		return;
+	if (s->has_ticker)
+		timer_delete(s->ticker);
+	start_ticker(s);
 }
 
 int scan_perf_map(struct vcpu *cpu)
@@ -525,6 +525,7 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	glue_emit(s, &b);
 	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 	s->epoch = cpu->scan.epoch - 1;
+	s->gs_base = GS_BASE_UNKNOWN;
 	start_ticker(s);
 	windows_init(cpu);		/* without: slower, not wrong */
 	return 0;

@@ -42,8 +42,13 @@ const char *scan_stop_text(const struct vcpu *cpu);	/* why scan_run() returned N
 int scan_lockstep(struct vcpu *cpu, FILE *report);
 void scan_lockstep_summary(struct vcpu *cpu, FILE *f);
 
-/* Signal hooks (host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
+/* The calling thread runs the vCPU from now on, or has run another one or set GS since: before scan_run().
+ * scan_init() does it for the thread that calls it. */
+void scan_attach(struct vcpu *cpu);
+
+/* Signal hooks (host/signals.h, host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
 void scan_kick(void *arg, void *ucontext);
+void scan_tick(void *arg, void *ucontext);
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext);
 
 #endif

@@ -80,6 +80,7 @@ static struct machine *machine_new(bool scan, const uint8_t *code, size_t len)
 		CHECK_EQ(scan_verify(cpu), 0);
 		CHECK_EQ(host_kick_init(&m->kick, &cpu->attention, ATTN_KICK), 0);
 		m->kick.kick_hook = scan_kick;
+		m->kick.tick_hook = scan_tick;
 		m->kick.fault_hook = scan_fault;
 		m->kick.hook_arg = cpu;
 	}

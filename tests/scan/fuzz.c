@@ -278,6 +278,7 @@ int main(int argc, char **argv)
 		machine_init(&m[i], (enum engine)i);
 	must(host_kick_init(&kick, &m[SCANNED].cpu.attention, ATTN_KICK));
 	kick.kick_hook = scan_kick;
+	kick.tick_hook = scan_tick;
 	kick.fault_hook = scan_fault;
 	for (unsigned long i = first; i < first + n && bad < 5; i++)
 		bad += !run_program(m, &kick, i, seed, slots, &t);

@@ -1,0 +1,202 @@
+/* See signals.h. */
+#include "host/signals.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/types.h"
+
+/* Ours; and what was there before, NULL where nothing was. What a handler must reach without being given it. */
+enum { KICK, TICK, FAULTS };
+static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
+#define SIGNALS (FAULTS + ARRAY_LEN(faults))
+static host_crash_fn *previous[SIGNALS];
+static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
+
+/* initial-exec: a handler must not be the first to touch it, which would allocate. */
+static __thread const struct host_hooks *hooks __attribute__((tls_model("initial-exec")));
+static __thread struct { const siginfo_t *info; const void *frame; } passing __attribute__((tls_model("initial-exec")));
+
+const struct host_hooks *host_hooks_set(const struct host_hooks *new)
+{
+	const struct host_hooks *old = hooks;
+
+	__atomic_store_n(&hooks, new, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return old;
+}
+
+/*
+ * To the handler that was there before us, if there was one; false: nobody took it. Who came before us once may
+ * have come again behind us, and pass on to us: then it is nobody's.
+ */
+static bool pass_on(unsigned slot, int sig, siginfo_t *info, void *ucontext)
+{
+	host_crash_fn *old = __atomic_load_n(&previous[slot], __ATOMIC_ACQUIRE);
+
+	const void *frame = __builtin_frame_address(0);
+
+	/* The same signal, further down the stack. (No flag: the handler may leave by a jump.) */
+	if (!old || (passing.info == info && frame < passing.frame))
+		return false;
+	passing.info = info;
+	passing.frame = frame;
+	old(sig, info, ucontext);	/* one that takes the signal's number only does not mind the rest */
+	passing.info = NULL;
+	return true;
+}
+
+/* In a signal. One that comes late, from a timer that is gone, means nothing. */
+static void on_kick(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+
+	if (hooks && hooks->kick)
+		hooks->kick(hooks->arg, info, ucontext);
+	else
+		pass_on(KICK, sig, info, ucontext);
+	errno = saved;
+}
+
+/* In a signal. */
+static void on_tick(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+
+	if (hooks && hooks->tick)
+		hooks->tick(hooks->arg, ucontext);
+	else
+		pass_on(TICK, sig, info, ucontext);
+	errno = saved;
+}
+
+/* In a signal. */
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+	unsigned i = 0;
+
+	if (hooks && hooks->fault && hooks->fault(hooks->arg, sig, info, ucontext)) {
+		errno = saved;
+		return;
+	}
+	while (faults[i] != sig)
+		i++;
+	if (!pass_on(FAULTS + i, sig, info, ucontext)) {
+		signal(sig, SIG_DFL);		/* back to the instruction, which ends the process... */
+		if (info->si_code <= 0)
+			raise(sig);		/* ... unless there was none: somebody sent it */
+	}
+	errno = saved;
+}
+
+void host_handler_mask(sigset_t *mask)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+
+	sigfillset(mask);
+	for (size_t i = 0; i < ARRAY_LEN(crashes); i++)
+		sigdelset(mask, crashes[i]);
+}
+
+static void install(int sig, unsigned slot, host_crash_fn *handler)
+{
+	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, old;
+
+	sigaction(sig, NULL, &old);
+	if (old.sa_sigaction == handler && (old.sa_flags & sa.sa_flags) == sa.sa_flags)
+		return;
+	/* before the new one can run */
+	if (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)
+		__atomic_store_n(&previous[slot], NULL, __ATOMIC_RELEASE);
+	else if (old.sa_sigaction != handler)
+		__atomic_store_n(&previous[slot], old.sa_sigaction, __ATOMIC_RELEASE);
+	host_handler_mask(&sa.sa_mask);
+	sigaction(sig, &sa, NULL);
+}
+
+void host_signals_install(host_crash_fn *crash)
+{
+	pthread_mutex_lock(&installing);
+	install(HOST_KICK_SIGNAL, KICK, on_kick);
+	install(HOST_TICK_SIGNAL, TICK, on_tick);
+	for (unsigned i = 0; i < ARRAY_LEN(faults); i++) {
+		install(faults[i], FAULTS + i, on_fault);
+		if (crash)
+			__atomic_store_n(&previous[FAULTS + i], crash, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&installing);
+}
+
+bool host_signals_ours(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == on_fault && now.sa_flags & SA_ONSTACK;
+}
+
+void host_signals_let_through(sigset_t *old)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, HOST_KICK_SIGNAL);
+	sigaddset(&ours, HOST_TICK_SIGNAL);
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+		sigaddset(&ours, faults[i]);
+	pthread_sigmask(SIG_UNBLOCK, &ours, old);
+}
+
+void host_signals_block(sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+void host_signals_restore(const sigset_t *old)
+{
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+int host_stack_make(void **stack)
+{
+	void *p = mmap(NULL, HOST_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*stack = p;
+	return 0;
+}
+
+int host_stack_use(void *stack, stack_t *old)
+{
+	stack_t ss = { .ss_sp = stack, .ss_size = HOST_STACK_BYTES };
+
+	return sigaltstack(&ss, old) == 0 ? 0 : -errno;
+}
+
+void host_stack_restore(const stack_t *old)
+{
+	sigaltstack(old, NULL);
+}
+
+void host_stack_free(void *stack)
+{
+	if (stack)
+		munmap(stack, HOST_STACK_BYTES);
+}
+
+pid_t host_thread_id(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
+void host_thread_kick(pid_t tid)
+{
+	syscall(SYS_tgkill, getpid(), tid, HOST_KICK_SIGNAL);
+}
