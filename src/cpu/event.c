@@ -72,8 +72,9 @@ enum next cpu_check_events(struct vcpu *cpu)
 	events_retire(cpu);
 	while (event_next(cpu, &ev)) {
 		cpu->insn_eip = cpu->eip;	/* a fault on the way in is reported at this boundary */
-		if (event_deliver(cpu, ev) == NEXT_TRIPLE_FAULT)
-			return NEXT_TRIPLE_FAULT;
+		enum next next = event_deliver(cpu, ev);
+		if (next != NEXT_RUN)
+			return next;
 	}
 
 	cpu->tf_armed = cpu->eflags & EFLAGS_TF;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/descriptor.h"
+#include "cpu/intercept.h"
 #include "meter/trace.h"
 
 _Noreturn void cpu_raise(struct vcpu *cpu, unsigned exc, uint32_t error_code)
@@ -80,6 +81,11 @@ static void event_enter(struct vcpu *cpu, void *arg)
 enum next event_deliver(struct vcpu *cpu, struct event ev)
 {
 	for (;;) {
+		if (unlikely(cpu->intercept) && ev.exception) {
+			enum intercept_verdict v = cpu->intercept->exception(cpu, ev.vector, ev.has_error, ev.error);
+			if (v != INTERCEPT_NOT)
+				return v == INTERCEPT_STOP ? NEXT_STOP : NEXT_RUN;
+		}
 		trace_event(cpu, ev.exception ? EVENT_EXCEPTION : ev.vector == EXC_NMI ? EVENT_NMI : EVENT_INTERRUPT,
 		    (uint8_t)ev.vector, ev.error, cpu->cr2);
 		if (ev.exception && ev.vector == EXC_DB)

@@ -226,6 +226,7 @@ struct vcpu {
 	struct scan_state scan;
 	struct windows *windows;	/* mmu/window.h; NULL: memory is always reached checked */
 	struct scanner *scanner;	/* tier 1; NULL: --engine emulate */
+	const struct intercept *intercept;	/* cpu/intercept.h; NULL: none */
 	struct memory_watcher *watcher;	/* lock-step only (scan/lockstep.c), else NULL */
 	struct trace *trace;		/* -d; NULL when off */
 	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "cpu/intercept.h"
 #include "mmu/phys.h"
 
 #define ARENA_BYTES	(48u << 20)
@@ -202,8 +203,8 @@ static bool ends_block(const struct insn *in)
 	}
 }
 
-/* Fill op from code[0..avail). False: the bytes ran out. */
-static bool make_op(struct op *op, const uint8_t *code, size_t avail, bool big)
+/* Fill op from code[0..avail), which is lin's. False: the bytes ran out. */
+static bool make_op(struct vcpu *cpu, struct op *op, const uint8_t *code, size_t avail, lin_t lin, bool big)
 {
 	enum decode_error e = decode_insn(&op->in, code, avail, big);
 
@@ -216,6 +217,8 @@ static bool make_op(struct op *op, const uint8_t *code, size_t avail, bool big)
 			op->in.name = I_INVALID;
 		op->fn = emulate_handler(&op->in);
 	}
+	if (cpu_intercepts(cpu, &op->in, lin))
+		op->fn = cpu->intercept->run;
 	return true;
 }
 
@@ -266,11 +269,11 @@ static struct block *make_block(struct vcpu *cpu, struct emulator *em, const uin
 
 	while (b->n < BLOCK_MAX_OPS) {
 		struct op *op = &b->op[b->n];
-		if (!make_op(op, host + b->bytes, avail - b->bytes, big))
+		if (!make_op(cpu, op, host + b->bytes, avail - b->bytes, lin + b->bytes, big))
 			break;
 		b->n++;
 		b->bytes += op->in.len;
-		if (op->in.name == I_INVALID || ends_block(&op->in))
+		if (op->in.name == I_INVALID || ends_block(&op->in) || (cpu->intercept && op->fn == cpu->intercept->run))
 			break;
 	}
 	if (b->n == 0)
@@ -298,7 +301,7 @@ static struct block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa_t 
 
 	const uint8_t *host = phys_host(cpu->phys, gpa, false), *host2 = phys_host(cpu->phys, gpa2, false);
 	struct block *b = host && host2 ? arena_alloc(em) : em->scratch;
-	make_op(&b->op[0], code, 15, key & 1);
+	make_op(cpu, &b->op[0], code, 15, lin, key & 1);
 	b->n = 1;
 	b->bytes = b->op[0].in.len;
 	if (b == em->scratch)
@@ -318,7 +321,7 @@ static struct block *make_uncached(struct vcpu *cpu, struct emulator *em, gpa_t 
 	uint8_t code[15];
 
 	phys_read(cpu->phys, gpa, code, avail);
-	if (!make_op(&b->op[0], code, avail, key & 1))
+	if (!make_op(cpu, &b->op[0], code, avail, lin, key & 1))
 		return make_crossing(cpu, em, gpa, lin, key);
 	b->n = 1;
 	b->bytes = b->op[0].in.len;

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "cpu/intercept.h"
 #include "decode/opcode.h"
 #include "meter/disasm.h"
 #include "mmu/phys.h"
@@ -512,6 +513,11 @@ static void emit_insn(struct emit *e)
 		e->s->sites[e->site].fn = scan_trap;
 		return;
 	}
+	if (cur(e)->intercepted) {
+		emit_call_monitor(e, SITE_ENDS);
+		e->s->sites[e->site].fn = e->cpu->intercept->run;
+		return;
+	}
 	switch (class) {
 	case VMAP_NATIVE:
 		if (native_form(e, in))
@@ -560,7 +566,7 @@ static void find_live_flags(struct emit *e)
 	uint16_t live = FLAG_ARITH;
 	for (unsigned i = e->n; i-- > 0; ) {
 		e->src[i].live_out = live;
-		live = e->src[i].live_in = live_before(&e->src[i].in, live);
+		live = e->src[i].live_in = e->src[i].intercepted ? FLAG_ARITH : live_before(&e->src[i].in, live);
 	}
 }
 
@@ -592,7 +598,8 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 		e->n++;
 		eip += src->in.len;
 		off += src->in.len;
-		if (e->crossing || ends_block(&src->in))
+		src->intercepted = cpu_intercepts(e->cpu, &src->in, src->eip + e->block->cs_base);
+		if (e->crossing || src->intercepted || ends_block(&src->in))
 			break;
 	}
 }

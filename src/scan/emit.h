@@ -25,6 +25,7 @@ struct source {				/* one decoded instruction and its bytes */
 	struct insn in;
 	uint8_t bytes[15];
 	uint32_t eip;
+	bool intercepted;		/* ends the block */
 	uint16_t live_in, live_out;	/* arithmetic flags needed before / after it */
 };
 
