@@ -1,5 +1,5 @@
 /*
- * Boot sectors that draw in one video mode each (-DMODE_xxx), say "D" at port E9h and stay. Only what every VGA
+ * Boot sectors that draw in one video mode each (-DMODE_xxx), say "drawn." at port E9h and stay. Only what every VGA
  * does the same is used, so that another monitor's picture of the same program is the reference.
  */
 	.code16
@@ -234,10 +234,14 @@ _start:
 	cmp $BANKS, %bx
 	jb 2b
 #endif
-	mov $'D', %al
+	mov $said, %si
+1:	cs lodsb
 	out %al, $0xE9
+	test %al, %al
+	jnz 1b
 1:	hlt
 	jmp 1b
+said:	.asciz "drawn."
 
 	.org 510
 	.word 0xAA55

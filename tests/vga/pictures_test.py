@@ -4,6 +4,7 @@
 usage: pictures_test.py PLEX86 GUEST_DIR [MODE...]. Skipped without qemu-system-i386 or SeaBIOS.
 Colours are compared as the DAC has them, 6 bits each: the two bits below are each monitor's own choice.
 """
+import contextlib
 import glob
 import json
 import os
@@ -15,7 +16,8 @@ import tempfile
 import time
 
 PLEX86, GUESTS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-LIMIT_S = 120
+LIMIT_S = 300
+QEMU_LIMIT_S = 30
 
 
 class Qmp:
@@ -43,11 +45,12 @@ class Qmp:
                 return msg['return']
 
 
-def wait_done(path, proc):
+def wait_drawn(path, proc):
+    """The firmware writes to the same port, a character at a time: no fewer bytes than these would do."""
     end = time.monotonic() + LIMIT_S
     while True:
         with open(path, 'rb') as f:
-            if f.read().endswith(b'D'):
+            if b'drawn.\0' in f.read():
                 return
         assert proc.poll() is None, 'ended'
         assert time.monotonic() < end, 'the guest did not finish'
@@ -62,22 +65,23 @@ def read_ppm(path):
         return width, height, f.read()
 
 
-def picture(dir, name, argv, done):
-    """The screen when the program has said that it is done."""
-    qmp = os.path.join(dir, name + '.qmp')
-    with open(done, 'wb') as err:
+@contextlib.contextmanager
+def drawn(dir, name, argv, port_e9):
+    """A function that returns the screen, of a machine whose program has said that all is drawn."""
+    qmp, ppm = os.path.join(dir, name + '.qmp'), os.path.join(dir, name + '.ppm')
+    with open(port_e9, 'wb') as err:
         p = subprocess.Popen([*argv, '-qmp', f'unix:{qmp},server=on,wait=off'], stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=err if name.startswith('plex86') else None)
     try:
         q = Qmp(qmp, p)
-        wait_done(done, p)
-        if not name.startswith('plex86'):
-            time.sleep(0.3)         # QEMU makes its picture from what it redrew last
-        ppm = os.path.join(dir, name + '.ppm')
-        q.cmd('screendump', filename=ppm)
+        wait_drawn(port_e9, p)
+
+        def picture():
+            q.cmd('screendump', filename=ppm)
+            return read_ppm(ppm)
+        yield picture
         q.cmd('quit')
         p.wait(LIMIT_S)
-        return read_ppm(ppm)
     finally:
         if p.poll() is None:
             p.kill()
@@ -103,14 +107,23 @@ def main():
     for mode in modes:
         image = os.path.join(GUESTS, f'vga_{mode}.img')
         with tempfile.TemporaryDirectory() as dir:
-            disk, done = os.path.join(dir, 'disk.img'), os.path.join(dir, 'done')
+            disk, port_e9 = os.path.join(dir, 'disk.img'), os.path.join(dir, 'port_e9')
             shutil.copy(image, disk)
             os.truncate(disk, 1 << 20)
-            want = picture(dir, 'qemu', ['qemu-system-i386', '-display', 'none', '-m', '16', '-accel', 'tcg', '-debugcon', f'file:{done}',
-                                         '-drive', f'file={disk},format=raw'], done)
+            ours = {}
             for engine in ['scan', 'emulate']:
-                got = picture(dir, 'plex86-' + engine, [PLEX86, 'run', '--engine', engine, '-display', 'none', '-serial', 'null', '-m',
-                                              '16', '-debugcon', '-drive', f'file={disk},format=raw'], done)
+                with drawn(dir, 'plex86-' + engine, [PLEX86, 'run', '--engine', engine, '-display', 'none', '-serial', 'null', '-m',
+                                                     '16', '-debugcon', '-drive', f'file={disk},format=raw'], port_e9) as picture:
+                    ours[engine] = picture()
+            with drawn(dir, 'qemu', ['qemu-system-i386', '-display', 'none', '-m', '16', '-accel', 'tcg', '-debugcon',
+                                     f'file:{port_e9}', '-drive', f'file={disk},format=raw'], port_e9) as picture:
+                # QEMU makes a picture from what it has redrawn, which may be late: it gets time to agree.
+                end = time.monotonic() + QEMU_LIMIT_S
+                want = picture()
+                while any(differences(p, want) for p in ours.values()) and time.monotonic() < end:
+                    time.sleep(0.2)
+                    want = picture()
+            for engine, got in ours.items():
                 why = differences(got, want)
                 print(f'{"not ok" if why else "ok"} - {mode} by {engine}, {want[0]} x {want[1]}{": " + why if why else ""}', flush=True)
                 failed += why is not None
