@@ -295,7 +295,7 @@ static int init_chipset(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = vm->cfg;
 	struct firmware_config fw = { .path = cfg->bios, .ram_bytes = cfg->ram_bytes, .boot_menu = cfg->boot_menu,
-	    .serial_console = !cfg->graphics };
+	    .boot_menu_ms = cfg->boot_menu_ms, .serial_console = !cfg->graphics };
 
 	if (vm->firmware) {
 		int rc = firmware_load(&vm->fw, &fw, &vm->phys, err);

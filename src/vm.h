@@ -48,6 +48,7 @@ struct vm_config {
 	const char *bios;		/* the firmware's image; NULL: SeaBIOS in the usual places */
 	uint8_t boot_order[3];		/* of the firmware: 1 floppy, 2 disk, 3 CD-ROM, 4 network; 0 none */
 	bool boot_menu;
+	uint16_t boot_menu_ms;		/* 0: as long as the firmware likes */
 	bool graphics;			/* there is a screen; without, the firmware's console is COM1 */
 	struct vm_drives_config drives;
 	struct vm_serial_config {

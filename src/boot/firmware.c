@@ -141,6 +141,11 @@ void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, s
 	fw_cfg_add_file(fw_cfg, RSDP_FILE, fw->acpi.rsdp, sizeof(fw->acpi.rsdp));
 	fw_cfg_add_file(fw_cfg, TABLES_FILE, fw->acpi.bytes, fw->acpi.len);
 	fw_cfg_add_file(fw_cfg, "etc/table-loader", fw->loader, fw->loader_len);
+	if (cfg->boot_menu_ms) {
+		fw->menu_wait[0] = (uint8_t)cfg->boot_menu_ms;
+		fw->menu_wait[1] = (uint8_t)(cfg->boot_menu_ms >> 8);
+		fw_cfg_add_file(fw_cfg, "etc/boot-menu-wait", fw->menu_wait, 2);
+	}
 	if (cfg->serial_console) {
 		put64(fw->serial_port, 0x3F8);
 		fw_cfg_add_file(fw_cfg, "etc/sercon-port", fw->serial_port, 8);

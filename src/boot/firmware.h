@@ -21,6 +21,7 @@ struct firmware {
 	uint8_t e820[20 * 4];
 	char boot_order[256];
 	uint8_t serial_port[8];
+	uint8_t menu_wait[2];
 };
 
 struct firmware_config {
@@ -28,6 +29,7 @@ struct firmware_config {
 	uint64_t ram_bytes;
 	const char *boot_order;		/* firmware's device paths, one a line; NULL: by CMOS */
 	bool boot_menu;
+	uint16_t boot_menu_ms;		/* how long its prompt waits for a key; 0: the firmware's own idea */
 	bool serial_console;		/* INT 10h and INT 16h are served by COM1: there is no screen */
 };
 

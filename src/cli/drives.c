@@ -10,6 +10,7 @@
 
 #include "boot/boot.h"
 #include "dev/fdc.h"
+#include "vm.h"
 
 static int put(struct vm_drive_config *slot, const char *what, struct vm_drive_config d, struct error *err)
 {
@@ -141,26 +142,32 @@ int drives_parse(struct vm_drives_config *drives, const char *arg, struct error 
 	return place(drives, &o, err);
 }
 
-int drives_boot(const char *arg, uint8_t order[3], bool *menu, struct error *err)
+int drives_boot(const char *arg, struct vm_config *vm, struct error *err)
 {
 	static const char letters[] = "acdn";	/* floppy, disk, CD, network: CMOS 1 to 4 */
 
 	while (*arg != '\0') {
 		size_t len = strcspn(arg, ",");
 		if (strncmp(arg, "menu=", 5) == 0) {
-			*menu = strncmp(arg + 5, "on", len - 5) == 0;
+			vm->boot_menu = strncmp(arg + 5, "on", len - 5) == 0;
+		} else if (strncmp(arg, "splash-time=", 12) == 0) {
+			char *end;
+			unsigned long ms = strtoul(arg + 12, &end, 10);
+			if (arg[12] < '0' || arg[12] > '9' || end != arg + len || ms < 1 || ms > 65535)
+				return error_set(err, -EINVAL, "-boot '%.*s': it is 1 to 65535 milliseconds", (int)len, arg);
+			vm->boot_menu_ms = (uint16_t)ms;
 		} else if (strncmp(arg, "once=", 5) == 0 || strncmp(arg, "order=", 6) == 0 || memchr(arg, '=', len) == NULL) {
 			const char *eq = memchr(arg, '=', len), *l = eq ? eq + 1 : arg;
 			unsigned n = 0;
-			memset(order, 0, 3);
+			memset(vm->boot_order, 0, 3);
 			for (; l < arg + len; l++) {
 				const char *at = strchr(letters, *l);
 				if (at == NULL || n == 3)
 					return error_set(err, -EINVAL, "-boot '%s': up to three of a (floppy), c (disk), d (CD-ROM), n (network)", arg);
-				order[n++] = (uint8_t)(at - letters + 1);
+				vm->boot_order[n++] = (uint8_t)(at - letters + 1);
 			}
 		} else if (strncmp(arg, "strict=", 7) != 0) {
-			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS or menu=on|off", (int)len, arg);
+			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS, menu=on|off or splash-time=MS", (int)len, arg);
 		}
 		arg += len + (arg[len] == ',');
 	}

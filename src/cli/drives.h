@@ -12,8 +12,9 @@ int drives_set(struct vm_drives_config *drives, const char *name, const char *pa
 /* -drive file=PATH,if=ide|floppy,index=N,media=disk|cdrom,format=F,readonly=on|off,snapshot=on|off,serial=S
  * A comma in a value is written twice. The values live as long as the program. */
 int drives_parse(struct vm_drives_config *drives, const char *arg, struct error *err);
-/* -boot [order=]LETTERS[,menu=on|off]: CMOS numbers into order[]. */
-int drives_boot(const char *arg, uint8_t order[3], bool *menu, struct error *err);
+struct vm_config;
+/* -boot [order=]LETTERS[,menu=on|off][,splash-time=MS]: into the fields boot_*. */
+int drives_boot(const char *arg, struct vm_config *vm, struct error *err);
 /* What a file given without an option is: a kernel (VM_DRIVE_NONE) or a medium. */
 enum vm_drive_kind drives_guess(const char *path);
 

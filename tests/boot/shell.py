@@ -107,8 +107,8 @@ def check_pipes(t):
 
 
 def check_background_jobs(t):
-    out, _ = t.run("sleep 1 & jobs; wait; echo waited $?")
-    assert re.search(r"\[1\].*Running.*sleep 1", out) and "waited 0" in out, out
+    out, _ = t.run("sleep 5 & jobs; wait; echo waited $?")
+    assert re.search(r"\[1\].*Running.*sleep 5", out) and "waited 0" in out, out
 
 
 def check_ctrl_c_ends_the_foreground_program(t):

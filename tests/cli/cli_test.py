@@ -18,7 +18,7 @@ import fcntl
 import struct
 
 PLEX86, GUESTS, ENGINE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
-LIMIT_S = 60
+LIMIT_S = 200
 tests = []
 
 

@@ -14,7 +14,7 @@ import time
 import unittest
 
 PLEX86 = os.path.abspath(sys.argv.pop(1))
-DEADLINE = 120
+DEADLINE = 300
 
 
 class Qmp:
@@ -139,7 +139,7 @@ class Machine(unittest.TestCase):
         self.assertFalse(os.path.exists(self.qmp_path))
 
     def test_keys_reach_the_firmware(self):
-        _, q = self.start('-boot', 'menu=on')
+        _, q = self.start('-boot', 'menu=on,splash-time=60000')
         self.wait_text(q, 'ESC')
         q.cmd('human-monitor-command', **{'command-line': 'sendkey esc'})
         self.wait_text(q, 'Select boot device')

@@ -19,7 +19,7 @@ KERNEL, INITRD = os.path.join(GUESTS, "linux-686/vmlinuz"), os.path.join(GUESTS,
 GRUB = "/usr/lib/grub/i386-pc"
 ISOLINUX = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 RESCUE_FLOPPY, IPXE = "/usr/lib/grub-rescue/grub-rescue-floppy.img", "/usr/lib/ipxe/ipxe.iso"
-LIMIT_S = 240
+LIMIT_S = 900
 REPORT = "console=ttyS0 job=/etc/report quiet"
 tests = []
 folder = None

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 PLEX86, PROGRAM = os.path.abspath(sys.argv[1]), open(sys.argv[2], "rb").read()
-LIMIT_S = 120
+LIMIT_S = 300
 EXIT = ["-serial", "null", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
 tests = []
 folder = None

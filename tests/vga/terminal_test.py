@@ -81,7 +81,7 @@ def main():
         disk = os.path.join(dir, 'blank.img')
         with open(disk, 'wb') as f:
             f.truncate(1 << 20)
-        screen = Screen([PLEX86, 'run', '-m', '16', '-boot', 'menu=on', disk], 25, 80)
+        screen = Screen([PLEX86, 'run', '-m', '16', '-boot', 'menu=on,splash-time=60000', disk], 25, 80)
         try:
             screen.wait(lambda text: text.startswith('SeaBIOS (version'))
             screen.wait(lambda text: 'Select boot device' in text, poke=b'\x1b')

@@ -16,7 +16,7 @@ import tempfile
 import time
 
 PLEX86 = os.path.abspath(sys.argv[1])
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 class Chromium:
@@ -94,7 +94,7 @@ def main():
         disk = os.path.join(dir, 'blank.img')
         with open(disk, 'wb') as f:
             f.truncate(1 << 20)
-        vm = subprocess.Popen([PLEX86, 'run', '-name', 'web', '-display', 'web', '-serial', 'null', '-m', '16', '-S', '-boot', 'menu=on', disk],
+        vm = subprocess.Popen([PLEX86, 'run', '-name', 'web', '-display', 'web', '-serial', 'null', '-m', '16', '-S', '-boot', 'menu=on,splash-time=60000', disk],
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
         browser = None
 
