@@ -552,7 +552,7 @@ static const struct option option_table[] = {
 	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat, true },
 	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode, true },
 	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from the package seabios)", set_bios, false },
-	{ "boot", NULL, "ORDER", "of drives: letters a (floppy), c (disk), d (CD-ROM); or menu=on[,splash-time=MS]", set_boot, false },
+	{ "boot", NULL, "ORDER", "of drives: a (floppy), c (disk), d (CD-ROM); or menu=on[,splash-time=MS]", set_boot, false },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot, false },
 	{ NULL, NULL, NULL, "The machine", NULL, false },
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory, false },
