@@ -53,6 +53,7 @@ void vm_pause(struct vm *vm)
 	vm->paused = true;
 	vm->paused_ns = host_clock_ns();
 	control_event(&vm->control, "STOP", NULL);
+	gdb_stopped(&vm->gdb, GDB_INTERRUPT);	/* not by the debugger: it has to be told */
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
 }
 
@@ -433,7 +434,15 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	rc = control_open(&vm->control, &cfg->control, vm, &vm->io, err);
 	if (rc < 0)
 		return rc;
+	gdb_init(&vm->gdb, vm, &vm->io);
+	rc = vm_debug_trace(vm);
+	if (rc < 0)
+		return error_set(err, rc, "no memory for the trace");
 	power_on(vm);
+	if (cfg->gdb.on)
+		rc = gdb_open(&vm->gdb, &cfg->gdb, err);
+	if (rc < 0)
+		return rc;
 	return vm_screen_show(vm, err);
 }
 
@@ -450,6 +459,7 @@ void vm_close_host(struct vm *vm)
 	    "reason", vm->stop_reason == STOP_SIGNAL ? "host-signal" : vm->stop_reason == STOP_GUEST_PANIC ? "guest-panic" :
 	    vm->ended_by_user ? "host-qmp-quit" : "guest-shutdown"));
 	control_close(&vm->control);
+	gdb_close(&vm->gdb, vm->exit_status);
 	vm_screen_hide(vm);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
@@ -465,6 +475,7 @@ void vm_free(struct vm *vm)
 		if (vm->cpu.scanner)
 			scan_free(&vm->cpu);
 		emulate_free(&vm->cpu);
+		vm_debug_free(vm);
 		mmu_free(&vm->cpu);
 	}
 	if (vm->ready >= 2)
@@ -525,7 +536,7 @@ static void service_host(struct vm *vm)
 }
 
 /* Devices up to now, and a kick for the next deadline. */
-static ns_t service_board(struct vm *vm)
+ns_t vm_service_board(struct vm *vm)
 {
 	struct vcpu *cpu = &vm->cpu;
 
@@ -549,7 +560,7 @@ static ns_t service(struct vm *vm)
 {
 	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 	service_host(vm);
-	return service_board(vm);
+	return vm_service_board(vm);
 }
 
 /* Nothing to run until next: by the host's clock asleep, by the instruction clock with a jump in time. */
@@ -588,7 +599,7 @@ static void halt(struct vm *vm)
 	__atomic_or_fetch(&cpu->attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
 }
 
-static void reset(struct vm *vm, bool triple_fault)
+void vm_reset(struct vm *vm, bool triple_fault)
 {
 	trace_event(&vm->cpu, EVENT_RESET, 0, 0, 0);
 	if (vm->cfg->no_reboot) {
@@ -627,26 +638,6 @@ static void wait_paused(struct vm *vm)
 	__atomic_or_fetch(&cpu->attention, held, __ATOMIC_SEQ_CST);
 }
 
-/* The engine, or, with -d on instructions, one at a time. */
-static enum next run_some(struct vm *vm)
-{
-	struct vcpu *cpu = &vm->cpu;
-	enum next next = NEXT_RUN;
-
-	if (cpu->trace == NULL || !(cpu->trace->items & TRACE_STEPS))
-		return vm->run(cpu);
-	while (next == NEXT_RUN) {
-		if (cpu->attention & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
-			return NEXT_ATTENTION;
-		next = cpu_check_events(cpu);
-		if (next != NEXT_RUN)
-			break;
-		trace_step(cpu);
-		next = emulate_step(cpu);
-	}
-	return next;
-}
-
 void vm_run(struct vm *vm)
 {
 	struct vcpu *cpu = &vm->cpu;
@@ -657,7 +648,7 @@ void vm_run(struct vm *vm)
 	__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
 	while (vm->stop_reason == STOP_NONE) {
 		if (cpu->attention & ATTN_RESET)
-			reset(vm, false);
+			vm_reset(vm, false);
 		if (vm->paused) {
 			wait_paused(vm);
 			continue;
@@ -666,12 +657,12 @@ void vm_run(struct vm *vm)
 			service(vm);
 		if (vm->stop_reason != STOP_NONE)
 			break;
-		switch (run_some(vm)) {
+		switch (cpu->stops ? vm_debug_run(vm) : vm->run(cpu)) {
 		case NEXT_HALT:
 			halt(vm);
 			break;
 		case NEXT_TRIPLE_FAULT:
-			reset(vm, true);
+			vm_reset(vm, true);
 			break;
 		case NEXT_STOP:
 			if (vm->stop_reason == STOP_NONE)

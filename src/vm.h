@@ -9,12 +9,14 @@
 #include "control/control.h"
 #include "cpu/vcpu.h"
 #include "dev/pc.h"
+#include "gdb/gdb.h"
 #include "host/chardev.h"
 #include "host/io.h"
 #include "host/kick.h"
 #include "meter/trace.h"
 #include "mmu/phys.h"
 #include "util/error.h"
+#include "vm_debug.h"
 #include "vm_drives.h"
 #include "vm_screen.h"
 
@@ -73,6 +75,7 @@ struct vm_config {
 	struct screen_config screen;
 	struct control_config control;
 	bool start_paused;		/* -S */
+	struct gdb_config gdb;
 	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
 };
 
@@ -120,6 +123,8 @@ struct vm {
 	struct vm_screen screen;
 	struct control control;
 	struct trace trace;
+	struct gdb gdb;
+	struct stops *stops;		/* vcpu.stops points there while there are any */
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
 };
 
@@ -133,6 +138,8 @@ void vm_free(struct vm *vm);
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 void vm_request_reset(struct vm *vm);
+void vm_reset(struct vm *vm, bool triple_fault);	/* now; or the end, with -no-reboot */
+ns_t vm_service_board(struct vm *vm);		/* devices up to now; their next deadline */
 
 ns_t vm_now(struct vm *vm);		/* guest time */
 

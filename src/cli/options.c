@@ -526,6 +526,16 @@ static int set_paused(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+static int set_gdb(struct options *o, const char *arg, struct error *err)
+{
+	return gdb_parse(&o->vm.gdb, arg, err);
+}
+
+static int set_gdb_default(struct options *o, const char *arg, struct error *err)
+{
+	return gdb_parse(&o->vm.gdb, "tcp::1234", err);
+}
+
 static int set_nodefaults(struct options *o, const char *arg, struct error *err)
 {
 	o->no_defaults = true;
@@ -592,6 +602,8 @@ static const struct option option_table[] = {
 	{ "mon", NULL, "ID[,mode=MODE]", "the monitor (readline) or QMP (control) at a chardev", set_mon, false },
 	{ "pidfile", NULL, "FILE", "the process's number goes there", set_pidfile, false },
 	{ "S", NULL, NULL, "do not start before 'cont' is said", set_paused, false },
+	{ "gdb", NULL, "WHERE", "wait for a debugger: tcp:[HOST]:PORT, unix:PATH or stdio", set_gdb, false },
+	{ "s", NULL, NULL, "the same as -gdb tcp::1234", set_gdb_default, false },
 	{ "nodefaults", NULL, NULL, "nothing is there that was not asked for (the serial port's terminal)", set_nodefaults, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
 	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter;\n    lockstep: both, each block compared", set_engine, true },

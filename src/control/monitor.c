@@ -214,6 +214,20 @@ static void cmd_change(struct line *l)
 		failed(l, &err);
 }
 
+/* QEMU's words: without an argument the usual port. */
+static void cmd_gdbserver(struct line *l)
+{
+	struct error err = { "" };
+	struct gdb_config cfg;
+
+	if (gdb_parse(&cfg, l->n ? l->word[0] : "tcp::1234", &err) < 0 || gdb_open(&l->vm->gdb, &cfg, &err) < 0)
+		failed(l, &err);
+	else if (cfg.on)
+		fprintf(l->out, "Waiting for gdb connection on device '%s'\r\n", l->n ? l->word[0] : "tcp::1234");
+	else
+		fputs("Disabled gdbserver\r\n", l->out);
+}
+
 /* --- info --- */
 
 static void info_status(struct line *l)
@@ -323,6 +337,7 @@ static const struct command {
 	{ "cont", "c", 0, "", "go on", cmd_cont },
 	{ "system_reset", NULL, 0, "", "press the reset button", cmd_reset },
 	{ "system_powerdown", NULL, 0, "", "press the power button", cmd_powerdown },
+	{ "gdbserver", NULL, 0, "[WHERE]", "wait for a debugger: tcp:[HOST]:PORT (tcp::1234), unix:PATH, none", cmd_gdbserver },
 	{ "quit", "q", 0, "", "end plex86", cmd_quit },
 	{ "sendkey", NULL, 1, "KEYS [HOLD_MS]", "press keys, as ctrl-alt-f1", cmd_sendkey },
 	{ "mouse_move", NULL, 2, "DX DY [DZ]", "move the mouse", cmd_mouse_move },

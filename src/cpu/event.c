@@ -43,13 +43,13 @@ static bool event_next(struct vcpu *cpu, struct event *ev)
 		*ev = (struct event){ .vector = EXC_DB, .exception = true, .external = true };
 		return true;
 	}
-	if (cpu->nmi_pending && !cpu->nmi_blocked && !cpu->shadow_ss) {
+	if (cpu->nmi_pending && !cpu->nmi_blocked && !cpu->shadow_ss && !cpu->interrupts_held) {
 		cpu->nmi_pending = false;
 		cpu->nmi_blocked = true;
 		*ev = (struct event){ .vector = EXC_NMI, .external = true };
 		return true;
 	}
-	if (cpu->intr_line && (cpu->eflags & EFLAGS_IF) && !cpu->shadow) {
+	if (cpu->intr_line && (cpu->eflags & EFLAGS_IF) && !cpu->shadow && !cpu->interrupts_held) {
 		*ev = (struct event){ .vector = cpu->bus->intr_ack(cpu->bus_arg), .external = true };
 		return true;
 	}

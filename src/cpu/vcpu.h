@@ -115,6 +115,7 @@ enum {
 	ATTN_STOP	= BIT(2),	/* vm_stop() was called */
 	ATTN_RESET	= BIT(3),	/* reset requested (triple fault, CF9, keyboard controller) */
 	ATTN_CODE	= BIT(4),	/* the block being run was dropped: leave it after this instruction (an engine's own) */
+	ATTN_DEBUG	= BIT(5),	/* the debugger or the trace: cpu/stops.h has what for */
 };
 
 /* Result of running the guest. */
@@ -210,6 +211,7 @@ struct vcpu {
 	bool event_ext;			/* delivering what is not the program's doing: EXT in error codes */
 	/* what cpu_check_events() saw at the last boundary it looked at: it ends when an instruction retires */
 	bool tf_armed, shadow_armed, rf_armed;
+	bool interrupts_held;		/* a debugger's single step: INTR and NMI wait */
 	uint64_t check_icount;
 	uint64_t icount;		/* instructions retired */
 	uint64_t icount_stop;		/* leave the run loop when icount reaches this */
@@ -229,6 +231,7 @@ struct vcpu {
 	const struct intercept *intercept;	/* cpu/intercept.h; NULL: none */
 	struct memory_watcher *watcher;	/* lock-step only (scan/lockstep.c), else NULL */
 	struct trace *trace;		/* -d; NULL when off */
+	struct stops *stops;		/* breakpoints, watchpoints, traced code (cpu/stops.h); NULL: none */
 	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */
 	uint32_t nevents;
 	void *fault_jmp[5];		/* __builtin_setjmp buffer: where cpu_raise() goes */

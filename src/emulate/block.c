@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "cpu/intercept.h"
+#include "cpu/stops.h"
 #include "mmu/phys.h"
 
 #define ARENA_BYTES	(48u << 20)
@@ -338,9 +339,31 @@ static bool second_page_right(struct vcpu *cpu, const struct block *b, lin_t lin
 	return b->gpa2_page == (mmu_code(cpu, lin + in_first) >> PAGE_SHIFT) + 1;
 }
 
+/* Carried out in the place of an instruction that is held: nothing happens, and the run loop is left. */
+static void exec_hold(struct vcpu *cpu, const struct insn *in)
+{
+	cpu->icount--;				/* the run loop counts it */
+	if (cpu->stops->held == HELD_NO)
+		cpu->stops->held = HELD_PAGE;
+	__atomic_or_fetch(&cpu->attention, ATTN_DEBUG, __ATOMIC_RELAXED);
+}
+
+static struct block *make_hold(struct emulator *em)
+{
+	struct block *b = em->scratch;
+
+	b->op[0] = (struct op){ .fn = exec_hold, .in.name = I_MOVS, .in.prefix = PREFIX_REP };	/* keeps RF */
+	b->n = 1;
+	b->bytes = 0;
+	return b;
+}
+
 struct block *block_find_slow(struct vcpu *cpu, struct emulator *em)
 {
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
+
+	if (unlikely(cpu->stops && !em->stepping && stops_page(cpu->stops, lin)))
+		return make_hold(em);
 
 	cpu->insn_eip = cpu->eip;		/* a fault here is the instruction's own */
 	if (cpu->eip > cpu->seg[SEG_CS].limit)

@@ -54,6 +54,7 @@ struct emulator {
 	uint8_t *arena;				/* blocks, one behind the other; emptied whole */
 	size_t used;
 	bool flush_wanted;			/* at the next boundary: a block is being carried out */
+	bool stepping;				/* one instruction, wherever it is: nothing is held */
 };
 
 /* page: guest-physical page number + 1, as the code TLB has it. */

@@ -85,6 +85,7 @@ static void leave_block(struct vcpu *cpu)
 	struct emulator *em = cpu->emulator;
 
 	em->running = NULL;
+	em->stepping = false;
 	if (cpu->attention & ATTN_CODE)
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	if (em->flush_wanted)
@@ -120,6 +121,8 @@ enum next emulate_run(struct vcpu *cpu)
 static void step(struct vcpu *cpu, void *arg)
 {
 	struct emulator *em = cpu->emulator;
+
+	em->stepping = true;
 	struct block *b = block_find(cpu, em);
 
 	if ((uint64_t)cpu->eip + b->op[0].in.len > (uint64_t)cpu->seg[SEG_CS].limit + 1) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "cpu/stops.h"
 #include "mmu/phys.h"
 #include "mmu/walk.h"
 #include "mmu/window.h"
@@ -31,7 +32,7 @@ struct mmu {
 	uint32_t *write_page;		/* [memfd page] linear page + 1 of its write entries, or MANY */
 	uint8_t large[1024];		/* per 4 MiB of linear space: entries were made from a large page */
 	bool check_alignment;		/* CR0.AM, EFLAGS.AC and CPL 3 */
-	bool watching;			/* DR7 enables a data breakpoint */
+	bool watching;			/* DR7 enables a data breakpoint, or the debugger watches */
 };
 
 static void *map_table(size_t bytes)
@@ -266,13 +267,15 @@ static bool page_watched(const struct vcpu *cpu, lin_t lin)
 	for (unsigned n = 0; n < 4; n++)
 		if (breakpoint(cpu, n, &first, &len, &rw) && (rw & 1) && (first ^ lin) >> PAGE_SHIFT == 0)
 			return true;
-	return false;
+	return cpu->stops && stops_watch_page(cpu->stops, lin);
 }
 
 static void note_breakpoints(struct vcpu *cpu, lin_t lin, unsigned size, bool write)
 {
 	lin_t first;
 	unsigned len, rw;
+	if (cpu->stops)
+		stops_access(cpu, lin, size, write);
 	for (unsigned n = 0; n < 4; n++) {
 		if (!breakpoint(cpu, n, &first, &len, &rw) || !(rw == 3 || (rw == 1 && write)))
 			continue;
@@ -287,7 +290,7 @@ void mmu_debug_changed(struct vcpu *cpu)
 {
 	lin_t first;
 	unsigned len, rw;
-	cpu->mmu->watching = false;
+	cpu->mmu->watching = cpu->stops && cpu->stops->nwatch > 0;
 	for (unsigned n = 0; n < 4; n++)
 		if (breakpoint(cpu, n, &first, &len, &rw) && (rw & 1))
 			cpu->mmu->watching = true;
@@ -373,6 +376,8 @@ gpa_t mmu_code(struct vcpu *cpu, lin_t lin)
 	gpa_t gpa = w.gpa & cpu->phys->a20_mask;
 	if (gpa >> 32)				/* nothing there: not worth an entry, which has no room for it */
 		return gpa;
+	if (unlikely(cpu->stops && stops_page(cpu->stops, lin)))
+		return gpa;			/* code that is held is looked for every time */
 	remember(cpu, user, page, &w);
 	cpu->tlbs[user].code[page] = (uint32_t)(gpa >> PAGE_SHIFT) + 1;
 	return gpa;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cpu/intercept.h"
+#include "cpu/stops.h"
 #include "decode/opcode.h"
 #include "meter/disasm.h"
 #include "mmu/phys.h"
@@ -579,6 +580,8 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 	while (e->n < BLOCK_MAX_INSNS && off < PAGE_BYTES) {
 		struct source *src = &e->src[e->n];
 		unsigned avail = PAGE_BYTES - off;
+		if (unlikely(e->cpu->stops && e->n > 0 && stops_at(e->cpu->stops, eip + e->block->cs_base)))
+			break;			/* no block begins there, and none goes past it */
 		memcpy(src->bytes, page + off, MIN(avail, 15u));
 		enum decode_error err = decode_insn(&src->in, page + off, avail, big);
 		if (err == DECODE_SHORT) {

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpu/stops.h"
 #include "host/gsbase.h"
 #include "host/signals.h"
 #include "mmu/phys.h"
@@ -159,6 +160,8 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 {
 	struct scanner *s = cpu->scanner;
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
+	if (unlikely(cpu->stops && stops_at(cpu->stops, lin)))
+		return NULL;
 	uint32_t gpa = (uint32_t)mmu_code(cpu, lin);
 	struct block *b = cache_find(s, gpa, cpu->eip, mode, cpu->seg[SEG_CS].base);
 	if (b && b->fd_page[0] != b->fd_page[1] && mmu_code(cpu, (lin | PAGE_MASK) + 1) != b->gpa2)
@@ -448,6 +451,8 @@ enum next scan_run(struct vcpu *cpu)
 				return n;
 			one = cpu->attention & ATTN_EVENT;
 		}
+		if (unlikely(cpu->stops && stops_hold(cpu)))
+			return NEXT_ATTENTION;
 		if (one)
 			n = emulate_step(cpu);
 		else if (scan_mode(cpu) == MODE_NONE)
