@@ -11,9 +11,11 @@
 #include "vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "emulate/emulate.h"
 #include "scan/scan.h"
@@ -332,6 +334,7 @@ static int init_board(struct vm *vm, struct error *err)
 	};
 
 	int rc = pc_init(&vm->pc, &vm->cpu, &vm->phys, &pc);
+	METER_ONLY(vm->pc.bus.devices.meters = vm->phys.devices.meters = &vm->cpu.meters);
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up the board: %s", strerror(-rc));
 	rc = init_chipset(vm, err);
@@ -421,6 +424,7 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up signals and timers: %s", strerror(-rc));
 	vm->ready = 4;
+	METER_ONLY(vm->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
 	rc = open_serial(vm, err);
 	if (rc < 0)
 		return rc;
@@ -484,6 +488,9 @@ void vm_free(struct vm *vm)
 	if (vm->ready >= 1 && !vm->firmware)
 		boot_close(&vm->boot);
 	trace_close(&vm->trace);
+	if (vm->statm_fd > 0)
+		close(vm->statm_fd);
+	vm->statm_fd = 0;
 	vm->ready = 0;
 }
 
@@ -500,6 +507,7 @@ static void suspend(struct vm *vm)
 {
 	ns_t since = host_clock_ns();
 
+	METER_SCOPE(&vm->cpu, METER_PAUSED);
 	vm->kick.suspend = 0;
 	host_tty_restore_all();
 	host_suspend();
@@ -560,12 +568,15 @@ static ns_t service(struct vm *vm)
 {
 	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 	service_host(vm);
+	METER_SCOPE(&vm->cpu, METER_DEVICE);
 	return vm_service_board(vm);
 }
 
 /* Nothing to run until next: by the host's clock asleep, by the instruction clock with a jump in time. */
 static void wait_until(struct vm *vm, ns_t next)
 {
+	METER_SCOPE(&vm->cpu, METER_IDLE);
+	METER_ADD(&vm->cpu, sleeps, 1);
 	if (vm->cfg->clock == CLOCK_HOST) {
 		host_kick_sleep(&vm->kick, host_time_of(vm, next));
 	} else if (next != NS_NEVER) {
@@ -588,6 +599,7 @@ static void halt(struct vm *vm)
 	struct vcpu *cpu = &vm->cpu;
 
 	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_EVENT, __ATOMIC_SEQ_CST);
+	METER_ADD(cpu, halts, 1);
 	/* No interrupt can end it, and nothing on this board raises NMI by itself. */
 	if (!(cpu->eflags & EFLAGS_IF) && !cpu->nmi_pending) {
 		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");
@@ -627,6 +639,7 @@ static void wait_paused(struct vm *vm)
 	service_host(vm);
 	if (!vm->paused || vm->stop_reason != STOP_NONE || cpu->attention & (ATTN_KICK | ATTN_RESET))
 		return;
+	METER_SCOPE(cpu, METER_PAUSED);
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
 		host_io_poll(&vm->io, 100);
 		return;
@@ -643,6 +656,7 @@ void vm_run(struct vm *vm)
 	struct vcpu *cpu = &vm->cpu;
 
 	raw_terminals(vm);
+	METER_ONLY(meter_start(&cpu->meters));
 	if (vm->cfg->start_paused)
 		vm_pause(vm);
 	__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);

@@ -125,6 +125,7 @@ struct vm {
 	struct trace trace;
 	struct gdb gdb;
 	struct stops *stops;		/* vcpu.stops points there while there are any */
+	int statm_fd;			/* /proc/self/statm, for the meters; 0: none */
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
 };
 

@@ -83,6 +83,26 @@ void vm_drives_close(struct vm_drives *drives)
 	memset(drives, 0, sizeof(*drives));
 }
 
+static void stats_add(struct block_stats *sum, const struct block_stats *s)
+{
+	sum->reads += s->reads;
+	sum->writes += s->writes;
+	sum->flushes += s->flushes;
+	sum->bytes_read += s->bytes_read;
+	sum->bytes_written += s->bytes_written;
+	sum->errors += s->errors;
+}
+
+struct block_stats vm_drives_stats(const struct vm_drives *drives, unsigned n)
+{
+	const struct block *b = n >= VM_IDE_DRIVES ? drives->floppy[n - VM_IDE_DRIVES] : drives->ide[n];
+	struct block_stats sum = drives->past[n];
+
+	if (b)
+		stats_add(&sum, &b->stats);
+	return sum;
+}
+
 int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, const struct vm_drive_config *medium,
 		     bool force, struct error *err)
 {
@@ -102,6 +122,10 @@ int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, c
 		return error_set(err, -EBUSY, "the guest has locked the drive's door, or it is no CD-ROM drive");
 	}
 	*slot = fresh;
+	if (old) {
+		old->disk.drain(&old->disk);
+		stats_add(&drives->past[n], &old->stats);
+	}
 	block_close(old);
 	return 0;
 }

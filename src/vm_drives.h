@@ -30,6 +30,7 @@ struct vm_drives_config {
 struct vm_drives {
 	struct block_pool pool;
 	struct block *ide[VM_IDE_DRIVES], *floppy[VM_FLOPPIES];
+	struct block_stats past[VM_IDE_DRIVES + VM_FLOPPIES];	/* of media that were taken out */
 	bool open;
 };
 
@@ -48,5 +49,8 @@ void vm_drives_close(struct vm_drives *drives);
  */
 int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, const struct vm_drive_config *medium,
 		     bool force, struct error *err);
+
+/* Of all media that were in drive n (numbered as above). */
+struct block_stats vm_drives_stats(const struct vm_drives *drives, unsigned n);
 
 #endif

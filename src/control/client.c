@@ -3,7 +3,6 @@
  */
 #include "control/client.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -11,20 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "control/control.h"
+#include "control/link.h"
+#include "control/stat.h"
 
-#define ANSWER_MS	10000
 #define STOP_MS		30000		/* how long a guest may take to power off */
-
-struct link {
-	int fd;
-	FILE *in;
-	pid_t pid;
-};
 
 static int fail(const char *fmt, const char *what, const char *why)
 {
@@ -32,115 +25,15 @@ static int fail(const char *fmt, const char *what, const char *why)
 	return 1;
 }
 
-static void link_close(struct link *l)
-{
-	if (l->in)
-		fclose(l->in);
-	else if (l->fd >= 0)
-		close(l->fd);
-	*l = (struct link){ .fd = -1 };
-}
-
-/* The next line that is no event; NULL: the machine is gone, or hangs. */
-static json_t *link_read(struct link *l)
-{
-	for (;;) {
-		json_t *msg = json_loadf(l->in, JSON_DISABLE_EOF_CHECK, NULL);
-
-		if (msg == NULL || json_object_get(msg, "event") == NULL)
-			return msg;
-		json_decref(msg);
-	}
-}
-
-static json_t *ask(struct link *l, const char *command, json_t *args)
-{
-	json_t *msg = json_pack("{s:s}", "execute", command);
-
-	if (args)
-		json_object_set_new(msg, "arguments", args);
-	char *text = json_dumps(msg, JSON_COMPACT);
-	json_decref(msg);
-	bool ok = text && send(l->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
-	free(text);
-	return ok ? link_read(l) : NULL;
-}
-
-static bool link_open(struct link *l, const char *path)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct timeval limit = { ANSWER_MS / 1000, 0 };
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
-
-	*l = (struct link){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path) >= sizeof(un.sun_path) || l->fd < 0 ||
-	    connect(l->fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-		link_close(l);
-		return false;
-	}
-	setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (getsockopt(l->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
-		l->pid = peer.pid;
-	l->in = fdopen(l->fd, "r");
-	json_t *hello = l->in ? link_read(l) : NULL;
-	bool ok = hello && json_object_get(hello, "QMP");
-	json_decref(hello);
-	if (ok) {
-		json_t *answer = ask(l, "qmp_capabilities", NULL);
-		ok = answer && json_object_get(answer, "return");
-		json_decref(answer);
-	}
-	if (!ok)
-		link_close(l);
-	return ok;
-}
-
-static bool path_of(const char *name, char *path, size_t room)
-{
-	char dir[PATH_MAX / 2];
-	struct error err = { "" };
-
-	if (strchr(name, '/'))
-		return (size_t)snprintf(path, room, "%s", name) < room;
-	if (control_directory(dir, sizeof(dir), &err) < 0) {
-		fprintf(stderr, "plex86: %s\n", err.text);
-		return false;
-	}
-	return (size_t)snprintf(path, room, "%s/%s.qmp", dir, name) < room;
-}
-
-static bool connect_to(struct link *l, const char *name)
-{
-	char path[PATH_MAX];
-
-	if (path_of(name, path, sizeof(path)) && link_open(l, path))
-		return true;
-	fprintf(stderr, "plex86: no running machine is called '%s' (plex86 ps lists them)\n", name);
-	return false;
-}
-
-/* The answer's value, or NULL after a message. */
-static json_t *value_of(json_t *answer, const char *name)
-{
-	const char *desc = json_string_value(json_object_get(json_object_get(answer, "error"), "desc"));
-	json_t *value = json_incref(json_object_get(answer, "return"));
-
-	json_decref(answer);
-	if (value == NULL)
-		fprintf(stderr, "plex86: %s: %s\n", name, desc ? desc : "the machine did not answer");
-	return value;
-}
-
 static int simple(const char *name, const char *command, json_t *args)
 {
 	struct link l;
 
-	if (!connect_to(&l, name)) {
+	if (!link_to(&l, name)) {
 		json_decref(args);
 		return 1;
 	}
-	json_t *value = value_of(ask(&l, command, args), name);
+	json_t *value = link_value(link_ask(&l, command, args), name);
 	link_close(&l);
 	json_decref(value);
 	return value ? 0 : 1;
@@ -148,42 +41,28 @@ static int simple(const char *name, const char *command, json_t *args)
 
 /* --- the commands --- */
 
-static void ps_one(const char *dir, const char *file, int *shown)
+static void ps_one(void *arg, const char *name, const char *path)
 {
-	char path[PATH_MAX];
+	int *shown = arg;
 	struct link l;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	if (!link_open(&l, path))
 		return;
-	json_t *answer = ask(&l, "query-status", NULL);
+	json_t *answer = link_ask(&l, "query-status", NULL);
 	const char *status = json_string_value(json_object_get(json_object_get(answer, "return"), "status"));
 	if ((*shown)++ == 0)
 		printf("%-24s %8s  %s\n", "NAME", "PID", "STATUS");
-	printf("%-24.*s %8d  %s\n", (int)(strlen(file) - 4), file, (int)l.pid, status ? status : "does not answer");
+	printf("%-24s %8d  %s\n", name, (int)l.pid, status ? status : "does not answer");
 	json_decref(answer);
 	link_close(&l);
 }
 
 static int cmd_ps(int argc, char **argv)
 {
-	char dir[PATH_MAX / 2];
-	struct error err = { "" };
-	struct dirent **list;
 	int shown = 0;
 
-	if (control_directory(dir, sizeof(dir), &err) < 0)
-		return fail("plex86: %s%s\n", err.text, "");
-	int n = scandir(dir, &list, NULL, alphasort);
-	for (int i = 0; i < n; i++) {
-		size_t len = strlen(list[i]->d_name);
-
-		if (len > 4 && strcmp(list[i]->d_name + len - 4, ".qmp") == 0)
-			ps_one(dir, list[i]->d_name, &shown);
-		free(list[i]);
-	}
-	if (n >= 0)
-		free(list);
+	if (link_each(ps_one, &shown) < 0)
+		return 1;
 	if (shown == 0)
 		puts("No named machine is running (plex86 run -name NAME ...).");
 	return 0;
@@ -215,17 +94,17 @@ static int cmd_stop(int argc, char **argv)
 	struct link l;
 	bool ended = false;
 
-	if (!connect_to(&l, name))
+	if (!link_to(&l, name))
 		return 1;
 	if (!now) {
-		json_decref(ask(&l, "system_powerdown", NULL));
+		json_decref(link_ask(&l, "system_powerdown", NULL));
 		ended = wait_end(&l, STOP_MS);
 		if (!ended)
 			fprintf(stderr, "plex86: %s does not react to its power button: ended\n", name);
 	}
 	if (!ended) {
-		json_decref(ask(&l, "quit", NULL));
-		ended = wait_end(&l, ANSWER_MS);
+		json_decref(link_ask(&l, "quit", NULL));
+		ended = wait_end(&l, LINK_ANSWER_MS);
 	}
 	link_close(&l);
 	return ended ? 0 : fail("plex86: %s: %s\n", name, "does not end");
@@ -248,11 +127,11 @@ static int say_string(const char *name, const char *command, json_t *args)
 {
 	struct link l;
 
-	if (!connect_to(&l, name)) {
+	if (!link_to(&l, name)) {
 		json_decref(args);
 		return 1;
 	}
-	json_t *value = value_of(ask(&l, command, args), name);
+	json_t *value = link_value(link_ask(&l, command, args), name);
 	link_close(&l);
 	if (value)
 		fputs(json_string_value(value), stdout);
@@ -301,6 +180,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "ps", "", "lists the machines that run with a -name", 0, 0, cmd_ps },
+	{ "stat", "[--json] NAME | --list", "prints what the machine used and did; --list says which meters there are", 1, 2, stat_main },
 	{ "stop", "[--now] NAME", "presses the power button; --now ends the machine at once", 1, 2, cmd_stop },
 	{ "screenshot", "NAME FILE", "writes the screen to FILE: PNG, or PPM if it is called so", 2, 2, cmd_screenshot },
 	{ "screentext", "NAME", "prints what a text mode shows", 1, 1, cmd_screentext },

@@ -9,6 +9,7 @@
 
 #include "control/devices.h"
 #include "vm.h"
+#include "vm_meter.h"
 
 struct call {
 	struct control *c;
@@ -198,6 +199,19 @@ static json_t *screentext(struct call *q)
 	return value;
 }
 
+static json_t *query_meters(struct call *q)
+{
+	struct meter_snapshot *s = malloc(sizeof(*s));
+	json_t *value = NULL;
+
+	if (s == NULL)
+		error_set(q->err, -ENOMEM, "no memory");
+	else if (vm_meters_read(q->vm, s, q->err) == 0)
+		value = meter_json(s);
+	free(s);
+	return value;
+}
+
 static json_t *human_monitor_command(struct call *q)
 {
 	const char *line = arg_string(q, "command-line");
@@ -295,6 +309,7 @@ static const struct command {
 	{ "input-send-event", input_send_event },
 	{ "screendump", screendump },
 	{ "x-screentext", screentext },		/* ours: what a text mode shows */
+	{ "x-query-meters", query_meters },	/* ours: docs/metering.md */
 	{ "human-monitor-command", human_monitor_command },
 	{ "pmemsave", pmemsave },
 	{ "eject", eject },

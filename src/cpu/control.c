@@ -107,6 +107,8 @@ void cpu_set_cr0(struct vcpu *cpu, uint32_t val)
 
 void cpu_set_cr3(struct vcpu *cpu, uint32_t val)
 {
+	METER_ADD(cpu, cr3_loads, 1);
+	METER_ADD(cpu, cr3_switches, val != cpu->cr3);
 	set_paging(cpu, cpu->cr0, val, cpu->cr4, true);
 	mmu_flush(cpu, false);
 }

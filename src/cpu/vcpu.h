@@ -5,6 +5,7 @@
 #define PLEX86_CPU_VCPU_H
 
 #include "decode/decode.h"
+#include "meter/meter.h"
 #include "util/types.h"
 
 /* Exceptions.								[SDM 3, "Exception and Interrupt Reference"] */
@@ -232,6 +233,7 @@ struct vcpu {
 	struct memory_watcher *watcher;	/* lock-step only (scan/lockstep.c), else NULL */
 	struct trace *trace;		/* -d; NULL when off */
 	struct stops *stops;		/* breakpoints, watchpoints, traced code (cpu/stops.h); NULL: none */
+	METER_FIELD
 	struct cpu_event event[CPU_EVENTS];	/* ring; trace_event() puts them in */
 	uint32_t nevents;
 	void *fault_jmp[5];		/* __builtin_setjmp buffer: where cpu_raise() goes */

@@ -20,6 +20,7 @@ int bus_claim(struct bus *bus, struct io_row row)
 {
 	if (bus->nrows == BUS_MAX_ROWS)
 		return -ENOSPC;
+	row.meter = METER_DEVICE_OF(&bus->devices, row.name);
 	bus->row[bus->nrows] = row;
 	bus_own(bus, bus->nrows++);
 	return 0;
@@ -75,8 +76,10 @@ uint32_t bus_read(struct bus *bus, uint16_t port, unsigned size)
 		bus->last_unclaimed = port;
 		return ones(size);
 	}
-	row->reads++;
-	return row->read ? row->read(row->arg, port, size) & ones(size) : ones(size);
+	METER_DEVICE_READ(&bus->devices, row->meter);
+	uint32_t val = row->read ? row->read(row->arg, port, size) & ones(size) : ones(size);
+	METER_DEVICE_DONE(&bus->devices);
+	return val;
 }
 
 void bus_write(struct bus *bus, uint16_t port, unsigned size, uint32_t val)
@@ -96,17 +99,8 @@ void bus_write(struct bus *bus, uint16_t port, unsigned size, uint32_t val)
 		bus->last_unclaimed = port;
 		return;
 	}
-	row->writes++;
+	METER_DEVICE_WRITE(&bus->devices, row->meter);
 	if (row->write)
 		row->write(row->arg, port, size, val);
-}
-
-uint64_t bus_accesses(const struct bus *bus, const char *name)
-{
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < bus->nrows; i++)
-		if (strcmp(bus->row[i].name, name) == 0)
-			n += bus->row[i].reads + bus->row[i].writes;
-	return n;
+	METER_DEVICE_DONE(&bus->devices);
 }

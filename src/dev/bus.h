@@ -5,6 +5,7 @@
 #ifndef PLEX86_DEV_BUS_H
 #define PLEX86_DEV_BUS_H
 
+#include "meter/device.h"
 #include "util/types.h"
 
 #define BUS_MAX_ROWS 96
@@ -22,7 +23,7 @@ struct io_row {
 	void (*write)(void *arg, uint16_t port, unsigned size, uint32_t val);	/* NULL: read-only, drops */
 	void *arg;
 	const char *name;		/* rows of one device share a name */
-	uint64_t reads, writes;		/* counted by the bus */
+	uint8_t meter;			/* the bus's: of its name in bus.devices */
 };
 
 struct bus {
@@ -31,6 +32,7 @@ struct bus {
 	uint8_t owner[65536];		/* derived: row index + 1, 0 = nobody */
 	uint64_t unclaimed_reads, unclaimed_writes;
 	uint16_t last_unclaimed;	/* for reports */
+	METER_DEVICES(devices)		/* accesses, by name */
 };
 
 /* Put a row on top of what is there. 0, or -ENOSPC when the table is full. */
@@ -41,8 +43,5 @@ void bus_release(struct bus *bus, const char *name);
 /* One access, size 1, 2 or 4. Ports nobody claims read as all ones and drop writes. */
 uint32_t bus_read(struct bus *bus, uint16_t port, unsigned size);
 void bus_write(struct bus *bus, uint16_t port, unsigned size, uint32_t val);
-
-/* Accesses to all rows of that name. */
-uint64_t bus_accesses(const struct bus *bus, const char *name);
 
 #endif

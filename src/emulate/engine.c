@@ -77,6 +77,7 @@ static void fault_counts(struct vcpu *cpu)
 {
 	cpu->icount++;
 	cpu->check_icount = cpu->icount;
+	METER_ADD(cpu, faulted, 1);
 }
 
 /* Nothing is being carried out now: what waited for that. */
@@ -92,7 +93,7 @@ static void leave_block(struct vcpu *cpu)
 		emulate_flush(cpu);
 }
 
-enum next emulate_run(struct vcpu *cpu)
+static __attribute__((noinline)) enum next run(struct vcpu *cpu)
 {
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 
@@ -118,6 +119,13 @@ enum next emulate_run(struct vcpu *cpu)
 	}
 }
 
+enum next emulate_run(struct vcpu *cpu)
+{
+	METER_SCOPE(cpu, METER_EMULATE);
+	METER_TIER0(cpu);
+	return run(cpu);
+}
+
 static void step(struct vcpu *cpu, void *arg)
 {
 	struct emulator *em = cpu->emulator;
@@ -137,6 +145,8 @@ static void step(struct vcpu *cpu, void *arg)
 
 enum next emulate_step(struct vcpu *cpu)
 {
+	METER_SCOPE(cpu, METER_EMULATE);
+	METER_TIER0(cpu);
 	enum next next = NEXT_RUN;
 
 	if (cpu_try(cpu, step, NULL)) {

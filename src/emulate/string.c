@@ -367,6 +367,7 @@ static void unfinished(struct vcpu *cpu)
 	cpu->eip = cpu->insn_eip;
 	cpu->eflags |= EFLAGS_RF;
 	cpu->check_icount = cpu->icount + 1;
+	METER_ADD(cpu, unfinished, 1);
 	if (cpu->eflags & EFLAGS_TF)
 		cpu_debug_trap(cpu, DR6_BS);
 }
@@ -394,12 +395,14 @@ static inline void repeat(struct vcpu *cpu, const struct insn *in, one_fn *one, 
 		}
 		advance(cpu, in, REG_ECX, -n);
 		cpu->icount += n;
+		METER_ADD(cpu, rep_elements, n);
 		left -= n;
 		count -= n;
 		if (compares)
 			on = goes_on(in, &last);
 	} while (left > 0 && on && !cpu->attention);
 	cpu->icount--;				/* the run loop counts the last one */
+	METER_ADD(cpu, rep_elements, -1);
 	if (count > 0 && on) {
 		unfinished(cpu);
 		return;

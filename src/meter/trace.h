@@ -41,6 +41,19 @@ void trace_step(struct vcpu *cpu);		/* before an instruction */
 void trace_print_event(struct vcpu *cpu, const struct cpu_event *e);
 void event_print(FILE *f, const struct cpu_event *e);
 
+static inline void meter_event(struct vcpu *cpu, enum event_kind kind, uint8_t vector)
+{
+	switch (kind) {
+	case EVENT_EXCEPTION: METER_ADD(cpu, exceptions[vector & 31], 1); break;
+	case EVENT_INTERRUPT: METER_ADD(cpu, interrupts[vector], 1); break;
+	case EVENT_SOFTWARE_INT: METER_ADD(cpu, software[vector], 1); break;
+	case EVENT_NMI: METER_ADD(cpu, nmis, 1); break;
+	case EVENT_HALT: METER_ADD(cpu, halts, 1); break;
+	case EVENT_RESET: METER_ADD(cpu, resets, 1); break;
+	case EVENT_IN: case EVENT_OUT: break;		/* the bus counts them */
+	}
+}
+
 static inline void trace_event(struct vcpu *cpu, enum event_kind kind, uint8_t vector, uint32_t a, uint32_t b)
 {
 	struct cpu_event *e = &cpu->event[cpu->nevents++ % CPU_EVENTS];
@@ -48,6 +61,7 @@ static inline void trace_event(struct vcpu *cpu, enum event_kind kind, uint8_t v
 	*e = (struct cpu_event){ .kind = (uint8_t)kind, .vector = vector, .cs = cpu->seg[SEG_CS].selector,
 	    .eip = kind == EVENT_EXCEPTION || kind == EVENT_IN || kind == EVENT_OUT ? cpu->insn_eip : cpu->eip,
 	    .a = a, .b = b, .icount = cpu->icount };
+	meter_event(cpu, kind, vector);
 	if (unlikely(cpu->trace != NULL))
 		trace_print_event(cpu, e);
 }

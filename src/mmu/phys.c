@@ -91,6 +91,7 @@ void phys_add(struct phys *phys, struct phys_region region)
 {
 	assert(phys->nregions < PHYS_MAX_REGIONS);
 	assert(((region.start | region.size) & PAGE_MASK) == 0 && region.size > 0);
+	region.meter = region.kind == PHYS_MMIO ? METER_DEVICE_OF(&phys->devices, region.name) : 0;
 	phys->region[phys->nregions] = region;
 	paint(phys, phys->nregions++);
 	if (phys->map_changed)
@@ -158,7 +159,10 @@ uint32_t phys_read_n(struct phys *phys, gpa_t gpa, unsigned size)
 	uint64_t off = (gpa & phys->a20_mask) - r->start;
 	if (r->kind == PHYS_MMIO) {
 		phys->mmio_accesses++;
-		return r->ops->read(r->arg, off, size);
+		METER_DEVICE_READ(&phys->devices, r->meter);
+		v = r->ops->read(r->arg, off, size);
+		METER_DEVICE_DONE(&phys->devices);
+		return v;
 	}
 	v = 0;
 	memcpy(&v, phys->ram + r->fd_offset + off, size);
@@ -173,7 +177,9 @@ void phys_write_n(struct phys *phys, gpa_t gpa, unsigned size, uint32_t val)
 	uint64_t off = (gpa & phys->a20_mask) - r->start;
 	if (r->kind == PHYS_MMIO) {
 		phys->mmio_accesses++;
+		METER_DEVICE_WRITE(&phys->devices, r->meter);
 		r->ops->write(r->arg, off, size, val);
+		METER_DEVICE_DONE(&phys->devices);
 		return;
 	}
 	memcpy(phys->ram + r->fd_offset + off, &val, size);

@@ -4,6 +4,7 @@
 #ifndef PLEX86_MMU_PHYS_H
 #define PLEX86_MMU_PHYS_H
 
+#include "meter/device.h"
 #include "util/types.h"
 
 enum phys_kind { PHYS_NONE, PHYS_RAM, PHYS_ROM, PHYS_MMIO };
@@ -27,6 +28,7 @@ struct phys_region {
 	const struct mmio_ops *ops;	/* MMIO */
 	void *arg;
 	const char *name;
+	uint8_t meter;			/* of its name in phys.devices */
 };
 
 enum {					/* phys.page_flags[], one byte a page of the memfd */
@@ -56,6 +58,7 @@ struct phys {
 	void (*map_changed)(void *arg);	/* regions changed: every cached translation is stale */
 	void *arg;
 	uint64_t mmio_accesses;
+	METER_DEVICES(devices)		/* accesses to MMIO regions, by name */
 };
 
 /* RAM of ram_bytes (page multiple) plus extra_bytes for ROMs and video memory behind it, lazily

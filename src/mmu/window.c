@@ -507,22 +507,30 @@ static uint32_t run_length(struct vcpu *cpu, const struct window *w, uint32_t pa
 	return n;
 }
 
+static enum window_result refused(struct vcpu *cpu, enum meter_window why)
+{
+	METER_ADD(cpu, window[why], 1);
+	return WINDOW_NEVER;
+}
+
 enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 {
 	struct windows *ws = cpu->windows;
 	struct window *w = in_use(cpu);
 	bool user = cpu->cpl == 3;
 	if (!w || mmu_watching(cpu))
-		return WINDOW_NEVER;
+		return refused(cpu, WF_DEVICE);
 	struct walk k = guest_walk(cpu, lin, write ? ACCESS_WRITE : ACCESS_READ, user, true);
-	if (!k.ok)
+	if (!k.ok) {
+		METER_ADD(cpu, window[WF_REFLECTED], 1);
 		return WINDOW_REFLECT;
+	}
 	uint32_t page = lin >> PAGE_SHIFT;
 	if (w->state[page] & PAGE_VOLATILE)
-		return WINDOW_NEVER;
+		return refused(cpu, WF_UNSTABLE);
 	bool paged = cpu->cr0 & CR0_PG;
 	if (w->kernel && paged && !k.global && ws->nonglobal_drops > NONGLOBAL_DROPS_MAX)
-		return WINDOW_NEVER;
+		return refused(cpu, WF_UNSTABLE);
 	if (write) {
 		uint8_t *host = phys_host(cpu->phys, k.gpa, true);
 		uint8_t *flags = host ? &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] : NULL;
@@ -531,13 +539,15 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 	}
 	struct candidate c = candidate(cpu, w, &k);
 	if (!c.ok || (write && (!c.writable || c.holds_code)))
-		return WINDOW_NEVER;
+		return refused(cpu, c.ok ? WF_CODE : WF_DEVICE);
 	k.gpa &= ~(gpa_t)PAGE_MASK;
-	uint32_t n = w->state[page] & PAGE_MAPPED ? 1 : run_length(cpu, w, page, user, &c, &k);
+	bool again = w->state[page] & PAGE_MAPPED;
+	uint32_t n = again ? 1 : run_length(cpu, w, page, user, &c, &k);
 	make_room(ws, w);		/* may empty it: before the tables are remembered */
-	if (!remember_tables(cpu, w, lin, n))
-		return WINDOW_NEVER;
-	return map_run(cpu, w, page, n, &c, !w->kernel) ? WINDOW_RETRY : WINDOW_NEVER;
+	if (!remember_tables(cpu, w, lin, n) || !map_run(cpu, w, page, n, &c, !w->kernel))
+		return refused(cpu, WF_UNSTABLE);
+	METER_ADD(cpu, window[again ? WF_UPGRADED : WF_MAPPED], 1);
+	return WINDOW_RETRY;
 }
 
 void window_premap(struct vcpu *cpu, lin_t lin)
@@ -546,8 +556,13 @@ void window_premap(struct vcpu *cpu, lin_t lin)
 	if (!w || w->state[lin >> PAGE_SHIFT] & (PAGE_WRITABLE | PAGE_VOLATILE))
 		return;
 	struct walk k = guest_walk(cpu, lin, ACCESS_READ, true, false);
-	if (k.ok && k.accessed && (!(w->state[lin >> PAGE_SHIFT] & PAGE_MAPPED) || (k.writable && k.dirty)))
-		window_fault(cpu, lin, false);
+	if (!k.ok || !k.accessed || (w->state[lin >> PAGE_SHIFT] & PAGE_MAPPED && !(k.writable && k.dirty)))
+		return;
+	METER_ONLY(uint64_t mapped = cpu->meters.window[WF_MAPPED], upgraded = cpu->meters.window[WF_UPGRADED]);
+	if (window_fault(cpu, lin, false) == WINDOW_RETRY) {	/* no fault this time: that was spared */
+		METER_ONLY(cpu->meters.window[WF_MAPPED] = mapped; cpu->meters.window[WF_UPGRADED] = upgraded);
+		METER_ADD(cpu, window_ahead, 1);
+	}
 }
 
 /* --- choosing --- */
@@ -583,6 +598,7 @@ void window_promote(struct vcpu *cpu)
 		if (ws->user[i].last_use < w->last_use)
 			w = &ws->user[i];
 	}
+	METER_ADD(cpu, window_opened, 1);
 	empty(ws, w);
 	w->used = true;
 	w->cr3 = cpu->cr3;
@@ -622,8 +638,10 @@ void window_flush(struct vcpu *cpu, bool global)
 		}
 	}
 	ws->current = window_of(ws, cpu->cr3);
-	if (ws->current)
+	if (ws->current) {
 		ws->current->stale = true;
+		METER_ADD(cpu, window_hits, !global);
+	}
 	mmu_update_direct(cpu);
 }
 

@@ -97,8 +97,10 @@ void cache_free(struct scanner *s)
 
 void cache_reset(struct scanner *s)
 {
+	METER_ONLY(uint64_t flushed = 0);
 	for (uint32_t i = 0; i < s->nblocks; i++) {
 		const struct block *b = s->order[i];
+		METER_ONLY(flushed += !b->dead);
 		for (unsigned k = 0; k < 2; k++) {
 			s->page_blocks[b->fd_page[k]] = NULL;
 			s->granules[b->fd_page[k]] = 0;
@@ -119,7 +121,8 @@ void cache_reset(struct scanner *s)
 	s->cpu->scan.epoch++;
 	s->slot = NULL;
 	s->dropped = true;
-	s->stat_flushes++;
+	s->flushes++;
+	METER_ADD(s->cpu, flushed, flushed);
 }
 
 /*
@@ -187,7 +190,7 @@ void cache_insert(struct scanner *s, struct block *b)
 		s->granules[b->fd_page[k]] |= block_granules(b, k);
 	}
 	s->order[s->nblocks++] = b;
-	s->stat_blocks++;
+	METER_ADD(s->cpu, blocks, 1);
 }
 
 static void forget_page(struct scanner *s, struct block *b, unsigned k)
@@ -233,7 +236,7 @@ void cache_drop(struct scanner *s, struct block *b)
 	b->dead = true;
 	s->dropped = true;
 	s->cpu->scan.epoch++;		/* no return may find its way back into it */
-	s->stat_drops++;
+	METER_ADD(s->cpu, dropped, 1);
 }
 
 struct block *cache_block_at(struct scanner *s, const uint8_t *host)
@@ -258,7 +261,7 @@ void cache_link(struct scanner *s, struct link *l, struct block *to)
 	l->to = to;
 	l->next_in = to->in;
 	to->in = l;
-	s->stat_links++;
+	METER_ADD(s->cpu, chained, 1);
 }
 
 struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base)

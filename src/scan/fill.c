@@ -42,6 +42,7 @@ uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	}
 	if (cpu->fx_live)
 		return 0;
+	METER_ADD(cpu, fills, 1);
 	uint8_t *host = mmu_fill(cpu, lin, number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ, user);
 	return host ? (uintptr_t)host - lin : 0;
 }

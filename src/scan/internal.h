@@ -208,7 +208,7 @@ struct scanner {
 	bool lock_entered;			/* its block was entered */
 	int lock_at;				/* instructions of it that were begun, or LOCK_BRANCHED */
 	char stop_text[200];			/* why scan_run() returned NEXT_STOP */
-	uint64_t stat_blocks, stat_flushes, stat_drops, stat_slow, stat_emulated, stat_dispatch, stat_links;
+	uint64_t flushes;			/* times that the cache was emptied */
 };
 
 /* cache.c */

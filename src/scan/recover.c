@@ -146,6 +146,8 @@ static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, s
 	enum window_result result = WINDOW_NEVER;	/* in a guard: the 32-bit wrap that base + displacement lacks */
 	if (off >> 32 == 0)
 		result = window_fault(cpu, (lin_t)off, write);
+	else
+		METER_ADD(cpu, window[WF_GUARD], 1);
 	if (result == WINDOW_RETRY)
 		return true;
 	if (result == WINDOW_NEVER) {
@@ -155,6 +157,27 @@ static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, s
 		s->page_fault = cpu->cpl == 3;
 	}
 	return false;
+}
+
+static bool fault_in_blocks(struct vcpu *cpu, int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct scanner *s = cpu->scanner;
+	greg_t *r = uc->uc_mcontext.gregs;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
+
+	struct block *b = cache_block_at(s, pc);
+	int i = b ? record_at(b, pc) : -1;
+	if (i < 0)
+		return false;
+	uint64_t reach = (uint64_t)(uintptr_t)info->si_addr - cpu->scan.window;
+	if (sig == SIGSEGV && (b->mode & MODE_DIRECT) && (reach < 8ull << 30 || reach >= -(4ull << 30)) &&
+	    window_access(cpu, uc, info->si_addr, b, (unsigned)i))
+		return true;
+	if (sig == SIGFPE)
+		METER_ADD(cpu, window[WF_ARITHMETIC], 1);
+	leave(cpu, uc, b, (unsigned)i);
+	s->emulate_one = true;
+	return true;
 }
 
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
@@ -181,15 +204,6 @@ bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
 	}
 	if (!in_blocks(s, pc) || (sig != SIGSEGV && sig != SIGFPE && sig != SIGBUS))
 		return false;
-	struct block *b = cache_block_at(s, pc);
-	int i = b ? record_at(b, pc) : -1;
-	if (i < 0)
-		return false;
-	uint64_t reach = (uint64_t)(uintptr_t)info->si_addr - cpu->scan.window;
-	if (sig == SIGSEGV && (b->mode & MODE_DIRECT) && (reach < 8ull << 30 || reach >= -(4ull << 30)) &&
-	    window_access(cpu, uc, info->si_addr, b, (unsigned)i))
-		return true;
-	leave(cpu, uc, b, (unsigned)i);
-	s->emulate_one = true;
-	return true;
+	METER_SCOPE(cpu, METER_WINDOW);
+	return fault_in_blocks(cpu, sig, info, uc);
 }

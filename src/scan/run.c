@@ -74,6 +74,8 @@ static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
 
 static uint8_t *leave(struct vcpu *cpu, enum next next)
 {
+	METER_END(cpu, LOOKUP);
+	METER_END(cpu, EMULATE);
 	cpu->scanner->next = next;
 	return cpu->scanner->glue.exit;
 }
@@ -83,6 +85,8 @@ static uint8_t *leave(struct vcpu *cpu, enum next next)
 static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
+	METER_END(cpu, LOOKUP);
+	METER_SCOPE(cpu, METER_SCAN);
 	if (cache_full(s))
 		cache_reset(s);
 	bool short_of;
@@ -125,6 +129,7 @@ static void set_window(struct scanner *s, uint32_t mode)
 static void set_mode(struct scanner *s, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
+	METER_RING(cpu);
 	set_window(s, mode);
 	struct return_stack *r = &s->ret[cpu->cpl == 3];
 	uint32_t cs_base = cpu->seg[SEG_CS].base;
@@ -175,7 +180,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	struct scanner *s = cpu->scanner;
 	struct vcpu *volatile keep = cpu;	/* survive the jump back from cpu_raise() */
 	struct block **volatile keep_want = want;
-	s->stat_dispatch++;
+	METER_ADD(cpu, looked_up, 1);
 	if (s->lock && s->lock_entered)		/* lock-step: one block only */
 		return leave(cpu, NEXT_RUN);
 	s->lock_entered = true;
@@ -191,12 +196,15 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	uint32_t mode = scan_mode(cpu);
 	if (cpu->attention || mode == MODE_NONE)
 		return leave(cpu, NEXT_RUN);
+	METER_BEGIN(cpu, LOOKUP);
 	cpu->insn_eip = cpu->eip;
 	set_mode(s, mode);
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	struct jump_entry *known = &s->slot->jump[cpu->eip & 0xFFFF];
-	if (known->minus_eip + cpu->eip == 0 && !want) 	/* its entry looks whether the page is still the same */
+	if (known->minus_eip + cpu->eip == 0 && !want) {	/* its entry looks whether the page is still the same */
+		METER_END(cpu, LOOKUP);
 		return resume(cpu, known->host, 0);
+	}
 	struct block *b = find_block(cpu, mode);
 	if (!b) {
 		s->emulate_one = true;
@@ -209,6 +217,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		cpu->scan.ret_rsp = s->ret[cpu->cpl == 3].top;
 		return resume(cpu, b->near, 0);
 	}
+	METER_END(cpu, LOOKUP);
 	known = &s->slot->jump[cpu->eip & 0xFFFF];
 	*known = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
 	return resume(cpu, b->near, 0);
@@ -229,6 +238,7 @@ static uint8_t *fault(struct vcpu *cpu)
 		return leave(cpu, NEXT_RUN);
 	}
 	enum next n = cpu_deliver_fault(cpu);
+	METER_END(cpu, EMULATE);
 	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
 }
 
@@ -241,6 +251,8 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live
 	const struct block *b = st->block;
 	const struct record *next = &b->rec[st->index + 1];
 	cpu->icount++;
+	METER_END(cpu, EMULATE);
+	METER_ADD(cpu, emulated, 1);
 	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
 	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode)
 		return dispatch(cpu);
@@ -275,9 +287,9 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	struct scanner *s = cpu->scanner;
 	enter_monitor(cpu);
 	fpu_save(cpu);
-	s->stat_emulated++;
 	if (s->lock && lockstep_stops(s, &s->sites[number]))
 		return leave(cpu, NEXT_RUN);
+	METER_BEGIN(cpu, EMULATE);
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
@@ -307,7 +319,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	bool fpu_was_live = cpu->fx_live;
 	enter_monitor(cpu);
 	fpu_save(cpu);
-	s->stat_slow++;
+	METER_BEGIN(cpu, EMULATE);
 	s->lock_at = st->index + 1;
 	cpu->gpr[REG_ESP] += (uint32_t)rec->esp_off;
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
@@ -324,6 +336,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		if (fpu_was_live)
 			fpu_load(cpu);
 		s->lock_at = st->index;
+		METER_END(cpu, EMULATE);
 		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
 	}
 	if (number & SLOW_WRITE)
@@ -350,6 +363,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
 	}
 	fpu_save(cpu);
+	METER_BEGIN(cpu, EMULATE);
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
@@ -372,7 +386,7 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	struct scanner *s = cpu->scanner;
 	struct link *l = &s->links[number];
 	uint32_t mode = l->from->mode;
-	uint64_t flushes = s->stat_flushes;
+	uint64_t flushes = s->flushes;
 	enter_monitor(cpu);
 	fpu_save(cpu);
 	cpu->eip = l->target_eip;
@@ -380,7 +394,7 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	struct block *to = NULL;
 	uint8_t *host = dispatch_to(cpu, &to);
 	/* it went to the link's target in the same mode, and the link still exists: chain it */
-	if (to && host == to->near && flushes == s->stat_flushes && !l->from->dead && !l->to &&
+	if (to && host == to->near && flushes == s->flushes && !l->from->dead && !l->to &&
 	    to->eip == l->target_eip && s->slot->mode == mode && (!s->verifier || verify_link(s, l, to->near)))
 		cache_link(s, l, to);
 	return host;
@@ -413,6 +427,7 @@ enum next scan_run_blocks(struct vcpu *cpu)
 	if (host != s->glue.exit)
 		((void (*)(struct vcpu *, uint8_t *))(uintptr_t)s->glue.enter)(cpu, host);
 	fpu_save(cpu);
+	METER_SWITCH(cpu, METER_HOST);
 	return s->next;
 }
 
