@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/devices.h"
 #include "emulate/emulate.h"
 #include "scan/scan.h"
 #include "host/clock.h"
@@ -63,9 +64,11 @@ void vm_resume(struct vm *vm)
 {
 	if (!vm->paused)
 		return;
-	vm->paused = false;
+	vm->paused = vm->io_error = false;
+	vm->begun = true;
 	vm->start_ns += host_clock_ns() - vm->paused_ns;
 	control_event(&vm->control, "RESUME", NULL);
+	vm_drives_retry(&vm->drives);
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
 }
 
@@ -293,26 +296,55 @@ static void on_disk(void *arg)
 	host_kick_now(&vm->kick);
 }
 
+/* A disk request has failed: the user is told, and decides (rerror=, werror=) whether the machine stops. */
+static void on_disk_error(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action)
+{
+	static const char *const names[] = { [BLOCK_REPORT] = "report", [BLOCK_IGNORE] = "ignore", [BLOCK_STOP] = "stop" };
+	struct vm *vm = arg;
+	bool full = req->error == -ENOSPC || req->error == -EDQUOT;
+	struct drive_view v;
+	const char *name = drive_name(vm, block, &v);
+
+	control_event(&vm->control, "BLOCK_IO_ERROR", json_pack("{s:s,s:s,s:s,s:s,s:b,s:s}", "device", name, "node-name", name, "operation", req->op == DISK_READ ? "read" : "write",
+	    "action", names[action], "nospace", full, "reason", strerror(-req->error)));
+	if (action != BLOCK_STOP || vm->io_error)
+		return;
+	fprintf(stderr, "plex86: %s: %s: the machine is stopped until 'cont' is said (or: kill -CONT %d)\n", block->image->path,
+	    strerror(-req->error), (int)getpid());
+	vm_pause(vm);
+	vm->io_error = true;
+}
+
+/* The guest or the user moved the tray of a CD-ROM drive. */
+static void on_tray(void *arg, unsigned channel, unsigned drive, bool open, bool locked)
+{
+	struct vm *vm = arg;
+
+	if (vm->tray_open[channel * 2 + drive] != open)	/* else only the door was locked or unlocked */
+		drive_tray_event(vm, channel * 2 + drive, open);
+}
+
 /* Firmware, if it is to boot; the PCI side of the board; drives. */
 static int init_chipset(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = vm->cfg;
 	struct firmware_config fw = { .path = cfg->bios, .ram_bytes = cfg->ram_bytes, .boot_menu = cfg->boot_menu,
-	    .boot_menu_ms = cfg->boot_menu_ms, .serial_console = !cfg->graphics };
+	    .boot_menu_ms = cfg->boot_menu_ms, .serial_console = !cfg->screen.vga };
 
 	if (vm->firmware) {
 		int rc = firmware_load(&vm->fw, &fw, &vm->phys, err);
 		if (rc < 0)
 			return rc;
 	}
-	struct chipset_config cs = { .firmware = vm->firmware, .rom_bytes = vm->fw.low_bytes,
+	struct chipset_config cs = { .tray = on_tray, .arg = vm, .firmware = vm->firmware, .rom_bytes = vm->fw.low_bytes,
 	    .rom_fd_offset = vm->fw.rom_fd_offset + vm->fw.rom_bytes - vm->fw.low_bytes };
 	int rc = chipset_init(&vm->chipset, &vm->pc, &cs);
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up the chip set: %s", strerror(-rc));
 	if (vm->firmware)
 		firmware_describe(&vm->fw, &fw, &vm->chipset.fw_cfg);
-	rc = vm_drives_open(&vm->drives, &cfg->drives, on_disk, vm, err);
+	struct vm_drives_host host = { vm, on_disk, on_disk_error };
+	rc = vm_drives_open(&vm->drives, &cfg->drives, &host, err);
 	if (rc == 0)
 		vm_drives_attach(&vm->drives, &cfg->drives, &vm->chipset);
 	return rc;
@@ -527,6 +559,8 @@ static void service_host(struct vm *vm)
 		vm->kick.continued = 0;
 		host_tty_restore_all();
 		raw_terminals(vm);
+		if (vm->io_error)
+			vm_resume(vm);
 	}
 	vm_drives_poll(&vm->drives);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {

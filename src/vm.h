@@ -51,7 +51,6 @@ struct vm_config {
 	uint8_t boot_order[3];		/* of the firmware: 1 floppy, 2 disk, 3 CD-ROM, 4 network; 0 none */
 	bool boot_menu;
 	uint16_t boot_menu_ms;		/* 0: as long as the firmware likes */
-	bool graphics;			/* there is a screen; without, the firmware's console is COM1 */
 	struct vm_drives_config drives;
 	struct vm_serial_config {
 		enum chardev_kind kind;
@@ -106,7 +105,10 @@ struct vm {
 	/* time: guest time is host_clock_ns() - start_ns, or icount * VM_INSN_NS + skipped_ns */
 	ns_t start_ns;
 	ns_t skipped_ns;
-	bool paused;			/* by the user: no time passes for the guest */
+	bool paused;			/* no time passes for the guest */
+	bool io_error;			/* it was paused because a disk request failed, and goes on with that */
+	bool begun;			/* -S is over */
+	bool tray_open[VM_IDE_DRIVES + VM_FLOPPIES];	/* as the event said last */
 	bool reset_by_user, ended_by_user;	/* what the events are to say */
 	ns_t paused_ns;			/* since (host clock) */
 	ns_t input_ns;			/* instruction clock: when host input is looked at next */

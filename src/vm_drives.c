@@ -4,6 +4,7 @@
 #include "vm_drives.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static unsigned sector_bytes(const struct vm_drive_config *d)
@@ -33,16 +34,19 @@ static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d,
 		image_close(image);
 		return error_set(err, rc, "%s: %s", d->path, strerror(-rc));
 	}
+	(*block)->read_error = d->read_error_given ? d->read_error : BLOCK_REPORT;
+	(*block)->write_error = d->write_error;
 	return 0;
 }
 
-int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, void (*notify)(void *arg),
-		   void *arg, struct error *err)
+int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, const struct vm_drives_host *host,
+		   struct error *err)
 {
 	int rc = 0;
 
 	memset(drives, 0, sizeof(*drives));
-	block_pool_init(&drives->pool, cfg->synchronous, notify, arg);
+	block_pool_init(&drives->pool, cfg->synchronous, host->notify, host->arg);
+	drives->pool.failed = host->failed;
 	drives->open = true;
 	for (unsigned i = 0; i < VM_IDE_DRIVES && rc == 0; i++)
 		if (cfg->ide[i].kind != VM_DRIVE_NONE && cfg->ide[i].path != NULL)
@@ -71,14 +75,35 @@ void vm_drives_poll(struct vm_drives *drives)
 	block_poll(&drives->pool);
 }
 
+void vm_drives_retry(struct vm_drives *drives)
+{
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		if (drives->ide[i])
+			block_retry(drives->ide[i]);
+	for (unsigned i = 0; i < VM_FLOPPIES; i++)
+		if (drives->floppy[i])
+			block_retry(drives->floppy[i]);
+}
+
+static void close_block(struct block *block)
+{
+	char path[512] = "";
+
+	if (block)
+		snprintf(path, sizeof(path), "%s", block->image->path);
+	int rc = block_close(block);
+	if (rc < 0)
+		fprintf(stderr, "plex86: %s: what the guest wrote last could not be written out: %s\n", path, strerror(-rc));
+}
+
 void vm_drives_close(struct vm_drives *drives)
 {
 	if (!drives->open)
 		return;
 	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
-		block_close(drives->ide[i]);
+		close_block(drives->ide[i]);
 	for (unsigned i = 0; i < VM_FLOPPIES; i++)
-		block_close(drives->floppy[i]);
+		close_block(drives->floppy[i]);
 	block_pool_free(&drives->pool);
 	memset(drives, 0, sizeof(*drives));
 }
@@ -126,6 +151,6 @@ int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, c
 		old->disk.drain(&old->disk);
 		stats_add(&drives->past[n], &old->stats);
 	}
-	block_close(old);
+	close_block(old);
 	return 0;
 }

@@ -19,6 +19,8 @@ struct vm_drive_config {
 	const char *format;		/* NULL: look at the file */
 	const char *serial;		/* NULL: one by position */
 	bool read_only, snapshot;
+	enum block_on_error read_error, write_error;	/* rerror=, werror= */
+	bool read_error_given;		/* else reads report */
 };
 
 struct vm_drives_config {
@@ -34,13 +36,20 @@ struct vm_drives {
 	bool open;
 };
 
-/* Open the images. notify() is called on other threads when vm_drives_poll() has something to do.
- * 0 or -errno with err set; vm_drives_close() in any case. */
-int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, void (*notify)(void *arg),
-		   void *arg, struct error *err);
+struct vm_drives_host {
+	void *arg;
+	void (*notify)(void *arg);	/* on other threads: vm_drives_poll() has something to do */
+	void (*failed)(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action);
+};
+
+/* Open the images. 0 or -errno with err set; vm_drives_close() in any case. */
+int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg, const struct vm_drives_host *host,
+		   struct error *err);
 void vm_drives_attach(struct vm_drives *drives, const struct vm_drives_config *cfg, struct chipset *cs);
 void vm_drives_poll(struct vm_drives *drives);
-/* Requests finished, written out, images closed. */
+/* Make again what was held after an error. */
+void vm_drives_retry(struct vm_drives *drives);
+/* Requests finished, written out, images closed. What could not be written is said on standard error. */
 void vm_drives_close(struct vm_drives *drives);
 
 /*

@@ -146,7 +146,8 @@ static int open_kernel(struct boot *boot, const struct boot_config *cfg, struct 
 
 int boot_open(struct boot *boot, const struct boot_config *cfg, uint64_t ram_bytes, struct error *err)
 {
-	*boot = (struct boot){ .ram_bytes = ram_bytes, .append = cfg->append ? cfg->append : "" };
+	*boot = (struct boot){ .ram_bytes = ram_bytes, .append = cfg->append ? cfg->append : "",
+	    .screen = cfg->screen };
 	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
 		return error_set(err, -E2BIG, "-append: the kernel command line is longer than %u bytes", BOOT_CMDLINE_MAX - 1);
 	int rc = open_kernel(boot, cfg, err);
@@ -155,8 +156,8 @@ int boot_open(struct boot *boot, const struct boot_config *cfg, uint64_t ram_byt
 	return rc;
 }
 
-/* What programs read of a BIOS's data area: serial ports, size of base memory, where the EBDA is. */
-static void load_bios_data(struct phys *phys)
+/* What programs read of a BIOS's data area: serial ports, size of base memory, where the EBDA is, the text mode. */
+static void load_bios_data(struct phys *phys, bool screen)
 {
 	uint8_t bda[0x100] = { 0 };
 
@@ -166,12 +167,20 @@ static void load_bios_data(struct phys *phys)
 	put16(bda + 0x06, 0x2E8);
 	put16(bda + 0x0E, BOOT_BASE_MEMORY >> 4);
 	put16(bda + 0x13, BOOT_BASE_MEMORY >> 10);
+	if (screen) {
+		bda[0x49] = 3;			/* mode, columns, bytes a page, the CRTC's port, rows - 1, lines a character */
+		put16(bda + 0x4A, 80);
+		put16(bda + 0x4C, 4096);
+		put16(bda + 0x63, 0x3D4);
+		bda[0x84] = 24;
+		put16(bda + 0x85, 16);
+	}
 	phys_write(phys, 0x400, bda, sizeof(bda));
 }
 
 void boot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 {
-	load_bios_data(phys);
+	load_bios_data(phys, boot->screen);
 	if (boot->ram_bytes >= 0x100000 + BOOT_ACPI_BYTES)
 		acpi_tables_load(phys, boot->ram_bytes);
 	switch (boot->kind) {

@@ -35,6 +35,7 @@ struct boot_config {			/* what the user asked for; strings NULL where not given 
 	const char *flat;		/* a flat binary, with its address and the mode it starts in */
 	uint32_t flat_addr;
 	bool flat_real;
+	bool screen;			/* there is one, and it shows text mode 3 */
 };
 
 enum boot_kind { BOOT_LINUX, BOOT_MULTIBOOT, BOOT_FLAT };
@@ -62,7 +63,7 @@ struct boot {
 	unsigned nsegments;
 	uint32_t entry;
 	uint32_t info_addr;		/* boot_params or multiboot information */
-	bool real;
+	bool real, screen;
 };
 
 /* 0 or -errno with err set: one line, the user's next step in it. */

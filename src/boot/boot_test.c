@@ -118,6 +118,25 @@ TEST(bzimage_is_entered_at_1_mib_with_esi_at_the_boot_parameters)	/* [Linux, "32
 	free(k);
 }
 
+TEST(bzimage_is_told_of_text_mode_3_where_there_is_a_screen)	/* [Linux, "Zero Page": screen_info] */
+{
+	size_t size;
+	uint8_t *k = make_bzimage(4096, &size);
+	const char *path = temp_file(k, size);
+
+	for (unsigned screen = 0; screen < 2; screen++) {
+		struct boot_config cfg = { .kernel = path, .screen = screen };
+
+		CHECK_EQ(boot_it(&m, &cfg, 64 * MIB), 0);
+		CHECK_EQ(phys_read_n(&m.vm.phys, BOOT_PARAMS + 0x06, 2), screen ? 80 << 8 | 3 : 0);
+		CHECK_EQ(phys_read_n(&m.vm.phys, BOOT_PARAMS + 0x0E, 4), screen ? 16 << 16 | 1 << 8 | 25 : 0);
+		CHECK_EQ(phys_read_n(&m.vm.phys, 0x463, 2), screen ? 0x3D4 : 0);
+		machine_free(&m);
+	}
+	unlink(path);
+	free(k);
+}
+
 TEST(gdt_in_memory_describes_the_segments_the_kernel_starts_with)
 {
 	size_t size;

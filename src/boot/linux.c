@@ -20,6 +20,7 @@ enum {
 	HDR_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_CODE32 = 0x214, HDR_INITRD = 0x218, HDR_INITRD_SIZE = 0x21C,
 	HDR_HEAP_END = 0x224, HDR_CMDLINE = 0x228, HDR_INITRD_MAX = 0x22C, HDR_XLOADFLAGS = 0x236,
 	HDR_CMDLINE_SIZE = 0x238, HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
+	SI_PAGE = 0x04, SI_MODE = 0x06, SI_COLUMNS = 0x07, SI_EGA_BX = 0x0A, SI_LINES = 0x0E, SI_IS_VGA = 0x0F, SI_POINTS = 0x10,
 	BP_E820_COUNT = 0x1E8, BP_E820 = 0x2D0, BP_ALT_MEM_K = 0x1E0, BP_EXT_MEM_K = 0x02,
 };
 enum { LOADED_HIGH = BIT(0), CAN_USE_HEAP = BIT(7), XLF_KERNEL_64 = BIT(0) };
@@ -128,6 +129,18 @@ static void fill_e820(uint8_t *bp, uint64_t ram_bytes)
 	put32(bp + BP_ALT_MEM_K, high_k);
 }
 
+/* What the setup code would have learnt by INT 10h: text mode 3 of a VGA, on page 0, 80 by 25 of 8 by 16. */
+static void fill_screen_info(uint8_t *bp)
+{
+	put16(bp + SI_PAGE, 0);
+	bp[SI_MODE] = 3;
+	bp[SI_COLUMNS] = 80;
+	put16(bp + SI_EGA_BX, 0x0003);	/* INT 10h AH=12h BL=10h: colour, 256 KiB */
+	bp[SI_LINES] = 25;
+	bp[SI_IS_VGA] = 1;
+	put16(bp + SI_POINTS, 16);
+}
+
 void linux_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 {
 	const uint8_t *hdr = boot->kernel.data;
@@ -148,6 +161,8 @@ void linux_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 		phys_write(phys, m->addr, m->file.data, m->file.size);
 	}
 	fill_e820(bp, boot->ram_bytes);
+	if (boot->screen)		/* without: all zero, and the kernel looks for none */
+		fill_screen_info(bp);
 	phys_write(phys, BOOT_PARAMS, bp, sizeof(bp));
 	phys_write(phys, BOOT_CMDLINE, boot->append, strlen(boot->append) + 1);
 	boot_load_segments(boot, phys);

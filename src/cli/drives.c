@@ -45,6 +45,25 @@ static int on_off(const char *key, const char *val, bool *out, struct error *err
 	return 0;
 }
 
+/* What to do about a request that the host could not carry out. */
+static int on_error(struct vm_drive_config *d, const char *key, const char *val, struct error *err)
+{
+	static const char *const names[] = { [BLOCK_ENOSPC] = "enospc", [BLOCK_REPORT] = "report", [BLOCK_IGNORE] = "ignore",
+	    [BLOCK_STOP] = "stop" };
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(val, names[i]) != 0)
+			continue;
+		if (key[0] == 'w')
+			d->write_error = (enum block_on_error)i;
+		else
+			d->read_error = (enum block_on_error)i;
+		d->read_error_given |= key[0] == 'r';
+		return 0;
+	}
+	return error_set(err, -EINVAL, "-drive %s=%s: it is report, ignore, stop or enospc", key, val);
+}
+
 struct drive_option {
 	struct vm_drive_config d;
 	bool floppy;
@@ -73,6 +92,8 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 		return on_off(key, val, &o->d.read_only, err);
 	} else if (strcmp(key, "snapshot") == 0) {
 		return on_off(key, val, &o->d.snapshot, err);
+	} else if (strcmp(key, "werror") == 0 || strcmp(key, "rerror") == 0) {
+		return on_error(&o->d, key, val, err);
 	} else if (strcmp(key, "serial") == 0) {
 		o->d.serial = val;
 	} else if (strcmp(key, "index") == 0 || strcmp(key, "unit") == 0) {

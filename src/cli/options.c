@@ -579,7 +579,7 @@ static const struct option option_table[] = {
 	{ "fda", NULL, "FILE", "a floppy image, 160K to 2.88M; fdb the second", set_fda, false },
 	{ "fdb", NULL, "FILE", NULL, set_fdb, false },
 	{ "drive", NULL, "file=FILE,...", "the same with if=ide|floppy, index=N, media=disk|cdrom, format=raw|qcow2,\n"
-	    "readonly=on, snapshot=on, serial=TEXT", set_drive, false },
+	    "readonly=on, snapshot=on, serial=TEXT, werror=,\nrerror=stop|report|ignore|enospc (if the host fails)", set_drive, false },
 	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
 	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty,\n"
@@ -822,6 +822,7 @@ static int check(struct options *o, struct error *err)
 	int rc = chardevs_resolve(o, err);
 	if (rc == 0)
 		rc = check_screen(o, err);
+	b->screen = o->vm.screen.vga;
 	if (rc < 0)
 		return rc;
 	if (o->name[0])

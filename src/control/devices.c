@@ -24,6 +24,7 @@ void drive_look(struct vm *vm, unsigned n, struct drive_view *view)
 		view->locked = drive->locked;
 	}
 	if (b) {
+		view->block = b;
 		view->file = b->image->path;
 		view->format = b->image->ops->format;
 		view->size_bytes = b->image->size_bytes;
@@ -43,6 +44,40 @@ int drive_find(struct vm *vm, const char *name)
 	return -1;
 }
 
+const char *drive_name(struct vm *vm, const struct block *block, struct drive_view *view)
+{
+	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
+		drive_look(vm, n, view);
+		if (view->present && view->block == block)
+			return view->name;
+	}
+	return "";
+}
+
+void drive_tray_event(struct vm *vm, unsigned n, bool open)
+{
+	struct drive_view v;
+
+	drive_look(vm, n, &v);
+	vm->tray_open[n] = open;
+	control_event(&vm->control, "DEVICE_TRAY_MOVED", json_pack("{s:s,s:s,s:b}", "device", v.name, "id", v.name,
+	    "tray-open", open));
+}
+
+int drive_tray(struct control *c, const char *name, bool open, bool force, struct error *err)
+{
+	int n = drive_find(c->vm, name);
+
+	if (n < 0)
+		return error_set(err, -ENODEV, "Device '%s' not found", name);
+	struct ide_drive *d = n < VM_IDE_DRIVES ? &c->vm->chipset.ide.channel[n / 2].drive[n % 2] : NULL;
+	if (d == NULL || d->kind != IDE_CDROM)
+		return error_set(err, -EINVAL, "Device '%s' does not have a tray", name);
+	if (!ide_move_tray(&c->vm->chipset.ide, (unsigned)n / 2, (unsigned)n % 2, open, force))
+		return error_set(err, -EBUSY, "Device '%s' is locked and force was not specified, wait for tray to open and try again", name);
+	return 0;
+}
+
 int drive_change(struct control *c, const char *name, const char *file, const char *format, bool read_only, bool force,
 		 struct error *err)
 {
@@ -56,7 +91,15 @@ int drive_change(struct control *c, const char *name, const char *file, const ch
 		return error_set(err, -EINVAL, "Device '%s' is not removable", name);
 	struct vm_drive_config medium = { .kind = n >= VM_IDE_DRIVES ? VM_DRIVE_FLOPPY : VM_DRIVE_CDROM, .path = file,
 	    .format = format, .read_only = read_only || n < VM_IDE_DRIVES };
-	return vm_drives_change(&c->vm->drives, &c->vm->chipset, (unsigned)n, file ? &medium : NULL, force, err);
+	bool was_open = v.tray_open;
+	int rc = vm_drives_change(&c->vm->drives, &c->vm->chipset, (unsigned)n, file ? &medium : NULL, force, err);
+	if (rc < 0)
+		return rc;
+	if (!was_open)
+		drive_tray_event(c->vm, (unsigned)n, true);
+	if (file)
+		drive_tray_event(c->vm, (unsigned)n, false);
+	return 0;
 }
 
 int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, struct error *err)
@@ -82,7 +125,7 @@ int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, s
 
 const char *run_state(struct vm *vm)
 {
-	return vm->paused ? "paused" : "running";
+	return vm->io_error ? "io-error" : !vm->paused ? "running" : vm->cfg->start_paused && !vm->begun ? "prelaunch" : "paused";
 }
 
 void power_button(struct control *c)

@@ -242,8 +242,36 @@ static json_t *pmemsave(struct call *q)
 	return result(save_memory(q->vm, (uint64_t)at, (uint64_t)size, file, q->err));
 }
 
+static unsigned backing_depth(const struct image *image)
+{
+	unsigned n = 0;
+
+	while ((image = image->backing))
+		n++;
+	return n;
+}
+
+static json_t *inserted(const struct drive_view *v)
+{
+	json_t *image = json_pack("{s:s,s:s,s:I}", "filename", v->file, "format", v->format, "virtual-size", (json_int_t)v->size_bytes);
+	const struct image *backing = v->block->image->backing;
+
+	if (backing && backing->path)
+		json_object_set_new(image, "backing-filename", json_string(backing->path));
+	json_t *d = json_pack("{s:s,s:s,s:s,s:b,s:b,s:i,s:s,s:o,s:{s:b,s:b,s:b}}", "file", v->file, "node-name", v->name, "drv", v->format,
+	    "ro", v->read_only, "encrypted", 0, "backing_file_depth", (int)backing_depth(v->block->image), "detect_zeroes", "off",
+	    "image", image, "cache", "writeback", 1, "direct", 0, "no-flush", 0);
+	static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "write_threshold" };
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		json_object_set_new(d, limits[i], json_integer(0));
+	if (backing && backing->path)
+		json_object_set_new(d, "backing_file", json_string(backing->path));
+	return d;
+}
+
 static json_t *query_block(struct call *q)
 {
+	static const char *const status[] = { [BLOCK_OK] = "ok", [BLOCK_FAILED] = "failed", [BLOCK_NOSPACE] = "nospace" };
 	json_t *list = json_array();
 
 	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
@@ -256,13 +284,50 @@ static json_t *query_block(struct call *q)
 		    v.removable, "locked", v.locked);
 		if (v.removable)
 			json_object_set_new(d, "tray_open", json_boolean(v.tray_open));
-		if (v.file)
-			json_object_set_new(d, "inserted", json_pack("{s:s,s:s,s:b,s:{s:s,s:s,s:I}}", "file", v.file, "drv", v.format,
-			    "ro", v.read_only, "image", "filename", v.file, "format", v.format, "virtual-size",
-			    (json_int_t)v.size_bytes));
+		if (v.block) {
+			json_object_set_new(d, "io-status", json_string(status[v.block->status]));
+			json_object_set_new(d, "inserted", inserted(&v));
+		}
 		json_array_append_new(list, d);
 	}
 	return list;
+}
+
+static json_t *query_blockstats(struct call *q)
+{
+	json_t *list = json_array();
+
+	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
+		struct drive_view v;
+		struct block_stats s = { 0 };
+
+		drive_look(q->vm, n, &v);
+		if (!v.present)
+			continue;
+		if (v.block)
+			s = v.block->stats;
+		json_array_append_new(list, json_pack("{s:s,s:s,s:{s:I,s:I,s:I,s:I,s:I,s:I}}", "device", v.name, "qdev", v.name, "stats",
+		    "rd_operations", (json_int_t)s.reads, "wr_operations", (json_int_t)s.writes, "flush_operations", (json_int_t)s.flushes,
+		    "rd_bytes", (json_int_t)s.bytes_read, "wr_bytes", (json_int_t)s.bytes_written, "failed_operations", (json_int_t)s.errors));
+	}
+	return list;
+}
+
+static json_t *move_tray(struct call *q, bool open)
+{
+	const char *device = arg_string(q, "device");
+
+	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+		return missing(q, "device");
+	return result(drive_tray(q->c, device, open, json_is_true(json_object_get(q->args, "force")), q->err));
+}
+
+static json_t *open_tray(struct call *q) { return move_tray(q, true); }
+static json_t *close_tray(struct call *q) { return move_tray(q, false); }
+
+static json_t *query_mice(struct call *q)
+{
+	return json_pack("[{s:s,s:i,s:b,s:b}]", "name", "PS/2 Mouse", "index", 0, "current", 1, "absolute", 0);
 }
 
 static json_t *eject(struct call *q)
@@ -300,6 +365,8 @@ static const struct command {
 	{ "query-kvm", query_kvm },
 	{ "query-cpus-fast", query_cpus_fast },
 	{ "query-block", query_block },
+	{ "query-blockstats", query_blockstats },
+	{ "query-mice", query_mice },
 	{ "stop", stop },
 	{ "cont", cont },
 	{ "system_reset", system_reset },
@@ -314,6 +381,8 @@ static const struct command {
 	{ "pmemsave", pmemsave },
 	{ "eject", eject },
 	{ "blockdev-change-medium", change_medium },
+	{ "blockdev-open-tray", open_tray },
+	{ "blockdev-close-tray", close_tray },
 };
 
 static json_t *query_commands(struct call *q)

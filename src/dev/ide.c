@@ -400,9 +400,34 @@ bool ide_change_medium(struct ide *ide, unsigned channel, unsigned drive, struct
 	if (ch->phase == IDE_MEDIUM && ch->active == d)
 		d->disk->drain(d->disk);
 	d->disk = disk;
-	d->tray_open = false;
+	d->tray_open = disk == NULL;	/* taken out: the tray is left open until someone shuts it */
 	d->locked = false;
 	d->unit_attention = disk != NULL;
 	d->media_event = disk != NULL ? 2 : 3;
+	return true;
+}
+
+bool ide_move_tray(struct ide *ide, unsigned channel, unsigned drive, bool open, bool force)
+{
+	struct ide_channel *ch = &ide->channel[channel];
+	struct ide_drive *d = &ch->drive[drive];
+
+	if (open && d->locked && !force) {
+		d->media_event = 1;
+		return false;
+	}
+	if (d->tray_open == open)
+		return true;
+	if (ch->phase == IDE_MEDIUM && ch->active == d)
+		d->disk->drain(d->disk);
+	d->tray_open = open;
+	if (open)
+		d->locked = false;
+	if (d->disk != NULL) {
+		d->unit_attention = !open;
+		d->media_event = open ? 3 : 2;
+	}
+	if (ide->host.tray != NULL)
+		ide->host.tray(ide->host.arg, channel, drive, open, d->locked);
 	return true;
 }

@@ -133,6 +133,9 @@ void ide_bm_write(struct ide *ide, unsigned offset, unsigned size, uint32_t val)
  */
 bool ide_change_medium(struct ide *ide, unsigned channel, unsigned drive, struct disk *disk, bool force);
 
+/* The user presses the drive's button: false if the door is locked and force is not set (the guest is told). */
+bool ide_move_tray(struct ide *ide, unsigned channel, unsigned drive, bool open, bool force);
+
 /* CHS geometry of a disk as IDENTIFY reports it. */
 void ide_geometry(uint64_t size_bytes, unsigned *cylinders, unsigned *heads, unsigned *sectors);
 

@@ -35,13 +35,54 @@ static void count(struct block_stats *s, const struct disk_request *req)
 	}
 }
 
-static void complete(struct disk_request *req)
+static void finish(struct disk_request *req)
 {
 	struct block *block = req->owner;
 
 	block->outstanding--;
 	count(&block->stats, req);
 	req->done(req);
+}
+
+static enum block_on_error action_for(const struct block *block, const struct disk_request *req)
+{
+	enum block_on_error wish = req->op == DISK_READ ? block->read_error : block->write_error;
+
+	if (wish == BLOCK_ENOSPC)
+		wish = req->error == -ENOSPC || req->error == -EDQUOT ? BLOCK_STOP : BLOCK_REPORT;
+	return wish == BLOCK_STOP && block->draining ? BLOCK_REPORT : wish;
+}
+
+static void complete(struct disk_request *req)
+{
+	struct block *block = req->owner;
+
+	if (req->error) {
+		enum block_on_error action = action_for(block, req);
+
+		if (block->pool->failed)
+			block->pool->failed(block->pool->arg, block, req, action);
+		if (action == BLOCK_STOP) {
+			block->status = req->error == -ENOSPC || req->error == -EDQUOT ? BLOCK_NOSPACE : BLOCK_FAILED;
+			req->next = NULL;
+			*block->held_tail = req;
+			block->held_tail = &req->next;
+			return;
+		}
+		if (action == BLOCK_IGNORE)
+			req->error = 0;
+	}
+	finish(req);
+}
+
+static struct disk_request *take_held(struct block *block)
+{
+	struct disk_request *req = block->held;
+
+	block->held = NULL;
+	block->held_tail = &block->held;
+	block->status = BLOCK_OK;
+	return req;
 }
 
 static void *worker(void *arg)
@@ -75,14 +116,11 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static void block_submit(struct disk *disk, struct disk_request *req)
+static void start(struct block *block, struct disk_request *req)
 {
-	struct block *block = disk->arg;
 	struct block_pool *pool = block->pool;
 
-	req->owner = block;
 	req->next = NULL;
-	block->outstanding++;
 	if (pool->synchronous) {
 		req->error = carry_out(block->image, req);
 		complete(req);
@@ -93,6 +131,15 @@ static void block_submit(struct disk *disk, struct disk_request *req)
 	block->queue_tail = &req->next;
 	pthread_cond_signal(&block->wanted);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+static void block_submit(struct disk *disk, struct disk_request *req)
+{
+	struct block *block = disk->arg;
+
+	req->owner = block;
+	block->outstanding++;
+	start(block, req);
 }
 
 void block_poll(struct block_pool *pool)
@@ -115,12 +162,26 @@ static void block_drain(struct disk *disk)
 	struct block *block = disk->arg;
 	struct block_pool *pool = block->pool;
 
+	block->draining = true;
+	for (struct disk_request *req = take_held(block), *next; req != NULL; req = next) {
+		next = req->next;
+		finish(req);
+	}
 	while (block->outstanding > 0) {
 		pthread_mutex_lock(&pool->lock);
 		while (pool->done == NULL)
 			pthread_cond_wait(&pool->finished, &pool->lock);
 		pthread_mutex_unlock(&pool->lock);
 		block_poll(pool);
+	}
+	block->draining = false;
+}
+
+void block_retry(struct block *block)
+{
+	for (struct disk_request *req = take_held(block), *next; req != NULL; req = next) {
+		next = req->next;
+		start(block, req);
 	}
 }
 
@@ -162,6 +223,8 @@ int block_open(struct block **out, struct block_pool *pool, struct image *image,
 	block->image = image;
 	block->pool = pool;
 	block->queue_tail = &block->queue;
+	block->held_tail = &block->held;
+	block->read_error = BLOCK_REPORT;
 	block->disk.size_bytes = (image->size_bytes + sector_bytes - 1) / sector_bytes * sector_bytes;
 	block->disk.read_only = image->read_only;
 	block->disk.submit = block_submit;
@@ -178,10 +241,10 @@ int block_open(struct block **out, struct block_pool *pool, struct image *image,
 	return 0;
 }
 
-void block_close(struct block *block)
+int block_close(struct block *block)
 {
 	if (block == NULL)
-		return;
+		return 0;
 	block_drain(&block->disk);
 	if (!block->pool->synchronous) {
 		pthread_mutex_lock(&block->pool->lock);
@@ -191,7 +254,8 @@ void block_close(struct block *block)
 		pthread_join(block->thread, NULL);
 	}
 	pthread_cond_destroy(&block->wanted);
-	image_flush(block->image);
+	int ret = image_flush(block->image);
 	image_close(block->image);
 	free(block);
+	return ret;
 }

@@ -1,5 +1,6 @@
 #include "image/block.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,4 +127,117 @@ TEST(block_errors_reach_the_submitter)
 	CHECK_EQ(r.done, 1);
 	CHECK_EQ(r.block->stats.errors, 1);
 	rig_free(&r);
+}
+
+/* --- errors, and what is to be done about them --- */
+
+static int host_errno;			/* what every write and flush ends with */
+
+static int failing_write(struct image *image, uint64_t offset, const void *buf, size_t len)
+{
+	return host_errno;
+}
+
+static int failing_flush(struct image *image)
+{
+	return host_errno;
+}
+
+static struct {
+	unsigned calls;
+	enum block_on_error action;
+} told;
+
+static void on_failed(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action)
+{
+	told.calls++;
+	told.action = action;
+}
+
+static int result;
+
+static void note_result(struct disk_request *req)
+{
+	the_rig->done++;
+	result = req->error;
+}
+
+/* A disk that cannot be written to: host_errno says why. */
+static struct image_ops rig_fails(struct rig *r, enum block_on_error write_error, int error)
+{
+	rig_init(r, true);
+	struct image_ops ops = *r->block->image->ops;
+	ops.write = failing_write;
+	ops.flush = failing_flush;
+	r->block->write_error = write_error;
+	r->pool.failed = on_failed;
+	the_rig = r;
+	host_errno = error;
+	told.calls = 0;
+	return ops;
+}
+
+TEST(block_write_that_finds_the_host_full_is_held_and_made_again_later)	/* [QEMU, "-drive": werror=enospc] */
+{
+	struct rig r;
+	uint8_t buf[512] = { 0 };
+	struct disk_request req = { .op = DISK_WRITE, .len = 512, .buf = buf, .done = note_result };
+	struct image_ops ops = rig_fails(&r, BLOCK_ENOSPC, -ENOSPC);
+
+	r.block->image->ops = &ops;
+	r.block->disk.submit(&r.block->disk, &req);
+	CHECK_EQ(r.done, 0);
+	CHECK_EQ(told.action, BLOCK_STOP);
+	CHECK_EQ(r.block->status, BLOCK_NOSPACE);
+	block_retry(r.block);			/* still full */
+	CHECK_EQ(r.done, 0);
+	CHECK_EQ(told.calls, 2);
+	host_errno = 0;
+	block_retry(r.block);
+	CHECK_EQ(r.done, 1);
+	CHECK_EQ(result, 0);
+	CHECK_EQ(r.block->status, BLOCK_OK);
+	rig_free(&r);
+}
+
+TEST(block_errors_other_than_a_full_disk_are_reported_unless_all_are_to_stop)
+{
+	static const struct { enum block_on_error wish, action; unsigned done; int result; } cases[] = {
+		{ BLOCK_ENOSPC, BLOCK_REPORT, 1, -EIO },
+		{ BLOCK_REPORT, BLOCK_REPORT, 1, -EIO },
+		{ BLOCK_IGNORE, BLOCK_IGNORE, 1, 0 },
+		{ BLOCK_STOP, BLOCK_STOP, 0, 77 },
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+		struct disk_request req = { .op = DISK_FLUSH, .done = note_result };
+		struct image_ops ops = rig_fails(&r, cases[i].wish, -EIO);
+
+		r.block->image->ops = &ops;
+		result = 77;
+		r.block->disk.submit(&r.block->disk, &req);
+		CHECK_EQ(told.action, cases[i].action);
+		CHECK_EQ(r.done, cases[i].done);
+		CHECK_EQ(result, cases[i].result);
+		host_errno = 0;
+		rig_free(&r);
+	}
+}
+
+TEST(block_held_request_ends_with_its_error_when_the_chip_is_reset)
+{
+	struct rig r;
+	uint8_t buf[512] = { 0 };
+	struct disk_request req = { .op = DISK_WRITE, .len = 512, .buf = buf, .done = note_result };
+	struct image_ops ops = rig_fails(&r, BLOCK_STOP, -EIO);
+
+	r.block->image->ops = &ops;
+	r.block->disk.submit(&r.block->disk, &req);
+	CHECK_EQ(r.done, 0);
+	r.block->disk.drain(&r.block->disk);
+	CHECK_EQ(r.done, 1);
+	CHECK_EQ(result, -EIO);
+	CHECK_EQ(block_close(r.block), -EIO);		/* what could not be written out is said */
+	block_pool_free(&r.pool);
+	unlink(r.path);
 }

@@ -104,7 +104,7 @@ class Machine(unittest.TestCase):
 
     def test_commands_answer_under_their_qmp_names(self):
         _, q = self.start('-S')
-        self.assertEqual(q.cmd('query-status')['return']['status'], 'paused')
+        self.assertEqual(q.cmd('query-status')['return']['status'], 'prelaunch')
         self.assertEqual(q.cmd('query-name')['return'], {'name': 'box'})
         names = {c['name'] for c in q.cmd('query-commands')['return']}
         self.assertLessEqual({'stop', 'cont', 'system_reset', 'system_powerdown', 'quit', 'send-key', 'screendump',

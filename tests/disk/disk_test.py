@@ -11,6 +11,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pc"))
+import machine  # noqa: E402
 
 PLEX86, PROGRAM = os.path.abspath(sys.argv[1]), open(sys.argv[2], "rb").read()
 LIMIT_S = 300
@@ -278,25 +282,69 @@ def bad_images_are_refused_in_one_line():
     refused("firmware", "-bios", path("missing.bin"), "-hda", image("b.img", 10 << 20))
 
 
-@test
-def full_host_disk_is_an_error_that_the_guest_sees():
-    inside = r"""
-mount -t tmpfs -o size=1m none "$1" || exit 77
-cp "$2" "$1/disk.img" && truncate -s 10M "$1/disk.img"
-dd if=/dev/zero of="$1/rest" bs=4k 2>/dev/null
-shift 2
-exec "$@"
+# A file system of 1 MiB that is full but for some pages, with a disk image on it; it is freed when the file $go comes.
+FULL_DISK = r"""
+small=$1 out=$2 go=$3 image=$4; shift 4
+mount -t tmpfs -o size=1m none "$small" || exit 77
+cp "$image" "$small/disk.img" && truncate -s 10M "$small/disk.img"
+dd if=/dev/zero of="$small/rest" bs=4k 2>/dev/null
+"$@" & pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -e "$go" ]; do sleep 0.2; done
+rm "$small/rest"
+wait $pid; status=$?
+cp "$small/disk.img" "$out"
+exit $status
 """
-    image("boot.bin", len(PROGRAM))
+
+
+def on_full_disk(*command):
     os.mkdir(path("small"))
-    r = subprocess.run(["unshare", "-r", "-m", "sh", "-c", inside, "sh", path("small"), path("boot.bin"), PLEX86, "run",
-                        "-hda", path("small/disk.img"), *EXIT], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    image("boot.bin", len(PROGRAM))
+    return ["unshare", "-r", "-m", "sh", "-c", FULL_DISK, "sh", path("small"), path("out.img"), path("go"), path("boot.bin"), *command]
+
+
+def own_name_space():
+    return subprocess.run(["unshare", "-r", "-m", "mount", "-t", "tmpfs", "none", folder], stderr=subprocess.DEVNULL).returncode == 0
+
+
+@test
+def full_host_disk_is_an_error_that_the_guest_sees_if_the_user_wants_it_so():
+    if not own_name_space():
+        return
+    drive = "file=%s,format=raw,werror=report" % path("small/disk.img")
+    r = subprocess.run(on_full_disk(PLEX86, "run", "-drive", drive, *EXIT), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=LIMIT_S)
-    if r.returncode == 77 or b"unshare" in r.stderr:
-        return                                  # no name space of our own here
     check_in(b"first sector ok", r.stdout)
     check_in(b"last sector failed", r.stdout)
     check(r.returncode, 3)
+
+
+@test
+def full_host_disk_stops_the_machine_which_goes_on_where_it_was_when_there_is_room():
+    if not own_name_space():
+        return
+    with open(path("start"), "w") as f:
+        f.write("#!/bin/sh\nexec %s \"$@\"\n" % " ".join("'%s'" % w for w in on_full_disk(PLEX86)))
+    os.chmod(path("start"), 0o755)
+    with machine.Machine(path("start"), "-drive", "file=%s,format=raw" % path("small/disk.img"), *EXIT[4:]) as m:
+        told = m.wait_event("BLOCK_IO_ERROR")
+        check((told["device"], told["operation"], told["action"], told["nospace"]), ("ide0-hd0", "write", "stop", True))
+        m.wait_event("STOP")
+        check(m.cmd("query-status"), {"running": False, "singlestep": False, "status": "io-error"})
+        check(m.cmd("query-block")[0]["io-status"], "nospace")
+        check_in("No space left", m.said())
+        m.cmd("cont")                           # there is none yet
+        m.wait_event("BLOCK_IO_ERROR")
+        open(path("go"), "w").close()
+        while m.proc.poll() is None:            # until the file that was in the way is away
+            try:
+                m.cmd("cont")
+            except machine.Failed:
+                break
+            time.sleep(0.1)
+        check(m.wait_end(), 1)
+    with open(path("out.img"), "rb") as f:
+        check(WRITTEN in f.read(), True)
 
 
 def main():
