@@ -232,7 +232,12 @@ static void cmd_gdbserver(struct line *l)
 
 static void info_status(struct line *l)
 {
-	fprintf(l->out, "VM status: %s\r\n", run_state(l->vm));
+	const char *state = run_state(l->vm);
+
+	if (l->vm->paused && strcmp(state, "paused") != 0)
+		fprintf(l->out, "VM status: paused (%s)\r\n", state);
+	else
+		fprintf(l->out, "VM status: %s\r\n", state);
 }
 
 static void info_registers(struct line *l)

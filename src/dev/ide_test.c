@@ -631,7 +631,10 @@ TEST(atapi_changed_disc_is_an_event_and_a_unit_attention)
 	r->ide.channel[1].drive[0].unit_attention = false;
 	CHECK(ide_change_medium(&r->ide, 1, 0, NULL, false));
 	packet(r, unit, 0xFFFE, b, 0);
-	CHECK_EQ(sense(r), 0x023A01);
+	CHECK_EQ(sense(r), 0x023A02);			/* MEDIUM NOT PRESENT - TRAY OPEN */
+	CHECK(ide_move_tray(&r->ide, 1, 0, false, false));
+	packet(r, unit, 0xFFFE, b, 0);
+	CHECK_EQ(sense(r), 0x023A01);			/* ... TRAY CLOSED */
 	CHECK(ide_change_medium(&r->ide, 1, 0, &r->hd.disk, false));
 	CHECK_EQ(packet(r, ev, 0xFFFE, b, 8), 8);
 	CHECK_EQ(b[4], 2);

@@ -138,6 +138,30 @@ class Machine(unittest.TestCase):
         self.assertEqual(p.wait(DEADLINE), 0)
         self.assertFalse(os.path.exists(self.qmp_path))
 
+    def test_trays_move_with_events_and_the_drives_say_what_is_in_them(self):
+        with open(self.path('cd.iso'), 'wb') as f:
+            f.truncate(1 << 20)
+        _, q = self.start('-cdrom', self.path('cd.iso'))
+        cd = [d for d in q.cmd('query-block')['return'] if d['device'] == 'ide1-cd0'][0]
+        self.assertEqual((cd['tray_open'], cd['io-status'], cd['inserted']['ro']), (False, 'ok', True))
+        q.cmd('eject', device='ide1-cd0')
+        q.wait_event('DEVICE_TRAY_MOVED')
+        cd = [d for d in q.cmd('query-block')['return'] if d['device'] == 'ide1-cd0'][0]
+        self.assertTrue(cd['tray_open'])
+        self.assertNotIn('inserted', cd)
+        q.events.clear()
+        q.cmd('blockdev-change-medium', device='ide1-cd0', filename=self.path('cd.iso'))
+        q.wait_event('DEVICE_TRAY_MOVED')
+        q.events.clear()
+        q.cmd('blockdev-open-tray', device='ide1-cd0')
+        q.wait_event('DEVICE_TRAY_MOVED')
+        q.events.clear()
+        q.cmd('blockdev-close-tray', device='ide1-cd0')
+        q.wait_event('DEVICE_TRAY_MOVED')
+        self.assertIn('tray', q.cmd('blockdev-open-tray', device='ide0-hd0')['error']['desc'])
+        stats = q.cmd('query-blockstats')['return'][0]
+        self.assertEqual(stats['device'], 'ide0-hd0')
+
     def test_keys_reach_the_firmware(self):
         _, q = self.start('-boot', 'menu=on,splash-time=60000')
         self.wait_text(q, 'ESC')
