@@ -80,9 +80,12 @@ void descriptor_busy(struct vcpu *cpu, struct descriptor *d, bool busy)
 	sys_write8(cpu, d->lin + 5, d->hi >> 8);
 }
 
-static uint8_t scan_state(const struct segment *s, bool all)
+/* top: bytes that may be accessed in every way asked for. */
+static uint8_t scan_state(const struct segment *s, uint64_t top)
 {
-	return !all ? 0 : s->base == 0 ? 1 : 2;
+	if (top == 1ull << 32)
+		return s->base == 0 ? 1 : 2;
+	return top >= 0x10000 ? 3 : 0;
 }
 
 static void derive_tops(struct segment *s)
@@ -104,11 +107,9 @@ static void derive_tops(struct segment *s)
 
 void segment_derive(struct segment *s)
 {
-	const uint64_t all = 1ull << 32;
-
 	derive_tops(s);
-	s->data_state = scan_state(s, s->read_top == all && s->write_top == all);
-	s->code_state = scan_state(s, s->read_top == all);
+	s->data_state = scan_state(s, MIN(s->read_top, s->write_top));
+	s->code_state = scan_state(s, s->read_top);
 }
 
 /* Limit only: rights were checked when the register was loaded. */

@@ -54,7 +54,7 @@ struct segment {
 	/* derived, by segment_derive(): bytes [0, read_top) may be read, [0, write_top) written, with no
 	 * further check. 0 where every access must take the slow check (null, expand-down, no right). */
 	uint64_t read_top, write_top;
-	/* how scanned code must treat it as a data segment, and as CS: enum seg_state of scan/internal.h */
+	/* how scanned code must treat it as a data segment, and as CS (reads): enum seg_state of scan/internal.h */
 	uint8_t data_state, code_state;
 };
 
@@ -155,6 +155,8 @@ struct scan_state {
 	uint64_t tlb_read;		/* r12: cpu->tlb->read */
 	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
 	uint64_t jump_cache;		/* of the current mode */
+	uint64_t cs_key;		/* CS base << 32: with EIP the key of that hash */
+	uint32_t cs_index;		/* what to add to EIP for its index */
 	uint64_t r15;			/* guest ESP less what the block has pending, plus the window's base in direct code */
 	uint32_t tlb_serial;		/* counts what drops TLB entries */
 	uint64_t saved[9];		/* registers put aside by the short call-out */

@@ -112,7 +112,7 @@ void cache_reset(struct scanner *s)
 		if (!s->modes[i].jump)
 			continue;
 		madvise(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
-		s->modes[i].jump[0].minus_eip = 1;	/* an empty entry must not match, not even EIP 0 */
+		s->modes[i].jump[0].minus_key = 1;	/* an empty entry must not match, not even EIP 0 */
 		s->modes[i].used = false;
 	}
 	s->nblocks = s->nsites = s->nlinks = 0;
@@ -163,10 +163,12 @@ static unsigned hash_of(uint32_t gpa, uint32_t eip, uint32_t mode)
 	return h >> 16;
 }
 
-struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t eip, uint32_t mode, uint32_t cs_base)
+struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t mode)
 {
+	const struct segment *cs = &s->cpu->seg[SEG_CS];
+	uint32_t eip = s->cpu->eip;
 	for (struct block *b = s->hash[hash_of(gpa, eip, mode)]; b; b = b->hash_next)
-		if (b->gpa == gpa && b->eip == eip && b->mode == mode && b->cs_base == cs_base)
+		if (b->gpa == gpa && b->eip == eip && b->mode == mode && b->cs_base == cs->base && b->cs_limit == cs->limit)
 			return b;
 	return NULL;
 }
@@ -229,9 +231,10 @@ void cache_drop(struct scanner *s, struct block *b)
 	b->in = NULL;
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		struct mode_slot *m = &s->modes[i];
-		struct jump_entry *e = m->used ? &m->jump[b->eip & 0xFFFF] : NULL;
+		unsigned at = jump_index(b->mode, b->cs_base, b->eip);
+		struct jump_entry *e = m->used ? &m->jump[at] : NULL;
 		if (e && e->host == b->far)
-			*e = (struct jump_entry){ .minus_eip = (b->eip & 0xFFFF) == 0 };
+			*e = (struct jump_entry){ .minus_key = at == 0 };
 	}
 	b->dead = true;
 	s->dropped = true;
@@ -264,22 +267,39 @@ void cache_link(struct scanner *s, struct link *l, struct block *to)
 	METER_ADD(s->cpu, chained, 1);
 }
 
-struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base)
+/* A slot of another mode, emptied. Not one whose hash is named in blocks. */
+static struct mode_slot *take_slot(struct scanner *s)
+{
+	for (unsigned i = 0; i < SCAN_MODES; i++) {
+		struct mode_slot *m = &s->modes[s->next_slot++ % SCAN_MODES];
+		if (!mode_keyed(m->mode) || m == s->slot)
+			continue;
+		madvise(m->jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
+		return m;
+	}
+	return NULL;
+}
+
+/* NULL: too many modes, the cache must be emptied first. */
+struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
 {
 	unsigned i;
+	if (mode_keyed(mode))
+		cs_base = 0;
 	for (i = 0; i < SCAN_MODES && s->modes[i].used; i++)
-		if (s->modes[i].mode == mode && s->modes[i].cs_base == cs_base)
+		if (s->modes[i].mode == mode && s->modes[i].cs_base == cs_base && s->modes[i].cs_limit == cs_limit)
 			return &s->modes[i];
-	if (i == SCAN_MODES)
+	struct mode_slot *m = i < SCAN_MODES ? &s->modes[i] : take_slot(s);
+	if (!m)
 		return NULL;
-	struct mode_slot *m = &s->modes[i];
 	if (!m->jump)
 		m->jump = map_zeroed(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
 	if (!m->jump)
 		return NULL;
-	m->jump[0].minus_eip = 1;
+	m->jump[0].minus_key = 1;
 	m->used = true;
 	m->mode = mode;
 	m->cs_base = cs_base;
+	m->cs_limit = cs_limit;
 	return m;
 }

@@ -82,6 +82,8 @@ void emit_flush_esp(struct emit *e)
 {
 	if (e->esp_off && emit_esp_pointer(e))
 		asm_op_rm(&e->b, OP1W(0x8D), R15, MEM_BASE(R15, e->esp_off));
+	else if (e->esp_off && !emit_stack32(e))	/* SP wraps, the upper half stays */
+		asm_op_rm(&e->b, (struct host_op){ .prefix = 0x66, .opcode = 0x8D }, R15, MEM_BASE(R15, e->esp_off));
 	else if (e->esp_off)
 		asm_lea(&e->b, R15, MEM_BASE(R15, e->esp_off));
 	e->esp_off = 0;
@@ -242,11 +244,13 @@ static bool writes_esp(const struct insn *in, bool *sure)
 static bool fold_esp(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
-	bool sure;
-	if ((in->name != I_ADD && in->name != I_SUB) || !writes_esp(in, &sure) || in->opnd[1].kind != OPND_IMM ||
-	    cur(e)->live_out)
+	const struct operand *o = &in->opnd[0];
+	unsigned size = emit_stack32(e) ? 4 : 2;
+	if ((in->name != I_ADD && in->name != I_SUB) || o->kind != OPND_REG || o->reg != REG_ESP || o->size != size ||
+	    in->opnd[1].kind != OPND_IMM || cur(e)->live_out)
 		return false;
-	int64_t off = e->esp_off + (in->name == I_ADD ? (int64_t)(int32_t)in->imm : -(int64_t)(int32_t)in->imm);
+	int64_t imm = size == 2 ? (int16_t)in->imm : (int32_t)in->imm;
+	int64_t off = e->esp_off + (in->name == I_ADD ? imm : -imm);
 	if (off < -16000 || off > 16000)
 		return false;
 	e->esp_off = (int)off;
@@ -262,7 +266,7 @@ static const struct operand *memory_operand(const struct insn *in)
 }
 
 /* The instructions that only read a memory operand that comes first. */
-static bool memory_written(const struct insn *in)
+bool emit_writes_memory(const struct insn *in)
 {
 	if (in->opnd[0].kind != OPND_MEM)
 		return false;
@@ -346,7 +350,8 @@ static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
 		m = MEM_BASE(R11, 0);
 	}
 	if (reg == R15 && in->opsize == 4) {
-		if (in->base == REG_ESP && in->index == REG_NONE && in->adsize == 4 && m.disp > -16000 && m.disp < 16000)
+		if (emit_stack32(e) && in->base == REG_ESP && in->index == REG_NONE && in->adsize == 4 && m.disp > -16000 &&
+		    m.disp < 16000)
 			e->esp_off = m.disp;		/* folded */
 		else
 			emit_set_esp(e, m);
@@ -402,7 +407,7 @@ static void copy_native(struct emit *e, bool simd)
 		asm_bytes(b, enc.imm, enc.imm_bytes);
 		return;
 	}
-	struct host_mem m = emit_mem(e, in, mem->size, memory_written(in));
+	struct host_mem m = emit_mem(e, in, mem->size, emit_writes_memory(in));
 	asm_op_rm(b, op, reg, m);
 	asm_bytes(b, enc.imm, enc.imm_bytes);
 }
@@ -432,9 +437,9 @@ static bool native_form(const struct emit *e, const struct insn *in)
 		if (names_esp(in))
 			return false;			/* MOVZX ESP, AH: needs REX */
 		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
-			bool plain = emit_direct(e) && emit_seg(e, in->seg, memory_written(in)) == SEG_FLAT &&
+			bool plain = emit_direct(e) && emit_seg(e, in->seg, emit_writes_memory(in)) == SEG_FLAT &&
 			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
-			    (memory_written(in) || in->index != REG_NONE || in->base == REG_NONE);
+			    (emit_writes_memory(in) || in->index != REG_NONE || in->base == REG_NONE);
 			if (!plain)
 				return false;
 		}
@@ -508,6 +513,8 @@ static void emit_insn(struct emit *e)
 		.flags_live = cur(e)->live_in,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
 	};
+	if (!emit_stack32(e) && in->base == REG_ESP)
+		emit_flush_esp(e);		/* in an address ESP does not wrap at 64K */
 	emit_begin(e);
 	if (unlikely(e->s->nrules) && virtualized_by_user(e)) {
 		emit_call_monitor(e, SITE_ENDS);
@@ -523,7 +530,7 @@ static void emit_insn(struct emit *e)
 	case VMAP_NATIVE:
 		if (native_form(e, in))
 			emit_native(e, false);
-		else
+		else if (!emit_segment(e) && !emit_high_byte(e))
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_X87: case VMAP_MMX: case VMAP_SSE:
@@ -541,7 +548,8 @@ static void emit_insn(struct emit *e)
 	case VMAP_NOTHING:
 		break;
 	case VMAP_CALL:
-		emit_call_monitor(e, 0);
+		if (!emit_segment(e))
+			emit_call_monitor(e, 0);
 		break;
 	case VMAP_EMULATE:
 		emit_call_monitor(e, SITE_ENDS);
@@ -555,7 +563,9 @@ static uint16_t live_before(const struct insn *in, uint16_t after)
 {
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	bool stays = class == VMAP_NATIVE || class == VMAP_X87 || class == VMAP_MMX || class == VMAP_SSE ||
-	    class == VMAP_NOTHING || in->name == I_PUSH || in->name == I_POP || in->name == I_LEAVE;
+	    class == VMAP_NOTHING || in->name == I_PUSH || in->name == I_POP || in->name == I_LEAVE || in->name == I_XLAT;
+	if (in->name >= I_MOVS && in->name <= I_OUTS && class == VMAP_INLINE)
+		stays = !(in->prefix & (PREFIX_REP | PREFIX_REPNE));
 	if (!stays)
 		return FLAG_ARITH;	/* leaves the block, or may: exact flags */
 	struct insn_flags f = insn_flags(in);
@@ -597,6 +607,8 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 		}
 		if (err != DECODE_OK)
 			break;			/* the emulator raises it, when it gets there */
+		if ((uint64_t)eip + src->in.len - 1 > e->block->cs_limit)
+			break;
 		src->eip = eip;
 		e->n++;
 		eip += src->in.len;
@@ -683,8 +695,8 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 		return NULL;
 
 	struct block *blk = cache_alloc(s, sizeof(*blk));
-	*blk = (struct block){ .eip = cpu->eip, .cs_base = cpu->seg[SEG_CS].base, .mode = mode, .gpa = gpa,
-		.gpa2 = next_gpa };
+	*blk = (struct block){ .eip = cpu->eip, .cs_base = cpu->seg[SEG_CS].base, .cs_limit = cpu->seg[SEG_CS].limit,
+		.mode = mode, .gpa = gpa, .gpa2 = next_gpa };
 	e->s = s;
 	e->cpu = cpu;
 	e->block = blk;

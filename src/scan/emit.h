@@ -52,6 +52,8 @@ static inline bool emit_direct(const struct emit *e) { return (e->mode & MODE_DI
 
 static inline bool emit_esp_pointer(const struct emit *e) { return mode_esp_is_pointer(e->mode); }
 
+static inline bool emit_stack32(const struct emit *e) { return e->mode & MODE_STACK32; }
+
 /* emit.c */
 uint32_t emit_site(struct emit *e, unsigned flags);
 struct cold *emit_cold(struct emit *e, uint8_t *target, uint32_t number);
@@ -61,16 +63,33 @@ void emit_set_esp(struct emit *e, struct host_mem m);	/* ESP = the 32-bit addres
 void emit_call_monitor(struct emit *e, unsigned site_flags);
 void emit_exit(struct emit *e, uint32_t eip);		/* branch to a known EIP, chained */
 uint8_t emit_gpr(unsigned reg);
+bool emit_writes_memory(const struct insn *in);
 
 /* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
 enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a code segment is never written */
-/* the same for an address already in r11d */
-struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write);
+/* the same for an offset already in r11d; small: it is less than 64K */
+struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write, bool small);
 struct host_mem emit_guest_ea(struct emit *e, const struct insn *in);	/* renamed, not translated */
 struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write);	/* [ESP + offset] */
 
 /* emit_flow.c: branches */
 void emit_inline(struct emit *e);
+struct link *emit_link(struct emit *e, uint8_t *field, uint32_t target);
+uint32_t emit_branch_target(const struct emit *e);
+void emit_indirect(struct emit *e, bool call);		/* to EIP r11d */
+void emit_return_point(struct emit *e);			/* behind a host call */
+void emit_loop(struct emit *e);				/* count in ECX */
+void emit_flags_image(struct emit *e);			/* r9d = EFLAGS as PUSHF pushes it */
+void emit_park_flags(struct emit *e);			/* where they are live: into AX, RAX into r8 */
+void emit_unpark_flags(struct emit *e);
+
+/* emit_16.c: what 16-bit operands, 16-bit stacks or a short code segment make of them; one element of a
+ * string; AH to BH with memory. False: the monitor's. */
+bool emit_small(struct emit *e);
+bool emit_high_byte(struct emit *e);
+
+/* emit_seg.c: instructions with a segment register. False: the monitor's. */
+bool emit_segment(struct emit *e);
 
 #endif

@@ -10,7 +10,7 @@
 
 static uint32_t next_eip(const struct emit *e) { return cur(e)->eip + cur(e)->in.len; }
 
-static struct link *new_link(struct emit *e, uint8_t *field, uint32_t target)
+struct link *emit_link(struct emit *e, uint8_t *field, uint32_t target)
 {
 	struct scanner *s = e->s;
 	struct link *l = &s->links[s->nlinks];
@@ -22,10 +22,10 @@ static struct link *new_link(struct emit *e, uint8_t *field, uint32_t target)
 
 void emit_exit(struct emit *e, uint32_t eip)
 {
-	new_link(e, asm_jmp(&e->b, NULL), eip);
+	emit_link(e, asm_jmp(&e->b, NULL), eip);
 }
 
-static uint32_t branch_target(const struct emit *e)
+uint32_t emit_branch_target(const struct emit *e)
 {
 	uint32_t target = next_eip(e) + cur(e)->in.imm;
 	return cur(e)->in.opsize == 2 ? target & 0xFFFF : target;
@@ -88,7 +88,7 @@ static void emit_leave(struct emit *e)
 		m.gs = m.addr32 = true;
 	} else {
 		asm_mov_rr(b, R11, RBP);
-		m = emit_mem_r11(e, SEG_SS, 4, false);
+		m = emit_mem_r11(e, SEG_SS, 4, false, false);
 	}
 	asm_load(b, R9, m);
 	emit_set_esp(e, MEM_BASE(RBP, 4));
@@ -99,10 +99,11 @@ static void emit_leave(struct emit *e)
  * Branch to EIP r11d, by the hash of the current mode, without touching a flag. Inline, so that the
  * host's predictor sees each site apart.
  */
-static void emit_indirect(struct emit *e, bool call)
+void emit_indirect(struct emit *e, bool call)
 {
 	struct asm_buf *b = &e->b;
-	const struct mode_slot *slot = cache_mode(e->s, e->mode, e->block->cs_base);
+	const struct mode_slot *slot = mode_keyed(e->mode) ? NULL
+	    : cache_mode(e->s, e->mode, e->block->cs_base, e->block->cs_limit);
 	if (!slot) {
 		if (call)
 			asm_call(b, e->s->glue.lookup);
@@ -135,7 +136,7 @@ static void emit_indirect(struct emit *e, bool call)
 }
 
 /* Flags live behind the call or not: where the return goes elsewhere, the code there may want them. */
-static void emit_return_point(struct emit *e)
+void emit_return_point(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	struct cold *c = emit_cold(e, e->s->glue.lookup, 0);
@@ -160,7 +161,7 @@ static void emit_call(struct emit *e)
 	e->esp_off -= 4;
 	emit_flush_esp(e);
 	if (direct) {
-		new_link(e, asm_call(b, NULL), branch_target(e));
+		emit_link(e, asm_call(b, NULL), emit_branch_target(e));
 	} else {
 		asm_mov_rr(b, R11, R9);
 		emit_indirect(e, true);
@@ -184,7 +185,7 @@ static void emit_jmp(struct emit *e)
 	const struct operand *o = &cur(e)->in.opnd[0];
 	if (o->kind == OPND_REL) {
 		emit_flush_esp(e);
-		emit_exit(e, branch_target(e));
+		emit_exit(e, emit_branch_target(e));
 		return;
 	}
 	load_operand(e, o, R11);
@@ -196,11 +197,11 @@ static void emit_jcc(struct emit *e)
 {
 	emit_flush_esp(e);
 	emit_begin(e);
-	new_link(e, asm_jcc(&e->b, cur(e)->in.cond, NULL), branch_target(e));
+	emit_link(e, asm_jcc(&e->b, cur(e)->in.cond, NULL), emit_branch_target(e));
 }
 
 /* LOOPcc, JECXZ: the host has them with rel8 only: hop over. */
-static void emit_loop(struct emit *e)
+void emit_loop(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	emit_flush_esp(e);
@@ -209,10 +210,10 @@ static void emit_loop(struct emit *e)
 	asm_byte(b, cur(e)->in.opcode);
 	asm_byte(b, 5);				/* over the jmp rel32 */
 	emit_exit(e, next_eip(e));
-	emit_exit(e, branch_target(e));
+	emit_exit(e, emit_branch_target(e));
 }
 
-static void park_if_live(struct emit *e)
+void emit_park_flags(struct emit *e)
 {
 	if (!cur(e)->live_in)
 		return;
@@ -220,7 +221,7 @@ static void park_if_live(struct emit *e)
 	asm_save_flags(&e->b);
 }
 
-static void unpark_if_live(struct emit *e)
+void emit_unpark_flags(struct emit *e)
 {
 	if (!cur(e)->live_in)
 		return;
@@ -233,7 +234,7 @@ static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 {
 	struct asm_buf *b = &e->b;
 	struct host_mem m = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags));
-	park_if_live(e);
+	emit_park_flags(e);
 	if (bit == EFLAGS_IF && set) {
 		struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
 		c->flags_parked = cur(e)->live_in;
@@ -242,11 +243,11 @@ static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
 	}
 	asm_alu_mi(b, set ? ALU_OR : ALU_AND, m, set ? bit : ~bit);
-	unpark_if_live(e);
+	emit_unpark_flags(e);
 }
 
 /* The arithmetic flags from the host's, the rest from vcpu.eflags; RF and VM read as 0. */
-static void emit_pushf(struct emit *e)
+void emit_flags_image(struct emit *e)
 {
 	static const uint8_t compose[] = {
 		0x44, 0x0F, 0xB7, 0xC8,				/* movzwl ax, r9d: AH = SF ZF AF PF CF, AL = OF */
@@ -267,8 +268,13 @@ static void emit_pushf(struct emit *e)
 	asm_bytes(b, or_r10_r9, sizeof(or_r10_r9));
 	asm_restore_flags(b);
 	asm_mov_rr64(b, RAX, R8);
+}
+
+static void emit_pushf(struct emit *e)
+{
+	emit_flags_image(e);
 	struct host_mem m = emit_stack(e, -4, 4, true);
-	asm_store(b, m, R9);
+	asm_store(&e->b, m, R9);
 	e->esp_off -= 4;
 }
 
@@ -291,11 +297,11 @@ static void emit_string(struct emit *e)
 	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
 	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
 	c->flags_parked = cur(e)->live_in;
-	park_if_live(e);
+	emit_park_flags(e);
 	asm_op_rm(b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));
 	asm_byte(b, EFLAGS_DF >> 8);				/* testb: backwards is the emulator's */
 	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-	unpark_if_live(e);
+	emit_unpark_flags(e);
 	if (source)
 		asm_op_rm(b, OP1W(0x8D), RSI, (struct host_mem){ .base = R14, .index = RSI });
 	if (dest)
@@ -311,7 +317,7 @@ static void emit_string(struct emit *e)
 		asm_mov_rr(b, RDI, RDI);
 }
 
-static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a form we know */
+static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a form we know */
 {
 	const struct insn *in = &cur(e)->in;
 	const struct operand *o = &in->opnd[0];
@@ -325,9 +331,11 @@ static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a for
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS:
 		return string_form(e);
 	}
-	if (in->opsize != 4 || !(e->mode & MODE_STACK32))
+	if (in->opsize != 4 || !emit_stack32(e) || in->name == I_XLAT)
 		return false;
 	switch (in->name) {
+	case I_JMP: case I_CALL: case I_RET: case I_JCC:
+		return !(e->mode & MODE_LIMIT);
 	case I_PUSHF:
 		return e->mode & MODE_RING0;
 	case I_PUSH:
@@ -335,7 +343,7 @@ static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a for
 	case I_POP:
 		return o->kind == OPND_REG;
 	case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:
-		return in->adsize == 4;
+		return in->adsize == 4 && !(e->mode & MODE_LIMIT);
 	default:
 		return true;
 	}
@@ -344,7 +352,8 @@ static bool plain(const struct emit *e)		/* 32-bit operands, 32-bit stack, a for
 void emit_inline(struct emit *e)
 {
 	if (!plain(e)) {
-		emit_call_monitor(e, 0);
+		if (!emit_small(e))
+			emit_call_monitor(e, 0);
 		return;
 	}
 	switch (cur(e)->in.name) {

@@ -8,6 +8,8 @@
  *
  * and the operand becomes (r10, r11). What the fast path cannot decide goes to glue.slow, with
  * nothing of the instruction done: it fills the TLB and tries again, or emulates.
+ * A segment's base comes from struct vcpu: loading a segment register makes no other code. Its limit is compared, but
+ * for the common one of 64 KiB or more a 16-bit offset need only not cross 0xFFFF (SEG_64K).
  * The checks spoil the flags; where these are live they are parked in AX, with RAX in r8.
  */
 #include "scan/emit.h"
@@ -50,10 +52,16 @@ static void check_limit(struct emit *e, unsigned seg, unsigned size, bool write,
 	jump_slow(e, CC_A, slow_path(e, parked, SLOW_EMULATE));
 }
 
-static void add_base(struct emit *e, unsigned seg)	/* flags stay */
+/* r11d = offset below 64K in a segment that is no shorter: only crossing its end is to be decided elsewhere. */
+static void check_wrap(struct emit *e, unsigned size, bool parked)
+{
+	asm_alu_ri(&e->b, ALU_CMP, R11, 0x10000 - size);
+	jump_slow(e, CC_A, slow_path(e, parked, SLOW_EMULATE));
+}
+
+static void load_base(struct emit *e, unsigned seg)	/* flags stay */
 {
 	asm_load(&e->b, R10, seg_field(seg, offsetof(struct segment, base)));
-	asm_lea(&e->b, R11, (struct host_mem){ .base = R11, .index = R10 });
 }
 
 /* SSE operands but those of the moves that say so: #GP comes before any #PF. */
@@ -64,7 +72,7 @@ static bool demands_alignment(const struct insn *in, unsigned size)
 
 enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write)
 {
-	return seg == SEG_CS && write ? SEG_CHECKED : mode_seg(e->mode, seg);
+	return seg == SEG_CS && write && !(e->mode & MODE_REAL) ? SEG_CHECKED : mode_seg(e->mode, seg);
 }
 
 /* r11d = linear: make (r10, r11) reach it. */
@@ -96,26 +104,62 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 	miss->filled = asm_here(b);
 }
 
-struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write)
+/* How the limit is looked at. */
+enum limit_check { LIMIT_NONE, LIMIT_WRAP, LIMIT_FULL };
+
+static struct host_mem reach(struct emit *e, unsigned seg, unsigned size, bool write, enum limit_check check)
 {
 	enum seg_state state = emit_seg(e, seg, write);
 	bool direct = emit_direct(e);
-	bool spoils = !direct || state == SEG_CHECKED;
-	bool park = spoils && cur(e)->live_in;
+	bool park = (!direct || check != LIMIT_NONE) && cur(e)->live_in;
 
 	if (park)
 		park_flags(e);
-	if (state == SEG_CHECKED)
+	if (check == LIMIT_FULL)
 		check_limit(e, seg, size, write, park);
+	else if (check == LIMIT_WRAP)
+		check_wrap(e, size, park);
 	if (state != SEG_FLAT)
-		add_base(e, seg);
-	if (!direct)
+		load_base(e, seg);
+	if (!direct) {
+		if (state != SEG_FLAT)
+			asm_lea(&e->b, R11, (struct host_mem){ .base = R11, .index = R10 });
 		translate(e, size, write, park);
+	}
 	if (park)
 		unpark_flags(e);
-	if (direct)
+	if (direct && state == SEG_FLAT)
 		return (struct host_mem){ .base = R11, .index = NOREG, .gs = true, .addr32 = true };
-	return (struct host_mem){ .base = R10, .index = R11 };
+	return (struct host_mem){ .base = R10, .index = R11, .gs = direct, .addr32 = direct };
+}
+
+struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write, bool small)
+{
+	enum seg_state state = emit_seg(e, seg, write);
+	enum limit_check check = LIMIT_NONE;
+
+	if (state == SEG_CHECKED || (state == SEG_64K && !small))
+		check = LIMIT_FULL;
+	else if (state == SEG_64K && size > 1)
+		check = LIMIT_WRAP;
+	return reach(e, seg, size, write, check);
+}
+
+/* A constant offset below 64K. */
+static struct host_mem mem_constant(struct emit *e, unsigned seg, uint32_t off, unsigned size, bool write)
+{
+	enum seg_state state = emit_seg(e, seg, write);
+
+	if (emit_direct(e) && state != SEG_CHECKED && off + size <= 0x10000) {
+		if (state != SEG_FLAT)
+			load_base(e, seg);
+		return (struct host_mem){ .base = state == SEG_FLAT ? NOREG : R10, .index = NOREG, .disp = (int32_t)off, .gs = true,
+		    .addr32 = true };
+	}
+	asm_mov_ri(&e->b, R11, off);
+	if (state != SEG_CHECKED && off + size <= 0x10000)
+		return reach(e, seg, size, write, LIMIT_NONE);
+	return emit_mem_r11(e, seg, size, write, true);
 }
 
 struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
@@ -144,10 +188,17 @@ struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, b
 		m.gs = m.addr32 = true;
 		return m;
 	}
-	asm_lea(&e->b, R11, m);
-	if (in->adsize == 2)
-		asm_op_rr(&e->b, OP2(0xB7), R11, R11);		/* movzwl */
-	return emit_mem_r11(e, in->seg, size, write);
+	if (in->adsize == 2 && m.base == NOREG && m.index == NOREG)
+		return mem_constant(e, in->seg, m.disp & 0xFFFF, size, write);
+	if (in->adsize == 2) {
+		bool alone = m.disp == 0 && (m.base == NOREG || m.index == NOREG);
+		if (!alone)
+			asm_lea(&e->b, R11, m);
+		asm_op_rr(&e->b, OP2(0xB7), R11, !alone ? R11 : m.base == NOREG ? m.index : m.base);	/* movzwl */
+	} else {
+		asm_lea(&e->b, R11, m);
+	}
+	return emit_mem_r11(e, in->seg, size, write, in->adsize == 2);
 }
 
 struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write)
@@ -155,6 +206,9 @@ struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write
 	struct host_mem m = MEM_BASE(R15, e->esp_off + offset);
 	if (emit_direct(e) && emit_esp_pointer(e))
 		return m;
-	asm_lea(&e->b, R11, m);
-	return emit_mem_r11(e, SEG_SS, size, write);
+	if (emit_stack32(e) || m.disp)
+		asm_lea(&e->b, R11, m);
+	if (!emit_stack32(e))
+		asm_op_rr(&e->b, OP2(0xB7), R11, m.disp ? R11 : R15);	/* movzwl */
+	return emit_mem_r11(e, SEG_SS, size, write, !emit_stack32(e));
 }

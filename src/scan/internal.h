@@ -34,12 +34,15 @@ enum {
 	MODE_DIRECT	= BIT(3),	/* memory through the window */
 	MODE_REAL	= BIT(4),	/* real or virtual-8086 mode */
 	MODE_RING0	= BIT(5),	/* CPL 0 */
+	MODE_LIMIT	= BIT(6),	/* CS ends below 4 GiB: block.cs_limit */
+	MODE_PLAIN	= BIT(7),	/* MODE_REAL, and a segment load changes selector and base only */
 	MODE_SEG_SHIFT	= 8,		/* two bits a segment register, enum seg_state */
 };
 enum seg_state {	/* struct segment's data_state and code_state; the safe one is 0 */
 	SEG_CHECKED,	/* compare with read_top/write_top, then add the base */
 	SEG_FLAT,	/* base 0, 4 GiB, all rights: nothing to do */
 	SEG_BASED,	/* 4 GiB and all rights: add the base */
+	SEG_64K,	/* at least 64 KiB and all rights: a 16-bit offset needs only the look whether it crosses 0xFFFF */
 };
 static inline enum seg_state mode_seg(uint32_t mode, unsigned seg)
 {
@@ -48,7 +51,20 @@ static inline enum seg_state mode_seg(uint32_t mode, unsigned seg)
 
 static inline bool mode_esp_is_pointer(uint32_t mode)
 {
-	return (mode & MODE_DIRECT) && mode_seg(mode, SEG_SS) == SEG_FLAT;
+	return (mode & MODE_DIRECT) && (mode & MODE_STACK32) && mode_seg(mode, SEG_SS) == SEG_FLAT;
+}
+
+/* Many CS bases: one hash of branch targets for all, in which the base is part of the key. */
+static inline bool mode_keyed(uint32_t mode)
+{
+	return !(mode & MODE_CODE32) || (mode & (MODE_REAL | MODE_LIMIT));
+}
+
+/* ESP moved by off: in a 16-bit stack SP wraps, and what is above it stays. */
+static inline uint32_t mode_move_esp(uint32_t mode, uint32_t esp, int off)
+{
+	uint32_t moved = esp + (uint32_t)off;
+	return mode & MODE_STACK32 ? moved : (esp & 0xFFFF0000u) | (moved & 0xFFFF);
 }
 
 #define BLOCK_MAX_INSNS 64
@@ -69,7 +85,7 @@ struct record {
 struct link;
 
 struct block {
-	uint32_t eip, cs_base, mode;
+	uint32_t eip, cs_base, cs_limit, mode;
 	uint32_t gpa, gpa2;		/* of the first byte, A20 applied; of the second page, if there is one */
 	uint64_t fd_page[2];		/* pages of the memfd its bytes lie in; equal if one */
 	uint32_t fd_lo, fd_hi;		/* its bytes: [fd_lo, fd_hi) relative to fd_page[0] (the 2nd page counts as adjacent) */
@@ -111,18 +127,25 @@ enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast
 #define RETURN_STACK_BYTES (256u << 10)
 
 struct jump_entry {			/* hash of indirect branch targets, per mode */
-	uint32_t minus_eip;		/* two's complement, so that the test needs no flags */
-	uint32_t pad;
+	uint64_t minus_key;		/* two's complement of CS base << 32 | EIP, so that the test needs no flags */
 	uint8_t *host;			/* far entry */
 };
-#define JUMP_CACHE_ENTRIES 65536u	/* index: the low 16 bits of EIP */
+#define JUMP_CACHE_ENTRIES 65536u	/* index: 16 bits, see jump_index() */
 
 #define SCAN_MODES 32
 struct mode_slot {
 	bool used;
-	uint32_t mode, cs_base;
+	uint32_t mode, cs_limit;
+	uint32_t cs_base;		/* 0 where mode_keyed(): it serves all */
 	struct jump_entry *jump;
 };
+
+static inline unsigned jump_index(uint32_t mode, uint32_t cs_base, uint32_t eip)
+{
+	return (mode_keyed(mode) ? cs_base + eip : eip) & (JUMP_CACHE_ENTRIES - 1);
+}
+
+static inline uint64_t jump_minus_key(uint32_t cs_base, uint32_t eip) { return 0 - ((uint64_t)cs_base << 32 | eip); }
 
 struct glue {				/* executable addresses of the stubs */
 	uint8_t *enter, *exit, *exit_async;
@@ -177,10 +200,12 @@ struct scanner {
 	struct return_stack {			/* [CPL 3]: one must not return into the other's blocks */
 		uint8_t *base;
 		uint64_t top, rsp;
-		uint32_t mode, cs_base;		/* of the blocks it returns to */
+		uint32_t mode, cs_base, cs_limit;	/* of the blocks it returns to */
 	} ret[2];
 	uint32_t epoch;				/* scan.epoch they belong to */
 	struct mode_slot *slot;			/* current mode */
+	uint32_t cs_base, cs_limit;		/* ... and CS */
+	unsigned next_slot;			/* the next to be given to another mode */
 	struct glue glue;
 	struct emit *emit;			/* emit.c's working space */
 	uint64_t gs_base;			/* as last set on this thread */
@@ -217,12 +242,12 @@ void cache_free(struct scanner *s);
 void cache_reset(struct scanner *s);			/* every block goes; glue stays */
 bool cache_full(const struct scanner *s);		/* no room for another block of the largest kind */
 void *cache_alloc(struct scanner *s, size_t bytes);	/* metadata, 8-byte aligned */
-struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t eip, uint32_t mode, uint32_t cs_base);
+struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t mode);	/* at the CPU's EIP and CS */
 void cache_insert(struct scanner *s, struct block *b);
 void cache_drop(struct scanner *s, struct block *b);	/* unlink; its memory stays until the next reset */
 struct block *cache_block_at(struct scanner *s, const uint8_t *host);
 void cache_link(struct scanner *s, struct link *l, struct block *to);
-struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base);
+struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base, uint32_t cs_limit);
 static inline ptrdiff_t cache_delta(const struct scanner *s) { return s->rx - s->rw; }
 
 /* glue.c */

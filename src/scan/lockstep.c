@@ -293,6 +293,9 @@ bool lockstep_stops(struct scanner *s, const struct site *st)
 
 /* --- the two passes --- */
 
+/* It comes between blocks, for both. */
+static bool event_waits(const struct vcpu *cpu) { return cpu->intr_line || cpu->nmi_pending || cpu->dr6_pending; }
+
 /*
  * Carry out up to limit instructions of the block, REP ones to their end: at least as far as scanned code
  * can come, so that it writes to no page whose contents before are not known. Returns how many were
@@ -307,7 +310,7 @@ static unsigned emulate_pass(struct lockstep *l, unsigned limit, enum next *next
 	*next = NEXT_RUN;
 	while (i < limit && *next == NEXT_RUN) {
 		if (i > 0 && cpu->attention & ATTN_EVENT) {	/* as between any two instructions: a shadow ends */
-			if (cpu->intr_line || cpu->nmi_pending)
+			if (event_waits(cpu))
 				break;
 			*next = cpu_check_events(cpu);
 			if (*next != NEXT_RUN || cpu->eip != l->b.eip[i])
@@ -323,7 +326,7 @@ static unsigned emulate_pass(struct lockstep *l, unsigned limit, enum next *next
 		    (scan_mode(cpu) & ~(uint32_t)MODE_DIRECT) != l->b.mode)
 			break;
 	}
-	if (cpu->attention & ATTN_EVENT && !l->b.shadow[i] && !cpu->intr_line && !cpu->nmi_pending)
+	if (cpu->attention & ATTN_EVENT && !l->b.shadow[i] && !event_waits(cpu))
 		cpu_check_events(cpu);			/* the shadow of an STI before is over */
 	return i;
 }

@@ -55,7 +55,7 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	greg_t *r = uc->uc_mcontext.gregs;
 	for (unsigned reg = 0; reg < 8; reg++)
 		cpu->gpr[reg] = (uint32_t)r[greg_of[reg]];
-	cpu->gpr[REG_ESP] += (uint32_t)b->rec[i].esp_off;
+	cpu->gpr[REG_ESP] = mode_move_esp(b->mode, cpu->gpr[REG_ESP], b->rec[i].esp_off);
 	cpu->eip = b->eip + b->rec[i].guest_off;
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | ((uint32_t)r[REG_EFL] & EFLAGS_ARITH);
 	cpu->scan.ret_rsp = (uint64_t)r[REG_RSP];

@@ -29,17 +29,40 @@
 
 /* --- modes --- */
 
+/* Real and vm86 mode: loading a segment register must not make another mode, so bases play no role. */
+static uint32_t real_mode_segments(const struct vcpu *cpu)
+{
+	const unsigned rights = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED;
+	bool vm86 = cpu_vm86(cpu), plain = true;
+	uint32_t states = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		const struct segment *s = &cpu->seg[i];
+		unsigned state = s->data_state == SEG_FLAT ? (unsigned)SEG_BASED : s->data_state;
+		states |= state << (MODE_SEG_SHIFT + 2 * i);
+		/* what segment_real() would leave as it is */
+		plain &= vm86 ? s->attr == (rights | SEG_DPL) && s->limit == 0xFFFF
+		    : (s->attr & ~(unsigned)(SEG_DB | SEG_G | BIT(12))) == rights;
+	}
+	return states | (plain ? MODE_PLAIN : 0);
+}
+
 uint32_t scan_mode(const struct vcpu *cpu)
 {
+	const struct segment *cs = &cpu->seg[SEG_CS], *ss = &cpu->seg[SEG_SS];
+	if (ss->write_top == 0)		/* a stack that grows its segment downwards, or none: each push would be a call-out */
+		return MODE_NONE;
+	uint32_t mode = (cs->attr & SEG_DB ? MODE_CODE32 : 0) | (ss->attr & SEG_DB ? MODE_STACK32 : 0);
+	mode |= (cpu->cpl == 3 ? MODE_USER : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
+	mode |= (cpu->scan.direct ? MODE_DIRECT : 0) | (cs->limit != 0xFFFFFFFFu ? MODE_LIMIT : 0);
 	if (!cpu_protected(cpu) || cpu_vm86(cpu))
-		return MODE_NONE;
-	const struct segment *cs = &cpu->seg[SEG_CS];
-	if (!(cs->attr & SEG_DB) || cs->limit != 0xFFFFFFFFu || !(cpu->seg[SEG_SS].attr & SEG_DB))
-		return MODE_NONE;
-	uint32_t mode = MODE_CODE32 | MODE_STACK32 | (cpu->cpl == 3 ? MODE_USER : 0);
-	mode |= (cpu->scan.direct ? MODE_DIRECT : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
-	for (unsigned i = 0; i < 6; i++)
-		mode |= (uint32_t)(i == SEG_CS ? cs->code_state : cpu->seg[i].data_state) << (MODE_SEG_SHIFT + 2 * i);
+		return mode | MODE_REAL | real_mode_segments(cpu);
+	bool flat = mode & MODE_CODE32;		/* elsewhere a base of 0 is nothing special */
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned state = i == SEG_CS ? cs->code_state : cpu->seg[i].data_state;
+		if (state == SEG_FLAT && !flat)
+			state = SEG_BASED;
+		mode |= state << (MODE_SEG_SHIFT + 2 * i);
+	}
 	return mode;
 }
 
@@ -64,7 +87,7 @@ static void update_gates(struct vcpu *cpu)
 static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
 {
 	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
-	cpu->scan.r15 = cpu->gpr[REG_ESP] - (uint32_t)esp_off;
+	cpu->scan.r15 = mode_move_esp(cpu->scanner->slot->mode, cpu->gpr[REG_ESP], -esp_off);
 	if (mode_esp_is_pointer(cpu->scanner->slot->mode))
 		cpu->scan.r15 += cpu->scan.window;
 	cpu->scan.tlb_read = (uintptr_t)cpu->tlb->read;
@@ -132,31 +155,36 @@ static void set_mode(struct scanner *s, uint32_t mode)
 	METER_RING(cpu);
 	set_window(s, mode);
 	struct return_stack *r = &s->ret[cpu->cpl == 3];
-	uint32_t cs_base = cpu->seg[SEG_CS].base;
+	uint32_t cs_base = cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
 	if (s->epoch != cpu->scan.epoch) {		/* translations were flushed: no return is sure any more */
 		s->epoch = cpu->scan.epoch;
 		cpu->scan.ret_rsp = 0;
 		s->ret[0].rsp = s->ret[0].top;
 		s->ret[1].rsp = s->ret[1].top;
 	}
-	if (s->slot && s->slot->mode == mode && s->slot->cs_base == cs_base) {
+	if (s->slot && s->slot->mode == mode && s->cs_base == cs_base && s->cs_limit == cs_limit) {
 		if (cpu->scan.ret_rsp == 0)
 			cpu->scan.ret_rsp = r->rsp;
 		return;
 	}
 	if (s->slot && cpu->scan.ret_rsp != 0)
 		s->ret[(s->slot->mode & MODE_USER) != 0].rsp = cpu->scan.ret_rsp;
-	struct mode_slot *slot = cache_mode(s, mode, cs_base);
+	struct mode_slot *slot = cache_mode(s, mode, cs_base, cs_limit);
 	if (!slot) {
 		cache_reset(s);
-		slot = cache_mode(s, mode, cs_base);
+		slot = cache_mode(s, mode, cs_base, cs_limit);
 	}
-	if (r->mode != mode || r->cs_base != cs_base) {		/* EIPs alone do not tell one CS from another */
+	if (r->mode != mode || r->cs_base != cs_base || r->cs_limit != cs_limit) {	/* EIPs alone do not tell one CS from another */
 		r->mode = mode;
 		r->cs_base = cs_base;
+		r->cs_limit = cs_limit;
 		r->rsp = r->top;
 	}
 	s->slot = slot;
+	s->cs_base = cs_base;
+	s->cs_limit = cs_limit;
+	cpu->scan.cs_key = (uint64_t)cs_base << 32;
+	cpu->scan.cs_index = mode_keyed(mode) ? cs_base : 0;
 	cpu->scan.ret_rsp = r->rsp;
 	cpu->scan.jump_cache = (uintptr_t)slot->jump;
 }
@@ -167,8 +195,10 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
 	if (unlikely(cpu->stops && stops_at(cpu->stops, lin)))
 		return NULL;
+	if (cpu->eip > cpu->seg[SEG_CS].limit)
+		return NULL;			/* the emulator raises #GP */
 	uint32_t gpa = (uint32_t)mmu_code(cpu, lin);
-	struct block *b = cache_find(s, gpa, cpu->eip, mode, cpu->seg[SEG_CS].base);
+	struct block *b = cache_find(s, gpa, mode);
 	if (b && b->fd_page[0] != b->fd_page[1] && mmu_code(cpu, (lin | PAGE_MASK) + 1) != b->gpa2)
 		return NULL;			/* the second page moved: this one instruction by the emulator */
 	return b ? b : make_block(s, gpa, mode);
@@ -200,8 +230,10 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	cpu->insn_eip = cpu->eip;
 	set_mode(s, mode);
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
-	struct jump_entry *known = &s->slot->jump[cpu->eip & 0xFFFF];
-	if (known->minus_eip + cpu->eip == 0 && !want) {	/* its entry looks whether the page is still the same */
+	unsigned index = jump_index(mode, s->cs_base, cpu->eip);
+	uint64_t minus_key = jump_minus_key(s->cs_base, cpu->eip);
+	const struct jump_entry *known = &s->slot->jump[index];
+	if (known->minus_key == minus_key && !want) {	/* its entry looks whether the page is still the same */
 		METER_END(cpu, LOOKUP);
 		return resume(cpu, known->host, 0);
 	}
@@ -218,8 +250,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		return resume(cpu, b->near, 0);
 	}
 	METER_END(cpu, LOOKUP);
-	known = &s->slot->jump[cpu->eip & 0xFFFF];
-	*known = (struct jump_entry){ .minus_eip = 0u - cpu->eip, .host = b->far };
+	s->slot->jump[index] = (struct jump_entry){ .minus_key = minus_key, .host = b->far };
 	return resume(cpu, b->near, 0);
 }
 
@@ -321,7 +352,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	fpu_save(cpu);
 	METER_BEGIN(cpu, EMULATE);
 	s->lock_at = st->index + 1;
-	cpu->gpr[REG_ESP] += (uint32_t)rec->esp_off;
+	cpu->gpr[REG_ESP] = mode_move_esp(st->block->mode, cpu->gpr[REG_ESP], rec->esp_off);
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
@@ -351,7 +382,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	const struct record *rec = &st->block->rec[st->index];
 	bool sse = vmap[st->in.name] == VMAP_SSE;
 	enter_monitor(cpu);
-	cpu->gpr[REG_ESP] += (uint32_t)rec->entry_esp;
+	cpu->gpr[REG_ESP] = mode_move_esp(st->block->mode, cpu->gpr[REG_ESP], rec->entry_esp);
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
 	for (unsigned i = 0; i < st->in.nopnd; i++)
 		sse |= st->in.opnd[i].kind == OPND_XMM;

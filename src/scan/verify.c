@@ -156,12 +156,22 @@ static bool in_fields(const struct field *f, size_t n, int64_t off, unsigned siz
 	return false;
 }
 
+/* What a segment load in real mode changes. The limit is not among it: accesses are compared with it. */
+static bool in_segment(int64_t off, unsigned size)
+{
+	static const struct field field[] = { { offsetof(struct segment, selector), 2 }, { offsetof(struct segment, base), 4 },
+		{ offsetof(struct segment, data_state), 1 } };
+	int64_t at = off - (int64_t)offsetof(struct vcpu, seg);
+	return at >= 0 && at < (int64_t)sizeof(((struct vcpu *)0)->seg) &&
+	    in_fields(field, ARRAY_LEN(field), at % (int64_t)sizeof(struct segment), size);
+}
+
 static bool state_operand(struct run *r, const ZydisDecodedOperandMem *m, unsigned size, bool read, bool write)
 {
 	if (m->index != ZYDIS_REGISTER_NONE)
 		return violation(r, "the vCPU's state, indexed");
 	r->totals.state++;
-	if (write && !in_fields(writable, ARRAY_LEN(writable), m->disp.value, size))
+	if (write && !in_fields(writable, ARRAY_LEN(writable), m->disp.value, size) && !in_segment(m->disp.value, size))
 		return violation(r, "a store to a field of struct vcpu that is not scanned code's");
 	if (read && !in_fields(readable, ARRAY_LEN(readable), m->disp.value, size))
 		return violation(r, "a load from a field of struct vcpu that is not scanned code's");
