@@ -14,11 +14,13 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "control/devices.h"
 #include "emulate/emulate.h"
+#include "vm_meter.h"
 #include "scan/scan.h"
 #include "host/clock.h"
 #include "host/tty.h"
@@ -401,6 +403,8 @@ static int init_cpu(struct vm *vm)
 		if (rc == 0 && vm->cfg->protect_code)
 			scan_protect_code(cpu);
 		vm->run = scan_run;
+		if (rc == 0 && vm->cfg->meter_instructions)
+			scan_count_instructions(cpu);
 		if (rc == 0 && vm->cfg->verify_code)
 			rc = scan_verify(cpu);
 		if (rc == 0 && lockstep)
@@ -458,6 +462,8 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	vm->ready = 4;
 	METER_ONLY(vm->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
 	rc = open_serial(vm, err);
+	if (rc == 0)
+		rc = publish_open(&vm->publish, &cfg->publish, err);
 	if (rc < 0)
 		return rc;
 	vm->start_ns = host_clock_ns();
@@ -467,6 +473,9 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	rc = vm_screen_init(vm, err);
 	if (rc < 0)
 		return rc;
+	rc = host_post_init(&vm->post, &vm->io);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up the machine's queue: %s", strerror(-rc));
 	rc = control_open(&vm->control, &cfg->control, vm, &vm->io, err);
 	if (rc < 0)
 		return rc;
@@ -479,7 +488,22 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 		rc = gdb_open(&vm->gdb, &cfg->gdb, err);
 	if (rc < 0)
 		return rc;
-	return vm_screen_show(vm, err);
+	rc = vm_screen_show(vm, err);
+	return rc < 0 ? rc : publish_start(&vm->publish, vm_meters_fetch, vm, err);
+}
+
+/* After the drives, whose last requests count, and after the queue, by which the publisher asks. */
+static void close_meters(struct vm *vm)
+{
+	struct error err;
+	struct meter_snapshot *last = vm->cfg->publish.log ? malloc(sizeof(*last)) : NULL;
+
+	if (last && vm_meters_read(vm, last, &err) < 0) {
+		free(last);
+		last = NULL;
+	}
+	publish_close(&vm->publish, last, vm->stop_text, vm->exit_status);
+	free(last);
 }
 
 void vm_close_host(struct vm *vm)
@@ -496,7 +520,9 @@ void vm_close_host(struct vm *vm)
 	    vm->ended_by_user ? "host-qmp-quit" : "guest-shutdown"));
 	control_close(&vm->control);
 	gdb_close(&vm->gdb, vm->exit_status);
+	host_post_close(&vm->post);
 	vm_screen_hide(vm);
+	close_meters(vm);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
 	host_io_free(&vm->io);

@@ -13,6 +13,7 @@
 #include "host/chardev.h"
 #include "host/io.h"
 #include "host/kick.h"
+#include "meter/publish.h"
 #include "meter/trace.h"
 #include "mmu/phys.h"
 #include "util/error.h"
@@ -73,6 +74,8 @@ struct vm_config {
 	uint8_t debug_exit_size;
 	struct screen_config screen;
 	struct control_config control;
+	struct publish_config publish;
+	bool meter_instructions;	/* scanned code counts its instructions */
 	bool start_paused;		/* -S */
 	struct gdb_config gdb;
 	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
@@ -127,6 +130,7 @@ struct vm {
 	struct trace trace;
 	struct gdb gdb;
 	struct stops *stops;		/* vcpu.stops points there while there are any */
+	struct publish publish;		/* meters for others */
 	int statm_fd;			/* /proc/self/statm, for the meters; 0: none */
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */
 };

@@ -96,18 +96,6 @@ static void close_block(struct block *block)
 		fprintf(stderr, "plex86: %s: what the guest wrote last could not be written out: %s\n", path, strerror(-rc));
 }
 
-void vm_drives_close(struct vm_drives *drives)
-{
-	if (!drives->open)
-		return;
-	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
-		close_block(drives->ide[i]);
-	for (unsigned i = 0; i < VM_FLOPPIES; i++)
-		close_block(drives->floppy[i]);
-	block_pool_free(&drives->pool);
-	memset(drives, 0, sizeof(*drives));
-}
-
 static void stats_add(struct block_stats *sum, const struct block_stats *s)
 {
 	sum->reads += s->reads;
@@ -116,6 +104,30 @@ static void stats_add(struct block_stats *sum, const struct block_stats *s)
 	sum->bytes_read += s->bytes_read;
 	sum->bytes_written += s->bytes_written;
 	sum->errors += s->errors;
+}
+
+/* Close what was in drive n; what it did still counts. */
+static void take_out(struct vm_drives *drives, unsigned n, struct block *old)
+{
+	if (old == NULL)
+		return;
+	old->disk.drain(&old->disk);
+	stats_add(&drives->past[n], &old->stats);
+	close_block(old);
+}
+
+void vm_drives_close(struct vm_drives *drives)
+{
+	if (!drives->open)
+		return;
+	for (unsigned n = 0; n < VM_IDE_DRIVES + VM_FLOPPIES; n++) {
+		struct block **slot = n >= VM_IDE_DRIVES ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n];
+
+		take_out(drives, n, *slot);
+		*slot = NULL;
+	}
+	block_pool_free(&drives->pool);
+	drives->open = false;
 }
 
 struct block_stats vm_drives_stats(const struct vm_drives *drives, unsigned n)
@@ -147,10 +159,6 @@ int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, c
 		return error_set(err, -EBUSY, "the guest has locked the drive's door, or it is no CD-ROM drive");
 	}
 	*slot = fresh;
-	if (old) {
-		old->disk.drain(&old->disk);
-		stats_add(&drives->past[n], &old->stats);
-	}
-	close_block(old);
+	take_out(drives, n, old);
 	return 0;
 }

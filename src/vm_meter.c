@@ -126,7 +126,7 @@ static void put_vcpu(struct vm *vm, struct meter_snapshot *s)
 	for (unsigned i = 0; i < METER_CAUSES; i++)
 		meter_put(s, METER_TIME, causes[i], NULL, m->ns[i]);
 	meter_put(s, METER_VCPU_CPU, NULL, NULL, clock_of(CLOCK_THREAD_CPUTIME_ID));
-	if (vm->run == emulate_run)
+	if (vm->run == emulate_run || vm->cfg->meter_instructions)
 		meter_put(s, METER_INSNS, NULL, NULL, m->insns - m->unfinished);
 	meter_put(s, METER_EMULATED, NULL, NULL, m->emulated - m->unfinished);
 	meter_put(s, METER_BLOCKS, NULL, NULL, m->blocks);
@@ -182,3 +182,20 @@ int vm_meters_read(struct vm *vm, struct meter_snapshot *s, struct error *err)
 }
 
 #endif
+
+struct fetch { struct meter_snapshot *s; };
+
+static void do_fetch(void *arg, const void *data)
+{
+	struct error err;
+
+	vm_meters_read(arg, ((const struct fetch *)data)->s, &err);
+}
+
+bool vm_meters_fetch(void *arg, struct meter_snapshot *s)
+{
+	struct vm *vm = arg;
+	struct fetch fetch = { s };
+
+	return host_post(&vm->post, do_fetch, vm, &fetch, sizeof(fetch), true);
+}

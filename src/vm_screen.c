@@ -171,16 +171,13 @@ int vm_screen_show(struct vm *vm, struct error *err)
 		return 0;
 	if (!s->present)
 		return error_set(err, -EINVAL, "-display: the machine has no graphics card (-vga std)");
-	int rc = host_post_init(&vm->post, &vm->io);
-	if (rc < 0)
-		return error_set(err, rc, "cannot set up the display: %s", strerror(-rc));
 	for (unsigned i = 0; i < cfg->nui; i++) {
 		s->view[i] = calloc(1, sizeof(*s->view[i]));
 		if (s->view[i] == NULL)
 			return error_set(err, -ENOMEM, "no memory for the display");
 		vga_view_add(&s->vga, s->view[i]);
 		s->nui++;
-		rc = ui_open(&s->ui[i], &cfg->ui[i], &machine, s->view[i], err);
+		int rc = ui_open(&s->ui[i], &cfg->ui[i], &machine, s->view[i], err);
 		if (rc < 0)
 			return rc;
 	}
@@ -191,7 +188,6 @@ void vm_screen_hide(struct vm *vm)
 {
 	struct vm_screen *s = &vm->screen;
 
-	host_post_close(&vm->post);
 	for (unsigned i = 0; i < s->nui; i++) {
 		ui_close(s->ui[i]);
 		vga_view_remove(&s->vga, s->view[i]);

@@ -520,6 +520,45 @@ static int set_pidfile(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+static int set_metrics(struct options *o, const char *arg, struct error *err)
+{
+	struct socket_spec *s = &o->vm.publish.metrics;
+	bool ok;
+
+	*s = (struct socket_spec){ .server = true };
+	if (strncmp(arg, "unix:", 5) == 0)
+		ok = arg[5] && (size_t)snprintf(s->path, sizeof(s->path), "%s", arg + 5) < sizeof(s->path);
+	else
+		ok = socket_host_port(s, arg) && s->port != 0;
+	if (!ok)
+		return error_set(err, -EINVAL, "--metrics '%s': it is ADDRESS:PORT, :PORT or unix:PATH", arg);
+	o->vm.publish.serve = true;
+	return 0;
+}
+
+static int set_meter_log(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.publish.log = arg;
+	return 0;
+}
+
+static int set_meter_interval(struct options *o, const char *arg, struct error *err)
+{
+	char *end;
+	double s = strtod(arg, &end);
+
+	if (end == arg || *end || !(s >= 0.1 && s <= 86400))
+		return error_set(err, -EINVAL, "--meter-interval '%s': it is 0.1 to 86400 seconds", arg);
+	o->vm.publish.interval_ms = (unsigned)(s * 1000);
+	return 0;
+}
+
+static int set_meter_instructions(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.meter_instructions = true;
+	return 0;
+}
+
 static int set_paused(struct options *o, const char *arg, struct error *err)
 {
 	o->vm.start_paused = true;
@@ -616,6 +655,10 @@ static const struct option option_table[] = {
 	{ "protect-code", NULL, NULL, "stop with a report at a data access to a page that code runs from", set_protect_code, true },
 	{ "perf-map", NULL, NULL, "write a map of scanned blocks for perf, /tmp/perf-PID.map", set_perf_map, true },
 	{ "verify-code", NULL, NULL, "prove each block of scanned code harmless before it runs", set_verify_code, true },
+	{ "metrics", NULL, "ADDRESS:PORT", "meters over HTTP, for Prometheus; :PORT is this host only; or unix:PATH", set_metrics, true },
+	{ "meter-log", NULL, "FILE", "add a record of all meters to FILE in intervals, and at the end", set_meter_log, true },
+	{ "meter-interval", NULL, "SECONDS", "between records (default 10)", set_meter_interval, true },
+	{ "meter-instructions", NULL, NULL, "count the instructions of scanned code, too (slower)", set_meter_instructions, true },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace, false },
 	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter, false },
 	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file, false },
@@ -809,6 +852,12 @@ static int check(struct options *o, struct error *err)
 	}
 	if (b->kernel == NULL && b->flat == NULL && !has_drive(&o->vm.drives))
 		return error_set(err, -EINVAL, "nothing to boot: give an image, -kernel FILE, or --flat ADDR FILE (plex86 --help)");
+#ifndef PLEX86_METERS
+	if (o->vm.meter_instructions)
+		return error_set(err, -ENOTSUP, "--meter-instructions: this plex86 was built without meters (-Dmeters=false)");
+#endif
+	if (o->vm.meter_instructions && o->vm.engine == ENGINE_LOCKSTEP)
+		return error_set(err, -EINVAL, "--meter-instructions and --engine lockstep exclude each other");
 	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
 	if (o->vm.clock == CLOCK_INSTRUCTIONS && o->engine_given && o->vm.engine == ENGINE_SCAN)
 		return error_set(err, -EINVAL, "--clock instructions needs --engine emulate: scanned code does not count instructions");
@@ -837,7 +886,8 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	int i = 1;
 	bool only_files = false;
 
-	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20, .vm.boot_order = { 2, 1, 3 } };
+	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20, .vm.boot_order = { 2, 1, 3 },
+	    .vm.publish.interval_ms = 10000 };
 	if (argc > 1 && strcmp(argv[1], "run") == 0) {
 		i = 2;
 	} else if (argc > 1 && strcmp(argv[1], "doctor") == 0) {

@@ -28,6 +28,11 @@ void meter_start(struct meters *m)
 	m->exact_left = METER_EXACT_RINGS;
 	for (unsigned i = 0; i < METER_SPANS; i++)
 		m->span[i].left = m->span[i].period = 1;
+	m->look_ticks = UINT32_MAX;
+	for (unsigned i = 0; i < 16; i++) {
+		uint64_t first = __rdtsc(), ticks = __rdtsc() - first;
+		m->look_ticks = (uint32_t)MIN(ticks, (uint64_t)m->look_ticks);
+	}
 	m->since = m->read_tsc = __rdtsc();
 	m->start_ns = m->read_ns = host_clock_ns();
 }
@@ -86,7 +91,9 @@ void meter_span_begin(struct meters *m, struct meter_sampler *s)
 
 void meter_span_end(struct meters *m, struct meter_sampler *s)
 {
-	s->debt += (__rdtsc() - s->start) * s->weight;
+	uint64_t ticks = __rdtsc() - s->start;
+
+	s->debt += (ticks > m->look_ticks ? ticks - m->look_ticks : 0) * s->weight;
 	s->start = 0;
 }
 

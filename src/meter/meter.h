@@ -72,6 +72,7 @@ struct meters {
 	uint32_t ring_left;		/* changes until the next that is looked at */
 	uint32_t exact_left;
 	uint32_t random;
+	uint32_t look_ticks;		/* what a look itself takes: not the span's */
 	uint8_t cause;
 	bool measuring;			/* a segment that was chosen */
 	bool in_device;			/* for samples of the profile */

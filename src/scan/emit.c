@@ -500,17 +500,53 @@ static bool virtualized_by_user(const struct emit *e)
 	return false;
 }
 
+/* A run is counted as a whole when it begins; it ends where scanned code may branch. */
+static bool ends_run(const struct insn *in)
+{
+	return in->name == I_JCC || in->name == I_CALL || ends_block(in);
+}
+
+static uint8_t run_left(const struct emit *e)
+{
+	unsigned n = 1;
+	while (e->i + n < e->n && !ends_run(&e->src[e->i + n - 1].in))
+		n++;
+	return (uint8_t)n;
+}
+
+/* Behind the instruction before, so that who comes back from a call-out to this one is not counted again. */
+static void emit_count(struct emit *e)
+{
+#ifdef PLEX86_METERS
+	struct asm_buf *b = &e->b;
+	struct host_mem count = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, meters.insns));
+	if (e->i > 0 && !ends_run(&e->src[e->i - 1].in))
+		return;
+	if (!cur(e)->live_in) {
+		asm_op_rm(b, OP1W(0x83), ALU_ADD, count);
+		asm_byte(b, run_left(e));
+		return;
+	}
+	asm_load64(b, R10, count);
+	asm_op_rm(b, OP1W(0x8D), R10, MEM_BASE(R10, run_left(e)));
+	asm_store64(b, count, R10);
+#endif
+}
+
 static void emit_insn(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	e->site = -1;
 	e->checked = wary_checked(e->s, e->block->gpa + cur(e)->eip - e->block->eip);
+	if (unlikely(e->s->count_insns))
+		emit_count(e);
 	e->block->rec[e->i] = (struct record){
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
 		.flags_live = cur(e)->live_in,
+		.run_left = e->s->count_insns ? run_left(e) : 0,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
 	};
 	if (!emit_stack32(e) && in->base == REG_ESP)

@@ -80,6 +80,7 @@ struct record {
 	bool shadow;		/* behind STI: not to be left here */
 	uint16_t flags_live;	/* arithmetic flags that are exact here; the others will be overwritten before they are read */
 	uint8_t lock;		/* lock-step's: LOCK_xxx */
+	uint8_t run_left;	/* --meter-instructions: from here to where the run that was counted ends; else 0 */
 };
 
 struct link;
@@ -224,6 +225,10 @@ struct scanner {
 	FILE *perf_map;				/* or NULL */
 	/* run state */
 	bool dropped;				/* blocks were dropped since this call-out began */
+	bool count_insns;			/* --meter-instructions */
+	/* instructions that were counted when their run began, to be taken back if it is left: of the call-out
+	 * that is under way, the one it is for included; where it resumed, should attention be wanted first */
+	int callout_left, resumed_left;
 	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
 	enum next next;				/* why scan_enter() returned */

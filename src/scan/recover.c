@@ -60,6 +60,8 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | ((uint32_t)r[REG_EFL] & EFLAGS_ARITH);
 	cpu->scan.ret_rsp = (uint64_t)r[REG_RSP];
 	cpu->scanner->lock_at = (int)i;
+	METER_ADD(cpu, insns, -b->rec[i].run_left);
+	cpu->scanner->resumed_left = 0;
 	if (b->rec[i].shadow) {		/* only a fault leaves here: no interrupt before the instruction is done */
 		cpu->shadow = true;
 		cpu->shadow_armed = false;

@@ -74,6 +74,7 @@ static void enter_monitor(struct vcpu *cpu)
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | (f >> 8 & 0xD5) | (f & 1) << 11;
 	cpu->gpr[REG_ESP] = (uint32_t)cpu->scan.r15;
 	cpu->scanner->dropped = false;
+	cpu->scanner->resumed_left = 0;
 }
 
 static void update_gates(struct vcpu *cpu)
@@ -268,6 +269,7 @@ static uint8_t *fault(struct vcpu *cpu)
 		scan_trap_access(cpu);
 		return leave(cpu, NEXT_RUN);
 	}
+	METER_ADD(cpu, insns, -cpu->scanner->callout_left);
 	enum next n = cpu_deliver_fault(cpu);
 	METER_END(cpu, EMULATE);
 	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
@@ -285,10 +287,14 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live
 	METER_END(cpu, EMULATE);
 	METER_ADD(cpu, emulated, 1);
 	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
-	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode)
+	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode) {
+		METER_ADD(cpu, insns, s->callout_left ? 1 - s->callout_left : 0);
 		return dispatch(cpu);
+	}
 	if (fpu_was_live && !(cpu->cr0 & (CR0_EM | CR0_TS)))
 		fpu_load(cpu);
+	METER_ADD(cpu, insns, s->callout_left == 1 ? next->run_left : 0);	/* past where the next run is counted */
+	s->resumed_left = next->run_left;
 	return resume(cpu, b->host + next->entry_off, next->entry_esp);
 }
 
@@ -321,6 +327,7 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	if (s->lock && lockstep_stops(s, &s->sites[number]))
 		return leave(cpu, NEXT_RUN);
 	METER_BEGIN(cpu, EMULATE);
+	s->callout_left = s->sites[number].block->rec[s->sites[number].index].run_left;
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
@@ -352,6 +359,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	fpu_save(cpu);
 	METER_BEGIN(cpu, EMULATE);
 	s->lock_at = st->index + 1;
+	s->callout_left = rec->run_left;
 	cpu->gpr[REG_ESP] = mode_move_esp(st->block->mode, cpu->gpr[REG_ESP], rec->esp_off);
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
@@ -368,6 +376,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 			fpu_load(cpu);
 		s->lock_at = st->index;
 		METER_END(cpu, EMULATE);
+		s->resumed_left = rec->run_left;
 		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
 	}
 	if (number & SLOW_WRITE)
@@ -388,6 +397,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		sse |= st->in.opnd[i].kind == OPND_XMM;
 	bool allowed = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (!sse || cpu->cr4 & CR4_OSFXSR);
 	s->lock_at = st->index;
+	s->callout_left = s->resumed_left = rec->run_left;
 	if (allowed && !rec->shadow) {
 		if (!cpu->fx_live)
 			fpu_load(cpu);
@@ -454,10 +464,12 @@ enum next scan_run_blocks(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
 	s->next = NEXT_RUN;
+	s->resumed_left = 0;
 	uint8_t *host = dispatch(cpu);
 	if (host != s->glue.exit)
 		((void (*)(struct vcpu *, uint8_t *))(uintptr_t)s->glue.enter)(cpu, host);
 	fpu_save(cpu);
+	METER_ADD(cpu, insns, -s->resumed_left);	/* attention was wanted before it went on */
 	METER_SWITCH(cpu, METER_HOST);
 	return s->next;
 }
@@ -513,6 +525,11 @@ enum next scan_run(struct vcpu *cpu)
 }
 
 /* --- what the user asks for --- */
+
+void scan_count_instructions(struct vcpu *cpu)
+{
+	cpu->scanner->count_insns = true;
+}
 
 int scan_virtualize(struct vcpu *cpu, const char *spec)
 {

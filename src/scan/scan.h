@@ -17,6 +17,9 @@ void scan_free(struct vcpu *cpu);
 /* List blocks in /tmp/perf-PID.map as they are made, where perf looks for names. 0 or -errno. */
 int scan_perf_map(struct vcpu *cpu);
 
+/* meters.insns shall count what scanned code retires, exactly. Before the first block is made. */
+void scan_count_instructions(struct vcpu *cpu);
+
 /* For this run: stop with a report at instructions that match (scan/vmap.h); -EINVAL: no such
  * mnemonic, -ENOSPC: too many. Before the first block is made. */
 int scan_virtualize(struct vcpu *cpu, const char *spec);

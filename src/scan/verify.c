@@ -142,11 +142,19 @@ struct field { uint32_t off, len; };
     sizeof(((struct vcpu *)0)->last) - offsetof(struct vcpu, first) }
 
 /* Fields scanned code may store to: guest state only. */
-static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount) };
+static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount)
+#ifdef PLEX86_METERS
+	, FIELD(meters.insns)
+#endif
+};
 /* Fields it may load: guest state and what the emitters test; no host address. */
 static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
 	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
-	FIELD(scan.epoch) };
+	FIELD(scan.epoch)
+#ifdef PLEX86_METERS
+	, FIELD(meters.insns)
+#endif
+};
 
 static bool in_fields(const struct field *f, size_t n, int64_t off, unsigned size)
 {
@@ -399,6 +407,11 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R12 && src->mem.index != ZYDIS_REGISTER_NONE)
 			return (struct value){ .kind = KIND_ADDEND, .write = src->mem.disp.value != 0, .id = NO_ID,
 			    .of = s->reg[gpr_number(src->mem.index)].of };
+#ifdef PLEX86_METERS
+		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R13 &&
+		    src->mem.disp.value == (int64_t)offsetof(struct vcpu, meters.insns))
+			return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };	/* a count */
+#endif
 		if (bits == 64 && imm && r->code->is_table && r->code->is_table(r->code->arg, src->imm.value.u))
 			return (struct value){ .kind = KIND_TABLE, .id = NO_ID, .of = NO_ID };
 		break;
