@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""Meters of running machines: what they say, to whom, and whether it adds up.
+
+usage: meter_test.py PLEX86 GUESTS METERING.MD      GUESTS: the folder of our flat guest programs
+"""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+DOCUMENT, GUESTS, PLEX86 = (os.path.abspath(sys.argv.pop()) for _ in range(3))
+DEADLINE = 240
+
+
+NAME, LABEL = '[a-zA-Z_:][a-zA-Z0-9_:]*', r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\\\n]|\\\\[\\\\"n])*"'
+
+
+def parse(text):
+    """[(name, type, help, [(sample's name, {label: value}, value)])]: the grammar of "Exposition formats", strictly."""
+    families = []
+    assert text.endswith('\n')
+    for line in text[:-1].split('\n'):
+        if (m := re.fullmatch(f'# HELP ({NAME}) (.+)', line)):
+            assert m[1] not in [f[0] for f in families], line
+            families.append((m[1], None, m[2], []))
+        elif (m := re.fullmatch(f'# TYPE ({NAME}) (counter|gauge)', line)):
+            name, kind, text, samples = families.pop()
+            assert (name, kind, samples) == (m[1], None, []), line
+            families.append((name, m[2], text, []))
+        else:
+            m = re.fullmatch(r'(%s)\{(%s(?:,%s)*)\} (\d+(?:\.\d+)?)' % (NAME, LABEL, LABEL), line)
+            assert m and m[1] == families[-1][0] and families[-1][1], line
+            labels = dict(part.split('=', 1) for part in re.findall(LABEL, m[2]))
+            families[-1][3].append((m[1], {k: v[1:-1] for k, v in labels.items()}, float(m[3])))
+    return families
+
+
+class Machine(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.dir.name)
+        self.procs = []
+
+    def tearDown(self):
+        for p in self.procs:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+            p.stderr.close()
+        self.dir.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.dir.name, name)
+
+    def guest(self, name, *options):
+        return [PLEX86, 'run', '--flat', '0x100000', os.path.join(GUESTS, name + '.bin'), '-nographic', '-m', '16', *options]
+
+    def start(self, command):
+        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env)
+        self.procs.append(p)
+        return p
+
+    def plex86(self, *args):
+        return subprocess.run([PLEX86, *args], capture_output=True, text=True, env=self.env, timeout=DEADLINE, check=False)
+
+    def until(self, what, of=None):
+        end = time.monotonic() + DEADLINE
+        while True:
+            value = what()
+            if value:
+                return value
+            self.assertLess(time.monotonic(), end, 'nothing came')
+            if of:
+                self.assertIsNone(of.poll(), 'the machine ended')
+            time.sleep(0.02)
+
+    def stat(self, name):
+        done = self.plex86('stat', '--json', name)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def up(self, guest, *options, name='box'):
+        p = self.start(self.guest(guest, '-name', name, *options))
+        self.until(lambda: self.stat(name), p)
+        return p
+
+    def records(self, name):
+        try:
+            with open(self.path(name), encoding='utf-8') as f:
+                return [json.loads(line) for line in f.read().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def final(self, guest, *options):
+        log = self.path('final')
+        if os.path.exists(log):
+            os.unlink(log)
+        done = subprocess.run(self.guest(guest, '--meter-log', log, *options), stdin=subprocess.DEVNULL, capture_output=True,
+                              env=self.env, timeout=DEADLINE, check=False)
+        record = self.records('final')[-1]
+        self.assertEqual(record['record'], 'final', done.stderr)
+        return record, done
+
+
+class Values(Machine):
+    def test_instruction_counts_of_a_known_program_are_exact(self):
+        with open(os.path.join(GUESTS, 'count.bin'), 'rb') as f:
+            program = f.read()
+        at = program.index(b'COUNT = ') + 8
+        known = int.from_bytes(program[at:at + 8], 'little')
+        self.assertGreater(known, 700000)
+        for options in (['--engine', 'emulate'], ['--clock', 'instructions'], ['--meter-instructions'],
+                        ['--meter-instructions', '--verify-code']):
+            record, done = self.final('count', *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(record['vcpus'][0]['instructions'], known, options)
+
+    def test_instructions_are_counted_exactly_while_signals_interrupt_them(self):
+        p = self.start(self.guest('count', '--meter-instructions', '--meter-log', self.path('kicked'), '-S', '-name', 'box'))
+        self.until(lambda: self.stat('box'), p)
+        self.assertEqual(self.plex86('monitor', 'box', 'cont').returncode, 0)
+        while p.poll() is None:                 # each question is a kick
+            self.stat('box')
+        with open(os.path.join(GUESTS, 'count.bin'), 'rb') as f:
+            known = f.read().split(b'COUNT = ')[1][:8]
+        self.assertEqual(self.records('kicked')[-1]['vcpus'][0]['instructions'], int.from_bytes(known, 'little'))
+
+    def test_scanned_instructions_are_not_said_to_be_counted_where_they_are_not(self):
+        record, _ = self.final('count')
+        self.assertNotIn('instructions', record['vcpus'][0])
+        self.assertGreater(record['vcpus'][0]['blocks_scanned'], 100)
+
+    def test_times_add_up_to_the_wall_clock(self):
+        for guest, options in (('spin', ()), ('idle', ()), ('spin', ('--engine', 'emulate')), ('spin', ('-S',))):
+            p = self.up(guest, *options)
+            before = time.monotonic()
+            first = self.stat('box')
+            middle = time.monotonic()
+            time.sleep(1)                       # an interval to measure, nothing is waited for
+            late = time.monotonic()
+            second = self.stat('box')
+            after = time.monotonic()
+            passed = second['vm']['uptime_seconds'] - first['vm']['uptime_seconds']
+            self.assertGreaterEqual(passed, (late - middle) * 0.99)
+            self.assertLessEqual(passed, (after - before) * 1.01)
+            causes = [s['vcpus'][0]['time_seconds'] for s in (first, second)]
+            for s, c in zip((first, second), causes):
+                self.assertAlmostEqual(sum(c.values()), s['vm']['uptime_seconds'], delta=0.01 * s['vm']['uptime_seconds'])
+            for cause in causes[0]:
+                self.assertGreaterEqual(causes[1][cause], causes[0][cause], cause)
+            grew = max(causes[0], key=lambda c: causes[1][c] - causes[0][c])
+            self.assertEqual(grew, 'paused' if '-S' in options else 'emulate' if options else {'spin': 'ring0', 'idle': 'idle'}[guest])
+            p.kill()
+            p.wait()
+
+    def test_rings_exceptions_interrupts_and_window_faults_are_told_apart(self):
+        record, done = self.final('stress')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        vcpu = record['vcpus'][0]
+        self.assertGreater(vcpu['exceptions']['14'], 64)
+        self.assertGreater(vcpu['interrupts']['32'], 10)
+        self.assertGreater(vcpu['software_interrupts']['128'], 0)
+        self.assertGreater(vcpu['address_space_switches'], 0)
+        self.assertGreaterEqual(vcpu['address_space_loads'], vcpu['address_space_switches'])
+        self.assertGreater(vcpu['window_faults']['mapped'], 0)
+        for cause in ('ring3', 'ring0', 'emulate', 'scan', 'window'):
+            self.assertGreater(vcpu['time_seconds'][cause], 0, cause)
+        self.assertGreater(record['vm']['port_accesses']['pic']['write'], 10)
+        self.assertGreater(record['vm']['memory_bytes']['touched'], 64 * 4096)
+
+    def test_a_port_access_is_counted_at_its_device(self):
+        record, _ = self.final('count')
+        ports = record['vm']['port_accesses']
+        self.assertEqual(ports['post']['write'], 2000 * 1500)
+        self.assertEqual(ports['acpi'], {'write': 1})
+        self.assertEqual(ports['pic'], {'write': 2})
+
+    def test_disk_operations_and_bytes_are_counted_by_drive(self):
+        image = self.path('disk.img')
+        with open(image, 'wb') as f:
+            f.write(b'\xEB\xFE' + b'\0' * 508 + b'\x55\xAA' + b'\0' * (1 << 20))    # jumps to itself
+        p = self.start([PLEX86, 'run', '-name', 'box', '-m', '16', '-hda', image, '-display', 'none', '-serial', 'null'])
+        self.until(lambda: (self.stat('box') or {'vm': {'disk_bytes': {'ide0-hd0': {'read': 0}}}})
+                   ['vm']['disk_bytes']['ide0-hd0']['read'] >= 512, p)
+        drive = self.stat('box')['vm']
+        self.assertGreaterEqual(drive['disk_operations']['ide0-hd0']['read'], 1)
+        self.assertEqual(drive['disk_bytes']['ide0-hd0']['read'] % 512, 0)
+        self.assertEqual(drive['disk_bytes']['ide0-hd0']['write'], 0)
+        self.assertEqual(drive['disk_errors']['ide0-hd0'], 0)
+        memory = drive['memory_bytes']
+        self.assertEqual(memory['configured'], 16 << 20)
+        self.assertGreater(memory['touched'], 1 << 16)
+        self.assertLessEqual(memory['resident'], memory['touched'])
+
+
+class Commands(Machine):
+    def test_stat_prints_text(self):
+        self.up('spin')
+        done = self.plex86('stat', 'box')
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r'(?m)^box, process \d+$')
+        self.assertRegex(done.stdout, r'(?m)^time ring0 +\d+\.\d{3} s +\d+\.\d\d %$')
+
+    def test_stat_of_no_machine_says_so(self):
+        done = self.plex86('stat', 'nobody')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no running machine is called 'nobody'", done.stderr)
+        self.assertEqual(self.plex86('stat', '--jason', 'nobody').returncode, 1)
+
+    def test_the_document_lists_the_meters_that_there_are(self):
+        with open(DOCUMENT, encoding='utf-8') as f:
+            self.assertIn(self.plex86('stat', '--list').stdout, f.read())
+
+
+class Metrics(Machine):
+    def address(self):
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            return s.getsockname()[1]
+
+    def scrape(self, port, path='/metrics', method='GET'):
+        c = http.client.HTTPConnection('127.0.0.1', port, timeout=DEADLINE)
+        c.request(method, path)
+        answer = c.getresponse()
+        body = answer.read().decode()
+        c.close()
+        return answer, body
+
+    def test_a_scrape_is_sound_and_its_counters_never_fall(self):
+        port = self.address()
+        self.up('idle', '--metrics', f':{port}')
+        last = {}
+        for _ in range(3):
+            answer, body = self.scrape(port)
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.getheader('Content-Type').startswith('text/plain; version=0.0.4'))
+            seen = set()
+            for name, kind, text, samples in parse(body):
+                self.assertRegex(name, '^plex86_[a-z0-9_]+$')
+                self.assertTrue(text.endswith('.'))
+                self.assertEqual(name.endswith('_total'), kind == 'counter', name)
+                self.assertTrue(samples)
+                for _, labels, value in samples:
+                    self.assertEqual(labels['vm'], 'box')
+                    key = (name, tuple(sorted(labels.items())))
+                    self.assertNotIn(key, seen)
+                    seen.add(key)
+                    if kind == 'counter':
+                        self.assertGreaterEqual(value, last.get(key, 0))
+                        last[key] = value
+            self.assertIn(('plex86_time_seconds_total', (('cause', 'ring0'), ('vcpu', '0'), ('vm', 'box'))), seen)
+            time.sleep(0.25)                    # older than an answer that is given twice
+
+    def test_only_meters_are_served(self):
+        port = self.address()
+        self.up('spin', '--metrics', f'127.0.0.1:{port}')
+        self.assertEqual(self.scrape(port, '/../etc/passwd')[0].status, 404)
+        self.assertEqual(self.scrape(port, '/metrics', 'POST')[0].status, 405)
+        answer, body = self.scrape(port, '/', 'HEAD')
+        self.assertEqual((answer.status, body), (200, ''))
+
+    def test_hostile_scrapers_do_not_keep_others_out(self):
+        port = self.address()
+        p = self.up('spin', '--metrics', f':{port}')
+        idle = []
+        for i in range(40):                     # five times the places there are
+            s = socket.create_connection(('127.0.0.1', port))
+            s.settimeout(DEADLINE)
+            s.sendall(b'GET /metrics HTTP/1.1\r\n' if i % 2 else b'G')
+            idle.append(s)
+        self.assertEqual(self.scrape(port)[0].status, 200)
+        big = socket.create_connection(('127.0.0.1', port))
+        big.settimeout(DEADLINE)
+        try:
+            big.sendall(b'GET /metrics HTTP/1.1\r\nX: ' + b'x' * 100000)
+            self.assertRegex(big.recv(100), b'^HTTP/1.1 431 |^$')
+        except (BrokenPipeError, ConnectionResetError):     # it did not read all of it
+            pass
+        zero = socket.create_connection(('127.0.0.1', port))
+        zero.settimeout(DEADLINE)
+        zero.sendall(b'\0\0\r\n\r\n')
+        self.assertRegex(zero.recv(100), b'^HTTP/1.1 400 ')
+        zero.close()
+        big.close()
+        for s in idle:                          # and all of them are dropped in the end
+            try:
+                self.assertEqual(s.recv(1), b'')
+            except ConnectionResetError:
+                pass
+            s.close()
+        self.assertIsNone(p.poll())
+        self.assertEqual(self.scrape(port)[0].status, 200)
+
+    def test_a_socket_in_a_folder_serves_too_and_goes_with_the_machine(self):
+        path = self.path('metrics')
+        p = self.up('spin', '--metrics', f'unix:{path}')
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(DEADLINE)
+        s.connect(path)
+        s.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+        text = b''
+        while (part := s.recv(65536)):
+            text += part
+        s.close()
+        self.assertIn(b'plex86_uptime_seconds{vm="box"} ', text)
+        p.send_signal(signal.SIGTERM)
+        p.wait(DEADLINE)
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_bad_address_is_refused(self):
+        for bad in ('9100', ':0', 'unix:', 'here:there'):
+            done = subprocess.run(self.guest('spin', '--metrics', bad), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  env=self.env, timeout=DEADLINE, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"--metrics '{bad}'", done.stderr)
+
+
+class Log(Machine):
+    def check(self, records):
+        for a, b in zip(records, records[1:]):
+            self.assertGreaterEqual(b['vm']['uptime_seconds'], a['vm']['uptime_seconds'])
+            self.assertGreaterEqual(b['time'], a['time'] - 1)
+            self.assertEqual(b['sequence'], a['sequence'] + 1)
+            for cause, value in a['vcpus'][0]['time_seconds'].items():
+                self.assertGreaterEqual(b['vcpus'][0]['time_seconds'][cause], value)
+
+    def test_a_killed_monitor_leaves_all_records_but_the_last_interval(self):
+        log = self.path('log')
+        p = self.start(self.guest('spin', '--meter-log', log, '--meter-interval', '0.1'))
+        self.until(lambda: len(self.records('log')) >= 5, p)
+        p.kill()
+        p.wait()
+        with open(log, 'rb') as f:
+            self.assertTrue(f.read().endswith(b'}\n'))
+        records = self.records('log')
+        self.assertEqual([r['record'] for r in records], ['start'] + ['interval'] * (len(records) - 1))
+        self.check(records)
+
+    def test_the_last_record_says_why_the_machine_ended(self):
+        record, done = self.final('debug_exit', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4')
+        self.assertEqual(done.returncode, 43)
+        self.assertEqual(record['exit_status'], 43)
+        self.assertIn('isa-debug-exit', record['reason'])
+        records = self.records('final')
+        self.check(records)
+
+    def test_a_log_is_added_to_also_behind_a_torn_line(self):
+        log = self.path('final.torn')
+        with open(log, 'w', encoding='utf-8') as f:
+            f.write('{"record":"interval","na')
+        subprocess.run(self.guest('hello', '--meter-log', log), stdin=subprocess.DEVNULL, capture_output=True, env=self.env,
+                       timeout=DEADLINE, check=False)
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        self.assertEqual(lines[0], '{"record":"interval","na')
+        self.assertEqual(json.loads(lines[-1])['record'], 'final')
+
+    def test_a_full_disk_is_said_once_and_does_not_end_the_machine(self):
+        p = self.start(self.guest('spin', '-name', 'box', '--meter-log', '/dev/full', '--meter-interval', '0.1'))
+        self.until(lambda: (self.stat('box') or {'vm': {'uptime_seconds': 0}})['vm']['uptime_seconds'] > 1, p)
+        p.send_signal(signal.SIGTERM)
+        said = p.communicate(timeout=DEADLINE)[1].decode()
+        self.assertEqual(len(re.findall('the meter log cannot be written', said)), 1, said)
+
+    def test_a_log_that_cannot_be_opened_is_refused(self):
+        done = subprocess.run(self.guest('spin', '--meter-log', self.path('no/where')), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, env=self.env, timeout=DEADLINE, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('--meter-log', done.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
