@@ -17,12 +17,14 @@ static bool wants_report(enum stop_reason reason)
 	    reason == STOP_GUEST_PANIC || reason == STOP_TRAP;
 }
 
-static int run(const struct vm_config *cfg)
+static int run(const struct options *o)
 {
+	const struct vm_config *cfg = &o->vm;
 	struct error err = { 0 };
 	struct vm *vm = calloc(1, sizeof(*vm));
 
-	if (vm == NULL || vm_init(vm, cfg, &err) < 0) {
+	if (vm == NULL || host_sandbox_prepare(&o->sandbox, &err) < 0 || vm_init(vm, cfg, &err) < 0 ||
+	    host_sandbox_enter(&o->sandbox, &err) < 0) {
 		fprintf(stderr, "plex86: %s\n", vm ? err.text : "no memory");
 		if (vm)
 			vm_free(vm);
@@ -78,5 +80,5 @@ int main(int argc, char **argv)
 	}
 	if ((closed & BIT(0)) && o.vm.serial[0].kind == CHARDEV_STDIO)
 		fputs("plex86: standard input is closed: the guest's console gets no input\n", stderr);
-	return run(&o.vm);
+	return run(&o);
 }

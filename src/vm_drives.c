@@ -4,8 +4,11 @@
 #include "vm_drives.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "host/broker.h"
 
 static unsigned sector_bytes(const struct vm_drive_config *d)
 {
@@ -19,7 +22,11 @@ static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d,
 	    .read_only = d->read_only || d->kind == VM_DRIVE_CDROM };
 	struct image_error why = { "" };
 	struct image *image;
+	char *slash = strrchr(d->path, '/'), folder[PATH_MAX];
 
+	/* Where a disk's image lies others will lie, to be put in later. */
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - d->path) + 1 : 1, slash ? d->path : ".");
+	host_broker_allow(folder, BROKER_READ | BROKER_CREATE);
 	if (o.read_only)
 		o.snapshot = false;		/* nothing is written */
 	int rc = image_open(&image, d->path, &o, &why);

@@ -3,10 +3,28 @@
  */
 #include "cli/options.h"
 #include "host/probe.h"
+#include "host/sandbox.h"
 
 static void say(FILE *f, const char *what, bool good, const char *yes, const char *no)
 {
 	fprintf(f, "  %-22s %-4s %s\n", what, good ? "yes" : "no", good ? yes : no);
+}
+
+static void doctor_sandbox(FILE *f)
+{
+	struct sandbox_offer s;
+	char abi[80];
+
+	host_sandbox_probe(&s);
+	snprintf(abi, sizeof(abi), "files and TCP ports are refused a second time (ABI %d)", s.landlock);
+	fprintf(f, "Sandbox (--sandbox=on, the default):\n");
+	say(f, "seccomp filters", s.seccomp, "the running monitor keeps the system calls it needs, no others",
+	    "refused (a container without them?): the monitor keeps all system calls");
+	say(f, "Landlock", s.landlock > 0, abi, "this kernel has none: seccomp alone keeps files away");
+	say(f, "openat2", s.openat2, "files named later are opened by a process of their own",
+	    "files named later (media, screendumps) cannot be opened: use --sandbox=off for them");
+	say(f, "user namespaces", s.user_namespaces, "--sandbox=on,namespaces=on takes network and root folder away too",
+	    "not given to us: --sandbox=on,namespaces=on cannot work");
 }
 
 int doctor(FILE *f)
@@ -36,5 +54,6 @@ int doctor(FILE *f)
 	if (h.address_space_limit != UINT64_MAX)
 		fprintf(f, "  %-22s %llu MiB: a window takes 4 GiB of addresses: raise it (ulimit -v unlimited)\n",
 		    "address space limit", (unsigned long long)h.address_space_limit >> 20);
+	doctor_sandbox(f);
 	return h.memfd ? 0 : 2;
 }

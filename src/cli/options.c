@@ -329,6 +329,11 @@ static int set_vgabios(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+static int set_sandbox(struct options *o, const char *arg, struct error *err)
+{
+	return host_sandbox_parse(&o->sandbox, arg, err);
+}
+
 /* --- displays --- */
 
 static struct ui_config *new_ui(struct options *o, enum ui_kind kind, struct error *err)
@@ -648,6 +653,8 @@ static const struct option option_table[] = {
 	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter;\n    lockstep: both, each block compared", set_engine, true },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
 	    "instructions, and a run is the same every time", set_clock, true },
+	{ "sandbox", NULL, "WHAT", "on (default): the running monitor can open no file or socket, and start\nnothing; strict: nothing is opened for it either; off.\n"
+	    "[,path=FOLDER] where it may write files later; [,namespaces=on]", set_sandbox, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
 	{ "virtualize", NULL, "INSN", "stop with a report at this instruction: a mnemonic, or mnemonic and\n"
 	    "text of its operands as \"mov %cr0\" (several may be given)", set_virtualize, true },

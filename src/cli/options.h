@@ -4,6 +4,7 @@
 #ifndef PLEX86_CLI_OPTIONS_H
 #define PLEX86_CLI_OPTIONS_H
 
+#include "host/sandbox.h"
 #include "vm.h"
 
 enum cli_command { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_DOCTOR, CLI_DONE /* said what was asked, as -d help */ };
@@ -18,6 +19,7 @@ struct cli_chardev {
 struct options {
 	enum cli_command command;
 	struct vm_config vm;
+	struct sandbox_config sandbox;
 	const char *image;		/* the argument that is no option */
 	bool flat, engine_given;
 	bool vga_given, display_given, nographic, no_defaults;

@@ -4,6 +4,7 @@
 #include "control/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -110,17 +111,43 @@ static int cmd_stop(int argc, char **argv)
 	return ended ? 0 : fail("plex86: %s: %s\n", name, "does not end");
 }
 
+/* The machine's process may be confined: the file is opened here and passed over. */
+static int dump_to(struct link *l, const char *name, int fd, const char *format)
+{
+	char path[32];
+	json_t *added = link_value(link_pass(l, fd), name);
+
+	if (added == NULL)
+		return 1;
+	json_int_t id = json_integer_value(json_object_get(added, "fdset-id"));
+	json_decref(added);
+	snprintf(path, sizeof(path), "/dev/fdset/%d", (int)id);
+	json_t *value = link_value(link_ask(l, "screendump", json_pack("{s:s,s:s}", "filename", path, "format", format)), name);
+	json_decref(link_ask(l, "remove-fd", json_pack("{s:I}", "fdset-id", id)));
+	json_decref(value);
+	return value ? 0 : 1;
+}
+
 static int cmd_screenshot(int argc, char **argv)
 {
-	char path[PATH_MAX], cwd[PATH_MAX / 2] = "";
 	size_t len = strlen(argv[2]);
 	const char *format = len > 4 && strcmp(argv[2] + len - 4, ".ppm") == 0 ? "ppm" : "png";
+	struct link l;
 
-	if (argv[2][0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
-		return fail("plex86: %s: %s\n", "current folder", strerror(errno));
-	if ((size_t)snprintf(path, sizeof(path), "%s%s%s", cwd, cwd[0] ? "/" : "", argv[2]) >= sizeof(path))
-		return fail("plex86: %s: %s\n", argv[2], "too long a name");
-	return simple(argv[1], "screendump", json_pack("{s:s,s:s}", "filename", path, "format", format));
+	if (!link_to(&l, argv[1]))
+		return 1;
+	/* Emptied only when there is a picture: what was there stays if there is none. */
+	int fd = open(argv[2], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	bool made = fd >= 0;
+	if (!made)
+		fd = open(argv[2], O_WRONLY | O_CLOEXEC);
+	int rc = fd < 0 ? fail("plex86: %s: %s\n", argv[2], strerror(errno)) : dump_to(&l, argv[1], fd, format);
+	if (rc != 0 && made)
+		unlink(argv[2]);
+	if (fd >= 0)
+		close(fd);
+	link_close(&l);
+	return rc;
 }
 
 static int say_string(const char *name, const char *command, json_t *args)

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "host/broker.h"
 #include "vm.h"
 
 int control_directory(char *path, size_t room, struct error *err)
@@ -247,6 +248,22 @@ static void run_input(struct control_client *cl)
 	}
 }
 
+/* What came, and a descriptor with it (SCM_RIGHTS), which is the next command's to take. */
+static ssize_t receive(struct control_client *cl, void *buf, size_t len)
+{
+	struct iovec iov = { buf, len };
+	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } room;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+
+	if (cl->in_fd != cl->out_fd)
+		return read(cl->in_fd, buf, len);
+	ssize_t n = recvmsg(cl->in_fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&cl->control->passed_fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
 static void on_client(void *arg)
 {
 	struct control_client *cl = arg;
@@ -256,10 +273,14 @@ static void on_client(void *arg)
 		drop(cl);
 		return;
 	}
-	ssize_t n = read(cl->in_fd, cl->in + cl->in_len, 4095);
+	struct control *c = cl->control;
+	ssize_t n = receive(cl, cl->in + cl->in_len, 4095);
 	if (n > 0) {
 		cl->in_len += (size_t)n;
 		run_input(cl);
+		if (c->passed_fd >= 0)
+			close(c->passed_fd);		/* nobody wanted it */
+		c->passed_fd = -1;
 		flush(cl);
 	}
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || cl->closing || cl->in_len > CONTROL_LINE_MAX) {
@@ -333,7 +354,8 @@ int control_open(struct control *c, const struct control_config *cfg, struct vm 
 {
 	int rc = 0;
 
-	*c = (struct control){ .vm = vm, .io = io, .cfg = cfg, .key_timer = -1, .open = true };
+	json_object_seed(0);		/* from the system's random numbers, which a confined monitor cannot open */
+	*c = (struct control){ .vm = vm, .io = io, .cfg = cfg, .key_timer = -1, .passed_fd = -1, .open = true };
 	for (unsigned i = 0; i < CONTROL_LISTENERS; i++)
 		c->listener[i].fd = -1;
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
@@ -346,6 +368,7 @@ int control_open(struct control *c, const struct control_config *cfg, struct vm 
 		if (f == NULL)
 			return error_set(err, -errno, "-pidfile '%s': %s", cfg->pidfile, strerror(errno));
 		fprintf(f, "%d\n", (int)getpid());
+		host_broker_allow_unlink(cfg->pidfile);
 		fclose(f);
 	}
 	return rc;
@@ -377,6 +400,6 @@ void control_close(struct control *c)
 	if (c->key_timer >= 0)
 		close(c->key_timer);
 	if (c->cfg->pidfile)
-		unlink(c->cfg->pidfile);
+		host_unlink(c->cfg->pidfile);
 	c->open = false;
 }

@@ -72,6 +72,7 @@ struct control {
 	struct host_watch *key_watch;
 	bool keys_running;
 	unsigned mouse_buttons;
+	int passed_fd;				/* came with the command that is carried out; -1: none */
 	bool open;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/broker.h"
 #include "image/image.h"
 #include "vm.h"
 
@@ -104,7 +105,7 @@ int drive_change(struct control *c, const char *name, const char *file, const ch
 
 int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, struct error *err)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f = host_fopen(path, "w");
 	uint8_t buf[PAGE_BYTES];
 
 	if (f == NULL)

@@ -44,6 +44,21 @@ json_t *link_ask(struct link *l, const char *command, json_t *args)
 	return ok ? link_read(l) : NULL;
 }
 
+json_t *link_pass(struct link *l, int fd)
+{
+	static const char text[] = "{\"execute\":\"add-fd\"}";
+	struct iovec iov = { (void *)(uintptr_t)text, sizeof(text) - 1 };
+	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } room = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(l->fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(text) - 1 ? link_read(l) : NULL;
+}
+
 bool link_open(struct link *l, const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };

@@ -24,6 +24,7 @@ void link_close(struct link *l);
 
 /* One command; args may be NULL and is taken over. The answer, or NULL: the machine is gone, or hangs. */
 json_t *link_ask(struct link *l, const char *command, json_t *args);
+json_t *link_pass(struct link *l, int fd);	/* QMP's add-fd: its answer */
 /* The answer's value, or NULL after a message. Takes the answer. */
 json_t *link_value(json_t *answer, const char *name);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/devices.h"
+#include "host/sandbox.h"
 #include "mmu/mmu.h"
 #include "vm.h"
 
@@ -303,6 +304,11 @@ static void info_mice(struct line *l)
 	fputs("* Mouse #0: PS/2 Mouse\r\n", l->out);
 }
 
+static void info_sandbox(struct line *l)
+{
+	host_sandbox_describe(l->out, "\r\n");
+}
+
 static const struct info {
 	const char *name, *help;
 	void (*run)(struct line *l);
@@ -314,6 +320,7 @@ static const struct info {
 	{ "version", "of plex86", info_version },
 	{ "name", "of the machine", info_name },
 	{ "mice", "pointing devices", info_mice },
+	{ "sandbox", "what the monitor has given up", info_sandbox },
 };
 
 static void cmd_info(struct line *l)

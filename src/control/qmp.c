@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/devices.h"
+#include "host/broker.h"
 #include "vm.h"
 #include "vm_meter.h"
 
@@ -352,6 +353,29 @@ static json_t *change_medium(struct call *q)
 	    json_is_true(json_object_get(q->args, "force")), q->err));
 }
 
+/* The file is opened by who asks, and used under the name /dev/fdset/ID: the monitor itself may be confined. */
+static json_t *add_fd(struct call *q)
+{
+	int fd = q->c->passed_fd;
+
+	if (fd < 0)
+		return result(error_set(q->err, -EBADF, "No file descriptor supplied via SCM_RIGHTS"));
+	q->c->passed_fd = -1;
+	int id = host_fdset_add(fd);
+	if (id < 0)
+		return result(error_set(q->err, id, "at most %d file descriptors are kept (remove-fd)", HOST_FDSETS));
+	return json_pack("{s:i,s:i}", "fdset-id", id, "fd", fd);
+}
+
+static json_t *remove_fd(struct call *q)
+{
+	json_int_t id = json_integer_value(json_object_get(q->args, "fdset-id"));
+
+	if (id < 0 || id >= HOST_FDSETS || host_fdset_remove((unsigned)id) < 0)
+		return result(error_set(q->err, -ENOENT, "File descriptor set not found"));
+	return json_object();
+}
+
 static json_t *query_commands(struct call *q);
 
 static const struct command {
@@ -383,6 +407,8 @@ static const struct command {
 	{ "blockdev-change-medium", change_medium },
 	{ "blockdev-open-tray", open_tray },
 	{ "blockdev-close-tray", close_tray },
+	{ "add-fd", add_fd },
+	{ "remove-fd", remove_fd },
 };
 
 static json_t *query_commands(struct call *q)

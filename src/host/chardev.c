@@ -14,12 +14,23 @@
 
 #define CTRL_A	1
 
+/* Not through stdio: a kick that interrupts the write would cost what stdio held. */
 static void escape_help(void)
 {
-	fputs("\r\nCtrl-A h       this help\r\n"
+	static const char text[] = "\r\nCtrl-A h       this help\r\n"
 	    "Ctrl-A x       end the virtual machine\r\n"
 	    "Ctrl-A b       send a break\r\n"
-	    "Ctrl-A Ctrl-A  send Ctrl-A\r\n", stderr);
+	    "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+	const char *p = text;
+
+	while (*p) {
+		ssize_t n = write(STDERR_FILENO, p, strlen(p));
+
+		if (n > 0)
+			p += n;
+		else if (n == 0 || errno != EINTR)
+			return;
+	}
 }
 
 static void queue_byte(struct chardev *c, uint8_t byte)

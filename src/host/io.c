@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "host/sandbox.h"
+
 #define WAKE_INDEX	IO_MAX_WATCHES
 
 static void collect(struct host_io *io, const struct epoll_event *ev, int n)
@@ -27,6 +29,7 @@ static void *waiter(void *arg)
 		for (int i = 0; i < n; i++)
 			if (ev[i].data.u32 == WAKE_INDEX)
 				return NULL;
+		host_sandbox_role(SANDBOX_WAIT_THREAD);
 		if (n > 0) {
 			collect(io, ev, n);
 			host_kick_now(io->kick);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/kick.h"
+#include "host/sandbox.h"
 
 /* Write some of [p, p + len); < 0: the descriptor is no more. */
 static ssize_t write_some(int fd, const uint8_t *p, size_t len)
@@ -42,6 +43,7 @@ static void *writer(void *arg)
 		size_t len = MIN(out->head - out->tail, OUTPUT_RING - at);
 
 		pthread_mutex_unlock(&out->lock);
+		host_sandbox_role(SANDBOX_WAIT_THREAD);
 		ssize_t n = write_some(out->fd, out->ring + at, len);
 		pthread_mutex_lock(&out->lock);
 		if (n < 0) {

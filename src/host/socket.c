@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "host/broker.h"
+
 static bool copy(char *to, size_t room, const char *from)
 {
 	return (size_t)snprintf(to, room, "%s", from) < room;
@@ -113,8 +115,10 @@ static int open_unix(const struct socket_spec *spec, struct error *err)
 	mode_t mask = umask(0077);		/* whoever may connect owns the machine */
 	int rc = spec->server ? bind(fd, (struct sockaddr *)&un, sizeof(un)) : connect(fd, (struct sockaddr *)&un, sizeof(un));
 	umask(mask);
-	if (rc == 0 && spec->server)
+	if (rc == 0 && spec->server) {
 		rc = listen(fd, 8);
+		host_broker_allow_unlink(spec->path);
+	}
 	if (rc == 0)
 		return fd;
 	rc = -errno;
@@ -154,6 +158,8 @@ static int open_tcp(const struct socket_spec *spec, struct error *err)
 
 int socket_open(const struct socket_spec *spec, struct error *err)
 {
+	if (host_broker_sealed())
+		return error_set(err, -EPERM, "the sandbox makes no socket later: ask for it when plex86 starts, or start with --sandbox=off");
 	int fd = spec->path[0] ? open_unix(spec, err) : open_tcp(spec, err);
 
 	if (fd >= 0)
@@ -174,5 +180,5 @@ int socket_accept(int fd, bool wait)
 void socket_remove(const struct socket_spec *spec)
 {
 	if (spec->server && spec->path[0])
-		unlink(spec->path);
+		host_unlink(spec->path);
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/signals.h"
+#include "host/sandbox.h"
+
 static int carry_out(struct image *image, const struct disk_request *req)
 {
 	switch (req->op) {
@@ -102,6 +105,7 @@ static void *worker(void *arg)
 			block->queue_tail = &block->queue;
 		pthread_mutex_unlock(&pool->lock);
 
+		host_sandbox_role(SANDBOX_DISK_THREAD);
 		req->error = carry_out(block->image, req);
 
 		pthread_mutex_lock(&pool->lock);
@@ -205,12 +209,11 @@ void block_pool_free(struct block_pool *pool)
 /* The worker takes no signals: they are meant for the vCPU's thread. */
 static int start_worker(struct block *block)
 {
-	sigset_t all, before;
+	sigset_t before;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	host_signals_block(&before);
 	int ret = pthread_create(&block->thread, NULL, worker, block);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	host_signals_restore(&before);
 	return -ret;
 }
 

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/broker.h"
+
 enum { LOCK_USE = 100, LOCK_DENY = 200 };
 enum { PERM_READ = 0, PERM_WRITE = 1, PERM_RESIZE = 3 };
 
@@ -90,7 +92,7 @@ int file_open(struct file *file, const char *path, enum file_mode mode, bool loc
 	*file = (struct file){ .fd = -1, .read_only = mode == FILE_READ, .path = strdup(path) };
 	if (file->path == NULL)
 		return -ENOMEM;
-	file->fd = open(path, flags, 0644);
+	file->fd = host_open(path, flags, 0644);
 	if (file->fd < 0) {
 		/* A directory cannot be opened for writing: say what it is rather than that. */
 		ret = errno == EISDIR ? -EISDIR : open_failed(path, errno, mode != FILE_READ, err);
@@ -120,7 +122,7 @@ int file_identity(const char *path, uint64_t *dev, uint64_t *ino)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (host_stat(path, &st) < 0)
 		return -errno;
 	*dev = st.st_dev;
 	*ino = st.st_ino;

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+
+#include "host/broker.h"
 
 static void row_bytes(const struct vga_picture *picture, unsigned y, uint8_t *out)
 {
@@ -64,7 +65,7 @@ enum picture_format picture_format_of(const char *path)
 
 int picture_write(const struct vga_picture *picture, const char *path, enum picture_format format, struct error *err)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f = host_fopen(path, "w");
 	uint8_t *row = malloc(3 * (size_t)picture->width);
 
 	if (f == NULL || row == NULL) {
@@ -83,6 +84,6 @@ int picture_write(const struct vga_picture *picture, const char *path, enum pict
 	free(row);
 	if (ok)
 		return 0;
-	unlink(path);
+	host_unlink(path);
 	return error_set(err, -e, "cannot write '%s': %s", path, strerror(e));
 }

@@ -264,6 +264,21 @@ class Machine(unittest.TestCase):
         with open(dump, 'rb') as f:
             self.assertEqual(f.read()[:1], b'\xea')
 
+    def test_the_running_monitor_is_confined_in_every_thread(self):
+        p, q = self.start('-vnc', 'none')
+        self.wait_text(q, 'No bootable device')     # the disk's thread has worked by then
+        said = q.cmd('human-monitor-command', **{'command-line': 'info sandbox'})['return']
+        if 'sandbox: off' in said:
+            self.skipTest(said)
+        threads = os.listdir(f'/proc/{p.pid}/task')
+        self.assertGreaterEqual(len(threads), 3)
+        for t in threads:
+            with open(f'/proc/{p.pid}/task/{t}/status') as f:
+                status = dict(line.split(':\t', 1) for line in f.read().splitlines() if ':\t' in line)
+            self.assertEqual((status['Seccomp'], status['NoNewPrivs']), ('2', '1'), t)
+        self.assertRegex(said, r'system calls: \d\d allowed')
+        self.assertIn('capabilities: none; dumpable: no', said)
+
     def test_plex86_finds_named_machines(self):
         p, q = self.start()
         self.wait_text(q, 'No bootable device')     # the keyboard is set up by then
@@ -271,6 +286,11 @@ class Machine(unittest.TestCase):
         self.assertIn('SeaBIOS', self.tool('screentext', 'box').stdout)
         self.assertEqual(self.tool('screenshot', 'box', 'shot.png').returncode, 0)
         self.assertGreater(os.path.getsize(self.path('shot.png')), 500)
+        with tempfile.TemporaryDirectory() as elsewhere:    # where the confined monitor itself may not write
+            self.assertEqual(self.tool('screenshot', 'box', elsewhere + '/shot.ppm').returncode, 0)
+            self.assertGreater(os.path.getsize(elsewhere + '/shot.ppm'), 500)
+            self.assertIn('Permission denied', q.cmd('screendump', filename=elsewhere + '/own.png')['error']['desc'])
+        self.assertEqual(self.tool('screenshot', 'box', '/nonexistent/shot.png').returncode, 1)
         self.assertEqual(self.tool('sendkey', 'box', 'ctrl-alt-delete').returncode, 0)
         q.wait_event('RESET')
         self.assertEqual(self.tool('sendkey', 'box', 'hyper-x').returncode, 1)

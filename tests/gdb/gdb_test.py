@@ -360,7 +360,7 @@ class Packets(Guest):
     def test_the_monitor_opens_and_closes_the_debuggers_socket(self):
         with tempfile.TemporaryDirectory() as folder:
             control, other = os.path.join(folder, 'control'), os.path.join(folder, 'gdb')
-            m = self.start('-monitor', 'unix:%s,server=on,wait=off' % control)
+            m = self.start('--sandbox', 'off', '-monitor', 'unix:%s,server=on,wait=off' % control)
             r = self.attach(m)
             self.assertIn('Error', r.monitor('gdbserver unix:' + other))        # not over its own connection
             with socket.socket(socket.AF_UNIX) as s:
