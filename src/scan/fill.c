@@ -35,7 +35,8 @@ uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	bool user = cpu->cpl == 3;
 	if (number & SLOW_WRITE) {
 		const struct code_write *c = &s->code_writes[lin >> PAGE_SHIFT & (CODE_WRITES - 1)];
-		if (c->tag == code_write_tag(lin, user) && c->serial == cpu->scan.tlb_serial) {
+		/* another TLB is in use while alignment is checked: it never has an entry, and no store goes by here */
+		if (c->tag == code_write_tag(lin, user) && c->serial == cpu->scan.tlb_serial && cpu->tlb == &cpu->tlbs[user]) {
 			uint64_t fd_offset = c->addend + lin - (uintptr_t)cpu->phys->ram;
 			return scanned_at(s, fd_offset) || emulate_code_at(cpu, fd_offset, LARGEST_ACCESS) ? 0 : c->addend;
 		}

@@ -266,7 +266,8 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 
 /* recover.c: host state -> guest state, in signal handlers */
 int recover_init(struct scanner *s);
-uint32_t recover_eip(const struct scanner *s, uint64_t host);	/* guest EIP of the instruction at a host address, 0 if none */
+const struct block *recover_block(const struct scanner *s, uint64_t host, unsigned *index);	/* and instruction there, or NULL */
+bool recover_insn(const struct scanner *s, const struct block *b, unsigned i, struct insn *in);	/* as its bytes are now */
 
 /* fpu.c */
 void fpu_load(struct vcpu *cpu);		/* cpu->fx into the host's registers; fx_live */

@@ -224,26 +224,13 @@ static bool done_once(const struct insn *in)
 
 enum { LOCK_ONCE = BIT(0), LOCK_CALL = BIT(1), LOCK_REP = BIT(2), LOCK_NEVER = BIT(3), LOCK_MMX = BIT(4) };
 
-/* Guest code of a block, from where its bytes lie. */
-static bool insn_of(const struct scanner *s, const struct block *b, unsigned i, struct insn *in, uint8_t bytes[15])
-{
-	const uint8_t *ram = s->cpu->phys->ram;
-	unsigned at = b->fd_lo + b->rec[i].guest_off;
-	for (unsigned k = 0; k < 15; k++) {
-		unsigned off = at + k;
-		uint64_t page = off < PAGE_BYTES ? b->fd_page[0] : b->fd_page[1];
-		bytes[k] = ram[(page << PAGE_SHIFT) + (off & PAGE_MASK)];
-	}
-	return decode_insn(in, bytes, 15, b->mode & MODE_CODE32) == DECODE_OK;
-}
-
 /* What to know of each instruction, once for a block. */
 static void look_at(const struct scanner *s, struct block *b)
 {
 	for (unsigned i = 0; i < b->ninsns; i++) {
 		struct insn in;
-		uint8_t bytes[15], *lock = &b->rec[i].lock;
-		if (!insn_of(s, b, i, &in, bytes) || done_once(&in))
+		uint8_t *lock = &b->rec[i].lock;
+		if (!recover_insn(s, b, i, &in) || done_once(&in))
 			*lock |= LOCK_ONCE;
 		if (in.name == I_CALL)
 			*lock |= LOCK_CALL;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "mmu/phys.h"
 #include "mmu/window.h"
 #include "scan/internal.h"
 #include "scan/wary.h"
@@ -39,14 +40,25 @@ static int record_at(const struct block *b, const uint8_t *pc)
 	return found;
 }
 
-uint32_t recover_eip(const struct scanner *s, uint64_t host)
+const struct block *recover_block(const struct scanner *s, uint64_t host, unsigned *index)
 {
 	const uint8_t *pc = (const uint8_t *)(uintptr_t)host;
-	if (!in_blocks(s, pc))
-		return 0;
-	const struct block *b = cache_block_at((struct scanner *)s, pc);
+	const struct block *b = in_blocks(s, pc) ? cache_block_at((struct scanner *)s, pc) : NULL;
 	int i = b ? record_at(b, pc) : -1;
-	return i < 0 ? 0 : b->eip + b->rec[i].guest_off;
+	*index = (unsigned)i;
+	return i < 0 ? NULL : b;
+}
+
+bool recover_insn(const struct scanner *s, const struct block *b, unsigned i, struct insn *in)
+{
+	const uint8_t *ram = s->cpu->phys->ram;
+	uint8_t bytes[15];
+	for (unsigned k = 0; k < sizeof(bytes); k++) {
+		unsigned off = b->fd_lo + b->rec[i].guest_off + k;
+		uint64_t page = off < PAGE_BYTES ? b->fd_page[0] : b->fd_page[1];
+		bytes[k] = ram[(page << PAGE_SHIFT) + (off & PAGE_MASK)];
+	}
+	return decode_insn(in, bytes, sizeof(bytes), b->mode & MODE_CODE32) == DECODE_OK;
 }
 
 /* Guest state at the start of instruction i of b, from the host registers; then out through the glue. */
