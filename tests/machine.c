@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scan/scan.h"
 #include "vm.h"
 
 /* Where a test is linked without vm.c. */
@@ -53,6 +54,8 @@ static void code_written(void *arg, uint64_t fd_offset, unsigned len)
 
 	m->code_writes++;
 	emulate_code_written(&m->cpu, fd_offset, len);
+	if (m->cpu.scanner)
+		scan_code_written(&m->cpu, fd_offset, len);
 }
 
 struct machine *machine_new(uint64_t ram_bytes)
@@ -79,6 +82,7 @@ struct machine *machine_new(uint64_t ram_bytes)
 
 void machine_free(struct machine *m)
 {
+	scan_free(&m->cpu);
 	emulate_free(&m->cpu);
 	mmu_free(&m->cpu);
 	phys_free(&m->phys);

@@ -15,7 +15,10 @@ struct machine {
 	uint16_t io_port;		/* last */
 	uint32_t io_val;		/* last written */
 	unsigned code_writes;		/* reports of phys.code_written */
+	bool direct;			/* machine_scan() */
 };
+
+struct host_kick;
 
 struct machine *machine_new(uint64_t ram_bytes);
 void machine_free(struct machine *m);
@@ -29,6 +32,16 @@ void machine_segment(struct machine *m, unsigned seg, uint16_t selector, uint32_
 void machine_write(struct machine *m, gpa_t gpa, const void *bytes, size_t len);
 uint32_t machine_read32(struct machine *m, gpa_t gpa);
 #define machine_code(m, gpa, ...)	machine_write(m, gpa, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/*
+ * Scanned code for this machine, every block of it verified; a cache of cache_bytes (0: the usual). Memory
+ * through windows wherever it can be (direct), or through the table only: --engine scan chooses by itself.
+ */
+void machine_scan(struct machine *m, size_t cache_bytes, bool direct);
+/* Run scanned code until HLT, a triple fault, a stop, or attention other than kicks. */
+enum next machine_scan_run(struct machine *m);
+/* Where signals go: to the machine that runs. Made by the first machine_scan(). */
+struct host_kick *machine_kick(void);
 
 /* Run until HLT, a triple fault or max instructions; icount starts at 0. */
 enum next machine_run(struct machine *m, uint64_t max);

@@ -26,7 +26,12 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct native_block *b = native_block();
 
-	if ((g[REG_CSGSFS] & 0xFFFF) != 0x23) {		/* not ours: the test itself is broken */
+	if ((g[REG_CSGSFS] & 0xFFFF) != 0x23) {		/* scanned code's; or the test itself is broken */
+		for (unsigned i = 0; i < ARRAY_LEN(signals); i++)
+			if (signals[i] == sig && old_action[i].sa_flags & SA_SIGINFO) {
+				old_action[i].sa_sigaction(sig, info, context);
+				return;
+			}
 		signal(sig, SIG_DFL);
 		return;
 	}

@@ -143,7 +143,7 @@ static void put_code(struct random *r, unsigned place, struct insn_case *c)
 	c->code[n++] = (uint8_t)(place >> 3);
 	c->code[n++] = (uint8_t)(random_below(r, 4) << 6 | (place & 7) << 3 | random_below(r, 8));
 	while (n < sizeof(c->code)) {
-		tail = random_value(r);
+		tail = one_in(r, 8) ? DATA_BASE + random_below(r, WINDOW_BYTES) : random_value(r);
 		memcpy(c->code + n, &tail, MIN(4u, sizeof(c->code) - n));
 		n += 1 + random_below(r, 4);
 	}
@@ -166,11 +166,34 @@ static void put_fx(struct random *r, struct fxstate *fx)
 		memset(fx->st[i] + 10, 0, 6);
 }
 
+/* All segments from 0 to 4 GiB: registers and displacements point into the windows by themselves. */
+static void put_flat(struct random *r, struct insn_case *c)
+{
+	struct insn_state *s = &c->before;
+
+	for (unsigned i = 0; i < 6; i++)
+		s->seg[i] = LDT_SELECTOR(i == SEG_CS ? LDT_FLAT_CODE : LDT_FLAT_DATA);
+	s->eip += CODE_BASE;
+	for (unsigned i = 0; i < 8; i++)
+		if (i != REG_ECX && !one_in(r, 4))
+			s->gpr[i] = s->gpr[i] % WINDOW_BYTES + DATA_BASE;
+}
+
 static void put_segments(struct random *r, struct insn_case *c)
 {
 	uint16_t *seg = c->before.seg;
 	uint16_t data = LDT_SELECTOR(one_in(r, 2) ? LDT_DATA32 : LDT_DATA16);
 
+	if (c->big && one_in(r, 2)) {
+		if (one_in(r, 2)) {
+			put_flat(r, c);
+			return;
+		}
+		for (unsigned i = 0; i < 6; i++)
+			seg[i] = i == SEG_CS ? LDT_SELECTOR(LDT_WIDE_CODE) : !one_in(r, 4) ? LDT_SELECTOR(LDT_WIDE_DATA) :
+			    i == SEG_SS ? LDT_SELECTOR(LDT_DATA32) : data;
+		return;
+	}
 	seg[SEG_CS] = LDT_SELECTOR(c->big ? LDT_CODE32 : LDT_CODE16);
 	seg[SEG_SS] = LDT_SELECTOR(one_in(r, 8) ? LDT_DOWN : one_in(r, 3) ? LDT_DATA16 : LDT_DATA32);
 	seg[SEG_DS] = one_in(r, 8) ? LDT_SELECTOR(LDT_DATA32 + random_below(r, 5)) : data;
@@ -196,6 +219,12 @@ static void put_selectors(struct random *r, struct insn_case *c)
 			s->gpr[c->in.opnd[n].reg] = (s->gpr[c->in.opnd[n].reg] & 0xFFFF0000) | selector;
 	if (c->in.name == I_RETF || c->in.name == I_IRET || c->in.name == I_POP)
 		s->gpr[REG_ESP] &= ~1u;
+}
+
+void run_to_the_end(struct insn_case *c)
+{
+	c->to_the_end = true;
+	c->before.eflags &= ~(uint32_t)EFLAGS_TF;
 }
 
 bool generate_case(struct random *r, unsigned place, struct insn_case *c)
@@ -238,12 +267,10 @@ bool generate_case(struct random *r, unsigned place, struct insn_case *c)
 		put_selectors(r, c);
 	bool rep = c->in.name >= I_MOVS && c->in.name <= I_SCAS && c->in.prefix & (PREFIX_REP | PREFIX_REPNE);
 	if (rep && !one_in(r, 4) && s->eip < CODE_HOLE * PAGE_BYTES - 32) {
-		c->to_the_end = true;
-		s->eflags &= ~(uint32_t)EFLAGS_TF;
+		run_to_the_end(c);
 	} else if (loads_ss(&c->in)) {
 		s->eip = 0x100 + random_below(r, 0x1000);
-		c->to_the_end = true;
-		s->eflags &= ~(uint32_t)EFLAGS_TF;
+		run_to_the_end(c);
 	}
 	put_segments(r, c);
 	put_fx(r, &s->fx);

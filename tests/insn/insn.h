@@ -1,7 +1,8 @@
 /*
  * The host CPU as an oracle: one ring-3 instruction is run natively in a 16- or 32-bit code segment
- * (native.c) and by tier 0 (guest.c), from the same registers, flags, FPU state and memory; what
+ * (native.c) and by the engines (guest.c), from the same registers, flags, FPU state and memory; what
  * comes out must be equal (insn_test.c). generate.c makes the cases from the opcode table.
+ * Scanned code runs on to the INT3 behind the instruction, and so does the host then.
  *
  * Both sides see the same linear addresses: a code and a data window of 64 KiB each below 4 GiB,
  * reached through LDT segments based there, so that limits and pages can be met as well as missed.
@@ -13,6 +14,7 @@
 
 #define CODE_BASE	0x20000000u
 #define DATA_BASE	0x30000000u
+#define SYSTEM		0xE0000000u	/* the guest's own 4 MiB, for the supervisor; the host has nothing there */
 #define WINDOW_BYTES	0x10000u
 #define WINDOW_PAGES	(WINDOW_BYTES / PAGE_BYTES)
 
@@ -25,7 +27,8 @@ enum {
 /* Entries of the LDT, the same on both sides. */
 enum {
 	LDT_CODE32, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_READ_ONLY, LDT_SMALL, LDT_DOWN,
-	LDT_EXEC_ONLY, LDT_CONFORMING, LDT_ABSENT, LDT_ABSENT_CODE, LDT_COUNT,
+	LDT_EXEC_ONLY, LDT_CONFORMING, LDT_ABSENT, LDT_ABSENT_CODE,
+	LDT_WIDE_CODE, LDT_FLAT_CODE, LDT_WIDE_DATA, LDT_FLAT_DATA, LDT_COUNT,	/* 4 GiB: what is not checked when scanned */
 };
 #define LDT_SELECTOR(i)	((uint16_t)((i) << 3 | 7))
 struct ldt_entry {
@@ -49,20 +52,24 @@ struct insn_case {
 	uint8_t code[16];		/* int3 behind it */
 	unsigned len;
 	bool big;
-	bool to_the_end;		/* REP: run until it is finished, not for one element */
+	bool to_the_end;		/* run to the int3, not just one instruction, or element of a REP */
 	struct insn in;
 	struct insn_state before;
 };
 
 /* native.c. 0, or a reason why this host cannot. */
 const char *native_init(void);
-extern uint8_t *const native_code, *const native_data;
+extern uint8_t *const native_data;
 void native_run(const struct insn_case *c, struct insn_state *out);
 
-/* guest.c */
-void guest_init(void);
-uint8_t *guest_data(void);		/* the data window's RAM */
-void guest_run(const struct insn_case *c, struct insn_state *out);
+/* guest.c: a machine an engine */
+enum guest { TIER0, CHECKED, DIRECT, GUESTS };
+extern const char *const guest_name[GUESTS];
+void guest_init(enum guest first, enum guest last);
+uint8_t *guest_data(enum guest engine);	/* the data window's RAM */
+void guest_run(enum guest engine, const struct insn_case *c, struct insn_state *out);
+const char *guest_stop(enum guest engine);	/* why it did not go on, or NULL */
+void guest_summary(enum guest engine);		/* of scanned code, to standard output */
 
 /* generate.c */
 struct random { uint64_t s; };
@@ -74,6 +81,7 @@ uint16_t random_selector(struct random *r);
 /* A case for place `place` of the opcode map (0..PLACES-1); false if there is none worth running. */
 #define PLACES	(2 * 256 * 8)
 bool generate_case(struct random *r, unsigned place, struct insn_case *c);
+void run_to_the_end(struct insn_case *c);	/* make it such a case */
 bool wide_operand(const struct insn *in);	/* memory of more than 16 bytes, or made of odd parts */
 const char *excluded(const struct insn *in);	/* why this instruction is not compared, or NULL */
 

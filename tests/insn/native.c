@@ -20,7 +20,7 @@
 
 #include "tests/insn/insn.h"
 
-uint8_t *const native_code = (uint8_t *)(uintptr_t)CODE_BASE, *const native_data = (uint8_t *)(uintptr_t)DATA_BASE;
+uint8_t *const native_data = (uint8_t *)(uintptr_t)DATA_BASE;
 
 /* Shared with the stub: selectors of the guest segments, going in or just come out. */
 struct native_segments {
@@ -35,6 +35,8 @@ static struct {
 	gregset_t gregs;		/* of the interrupted native_run() */
 	uint8_t fx[416];
 	bool inside;
+	uint8_t *code;			/* the code window, to be written: where it runs it is read-only */
+	struct sigaction old[NSIG];	/* scanned code's faults */
 } run;
 
 void native_entry(int sig, siginfo_t *info, void *context) __attribute__((visibility("hidden")));
@@ -150,9 +152,12 @@ void native_signal(int sig, siginfo_t *info, void *context)
 		enter_case(context);
 	} else if (run.inside) {
 		leave_case(context);
-	} else {			/* the test's own fault */
-		signal(sig, SIG_DFL);
+	} else {
 		native_segments.going = 0;
+		if (run.old[sig].sa_flags & SA_SIGINFO)
+			run.old[sig].sa_sigaction(sig, info, context);
+		else			/* the test's own fault */
+			signal(sig, SIG_DFL);
 	}
 }
 
@@ -160,9 +165,9 @@ void native_signal(int sig, siginfo_t *info, void *context)
 static void put_code(const struct insn_case *c, bool in)
 {
 	for (unsigned i = 0; i <= c->len; i++) {
-		uint32_t at = c->before.eip + i;
+		uint32_t at = c->before.eip % WINDOW_BYTES + i;
 		if (at < WINDOW_BYTES && at / PAGE_BYTES != CODE_HOLE)
-			native_code[at] = in ? c->code[i] : 0xCC;
+			run.code[at] = in ? c->code[i] : 0xCC;
 	}
 }
 
@@ -188,12 +193,24 @@ void native_run(const struct insn_case *c, struct insn_state *out)
 			out->seg[i] = 0;
 }
 
-static const char *map_window(uint8_t *at, unsigned hole)
+static const char *map_windows(void)
 {
-	if (mmap(at, WINDOW_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != at)
+	uint8_t *code = (uint8_t *)(uintptr_t)CODE_BASE;
+	int fd = memfd_create("insn-test", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, WINDOW_BYTES) < 0)
+		return "memfd_create failed";
+	run.code = mmap(NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (run.code == MAP_FAILED ||
+	    mmap(code, WINDOW_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != code ||
+	    mmap(native_data, WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != native_data)
 		return "the addresses of the windows are taken";
-	memset(at, 0xCC, WINDOW_BYTES);
-	if (mprotect(at + hole * PAGE_BYTES, PAGE_BYTES, PROT_NONE) < 0)
+	close(fd);
+	memset(run.code, 0xCC, WINDOW_BYTES);
+	memset(native_data, 0xCC, WINDOW_BYTES);
+	if (mprotect(code + CODE_HOLE * PAGE_BYTES, PAGE_BYTES, PROT_NONE) < 0 ||
+	    mprotect(native_data + DATA_HOLE * PAGE_BYTES, PAGE_BYTES, PROT_NONE) < 0 ||
+	    mprotect(native_data + DATA_READ_ONLY * PAGE_BYTES, PAGE_BYTES, PROT_READ) < 0)
 		return "mprotect failed";
 	return NULL;
 }
@@ -203,7 +220,8 @@ static const char *make_ldt(void)
 	for (unsigned i = 0; i < LDT_COUNT; i++) {
 		const struct ldt_entry *e = &ldt_entries[i];
 		struct user_desc d = {
-			.entry_number = i, .base_addr = e->base, .limit = e->limit, .seg_32bit = e->big,
+			.entry_number = i, .base_addr = e->base, .limit = e->limit > 0xFFFFF ? 0xFFFFF : e->limit,
+			.limit_in_pages = e->limit > 0xFFFFF, .seg_32bit = e->big,
 			.contents = e->type >> 2 & 3, .read_exec_only = !(e->type & 2),
 			.seg_not_present = e->absent, .useable = 1,
 		};
@@ -219,17 +237,15 @@ const char *native_init(void)
 	static const int signals[] = { SIGUSR1, SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS };
 	const char *why;
 
-	if ((why = map_window(native_code, CODE_HOLE)) || (why = map_window(native_data, DATA_HOLE)) || (why = make_ldt()))
+	if ((why = map_windows()) || (why = make_ldt()))
 		return why;
-	if (mprotect(native_data + DATA_READ_ONLY * PAGE_BYTES, PAGE_BYTES, PROT_READ) < 0)
-		return "mprotect failed";
 	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &native_segments.fs_base) < 0)
 		return "arch_prctl is not available";
 	if (sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL) < 0)
 		return "sigaltstack failed";
 	for (unsigned i = 0; i < ARRAY_LEN(signals); i++) {
 		struct sigaction sa = { .sa_sigaction = native_entry, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-		if (sigaction(signals[i], &sa, NULL) < 0)
+		if (sigaction(signals[i], &sa, &run.old[signals[i]]) < 0)
 			return "sigaction failed";
 	}
 	return NULL;

@@ -1,0 +1,62 @@
+/*
+ * Scanned code on the tiny machine. Several machines take turns: signals go to the one that runs.
+ */
+#include "tests/machine.h"
+
+#include <assert.h>
+
+#include "host/kick.h"
+#include "host/signals.h"
+#include "mmu/window.h"
+#include "scan/internal.h"
+
+struct host_kick *machine_kick(void)
+{
+	static struct host_kick kick;
+	static uint32_t nobody;
+
+	if (!kick.attention) {
+		int err = host_kick_init(&kick, &nobody, ATTN_KICK);
+		assert(err == 0);
+		kick.kick_hook = scan_kick;
+		kick.tick_hook = scan_tick;
+		kick.fault_hook = scan_fault;
+	}
+	return &kick;
+}
+
+void machine_scan(struct machine *m, size_t cache_bytes, bool direct)
+{
+	int err = scan_init(&m->cpu, cache_bytes);
+
+	assert(err == 0);
+	err = scan_verify(&m->cpu);
+	assert(err == 0);
+	if (!host_signals_ours())		/* the test framework's were put in their place */
+		host_signals_install(NULL);
+	m->direct = direct;
+	if (!direct)
+		windows_free(&m->cpu);
+	mmu_update_direct(&m->cpu);
+	machine_kick()->hook_arg = &m->cpu;
+}
+
+enum next machine_scan_run(struct machine *m)
+{
+	struct vcpu *cpu = &m->cpu;
+	struct host_kick *kick = machine_kick();
+	enum next next;
+
+	kick->attention = &cpu->attention;
+	kick->hook_arg = cpu;
+	cpu->scanner->gs_base = 0;		/* another machine's may be set */
+	cpu->scanner->emulate_one = false;
+	cpu->scanner->stop_text[0] = 0;
+	if (m->direct)
+		window_promote(cpu);
+	do {
+		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
+		next = scan_run(cpu);
+	} while (next == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)(ATTN_KICK | ATTN_EVENT)) && cpu->icount < cpu->icount_stop);
+	return next;
+}
