@@ -117,6 +117,8 @@ static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
 	struct block *b = emit_block(s, gpa, NO_PAGE, mode, &short_of);
 	if (!b && short_of) {
 		lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
+		if ((uint64_t)cpu->eip + PAGE_BYTES - (lin & PAGE_MASK) > cpu->seg[SEG_CS].limit)
+			return NULL;		/* #GP, whatever the next page is */
 		gpa_t next = mmu_code(cpu, (lin | PAGE_MASK) + 1);
 		b = emit_block(s, gpa, (uint32_t)(next & ~(gpa_t)PAGE_MASK), mode, &short_of);
 	}
