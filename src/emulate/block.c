@@ -213,13 +213,11 @@ static bool make_op(struct vcpu *cpu, struct op *op, const uint8_t *code, size_t
 		return false;
 	if (e == DECODE_TOO_LONG) {
 		op->fn = exec_fetch_gp;
-	} else {
-		if (e == DECODE_UD)
-			op->in.name = I_INVALID;
-		op->fn = emulate_handler(&op->in);
+		return true;
 	}
-	if (cpu_intercepts(cpu, &op->in, lin))
-		op->fn = cpu->intercept->run;
+	if (e == DECODE_UD)
+		op->in.name = I_INVALID;
+	op->fn = cpu_intercepts(cpu, &op->in, lin) ? cpu->intercept->run : emulate_handler(&op->in);
 	return true;
 }
 

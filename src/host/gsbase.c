@@ -15,3 +15,14 @@ void host_set_gs_base(uint64_t base)
 	else
 		syscall(SYS_arch_prctl, ARCH_SET_GS, base);
 }
+
+uint64_t host_gs_base(void)
+{
+	uint64_t base = 0;
+
+	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+		__asm__ volatile("rdgsbase %0" : "=r"(base));
+	else
+		syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+	return base;
+}

@@ -46,7 +46,8 @@ int phys_init(struct phys *phys, uint64_t ram_bytes, uint64_t extra_bytes)
 	phys->page_region = map_zeroed(PAGES_4G);
 	if (!phys->page_flags || !phys->page_region)
 		goto fail;
-	phys_add(phys, (struct phys_region){ .start = 0, .size = ram_bytes, .kind = PHYS_RAM, .name = "ram" });
+	if (ram_bytes)
+		phys_add(phys, (struct phys_region){ .start = 0, .size = ram_bytes, .kind = PHYS_RAM, .name = "ram" });
 	return 0;
 fail:;
 	int err = errno;

@@ -62,7 +62,7 @@ struct phys {
 };
 
 /* RAM of ram_bytes (page multiple) plus extra_bytes for ROMs and video memory behind it, lazily
- * backed. Adds one RAM region [0, ram_bytes). 0 or -errno. */
+ * backed. Adds one RAM region [0, ram_bytes), unless that is empty. 0 or -errno. */
 int phys_init(struct phys *phys, uint64_t ram_bytes, uint64_t extra_bytes);
 void phys_free(struct phys *phys);
 uint64_t phys_alloc_extra(struct phys *phys, uint64_t bytes);	/* fd_offset of fresh zeroed pages; aborts the VM set-up if full */
