@@ -39,7 +39,7 @@ bench: ## native, plex86 and QEMU TCG side by side (BENCH_OPTIONS="--rounds 3")
 
 install: all ## install below PREFIX
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
-	@ninja -C $(BUILD) --quiet plex86
+	@ninja -C $(BUILD) --quiet plex86 library
 	@meson install -C $(BUILD) --quiet --no-rebuild
 	@echo "installed below $(DESTDIR)$(abspath $(PREFIX))"
 

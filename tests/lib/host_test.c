@@ -36,7 +36,7 @@ static void on_own_kick(int sig)
 static void fault_once(void)
 {
 	if (sigsetjmp(caught, 1) == 0)
-		*(volatile int *)16 = 1;
+		__asm__ volatile("movl $1, 16" : : : "memory");
 }
 
 PROGRAM(memory, "mov $0x20000, %ebx; mov $1000, %ecx; 1: mov %ecx, (%ebx,%ecx,4); add (%ebx,%ecx,4), %eax; call 2f; loop 1b; hlt; 2: ret")
