@@ -50,21 +50,9 @@ static int run(const struct options *o)
 	return status;
 }
 
-int main(int argc, char **argv)
+static int carry_out(const struct options *o, unsigned closed)
 {
-	struct options o;
-	struct error err = { 0 };
-	unsigned closed = host_std_descriptors();
-
-	if (argc > 1 && strcmp(argv[1], "image") == 0)
-		return image_main(argc - 1, argv + 1, stdout);
-	if (argc > 1 && client_command(argv[1]))
-		return client_main(argc - 1, argv + 1);
-	if (options_parse(&o, argc, argv, &err) < 0) {
-		fprintf(stderr, "plex86: %s\n", err.text);
-		return STOP_USAGE;
-	}
-	switch (o.command) {
+	switch (o->command) {
 	case CLI_HELP:
 		options_help(stdout);
 		return 0;
@@ -78,7 +66,28 @@ int main(int argc, char **argv)
 	case CLI_RUN:
 		break;
 	}
-	if ((closed & BIT(0)) && o.vm.serial[0].kind == CHARDEV_STDIO)
+	if ((closed & BIT(0)) && o->vm.serial[0].kind == CHARDEV_STDIO)
 		fputs("plex86: standard input is closed: the guest's console gets no input\n", stderr);
-	return run(&o);
+	return run(o);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct error err = { 0 };
+	unsigned closed = host_std_descriptors();
+
+	if (argc > 1 && strcmp(argv[1], "image") == 0)
+		return image_main(argc - 1, argv + 1, stdout);
+	if (argc > 1 && client_command(argv[1]))
+		return client_main(argc - 1, argv + 1);
+	int status = options_parse(&o, argc, argv, &err);
+	if (status < 0) {
+		fprintf(stderr, "plex86: %s\n", err.text);
+		status = STOP_USAGE;
+	} else {
+		status = carry_out(&o, closed);
+	}
+	options_free(&o);
+	return status;
 }

@@ -33,7 +33,7 @@ static bool property(struct cli_chardev *d, char *word)
 
 int chardevs_add(struct options *o, const char *arg, struct error *err)
 {
-	char *text = strdup(arg), *save = NULL;		/* stays as long as the configuration: the whole run */
+	char *text = options_keep(o, arg), *save = NULL;
 	char *word = text ? strtok_r(text, ",", &save) : NULL;
 	struct cli_chardev *d = &o->chardev[o->nchardevs];
 	size_t k = 0;

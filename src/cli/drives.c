@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
+#include "cli/options.h"
 #include "dev/fdc.h"
 #include "vm.h"
 
@@ -131,10 +132,10 @@ static int place(struct vm_drives_config *drives, struct drive_option *o, struct
 	return put(&slots[o->index], "-drive", o->d, err);
 }
 
-int drives_parse(struct vm_drives_config *drives, const char *arg, struct error *err)
+int drives_parse(struct options *options, const char *arg, struct error *err)
 {
 	struct drive_option o = { .d.kind = VM_DRIVE_DISK, .index = -1 };
-	char *text = strdup(arg), *p = text;	/* kept: the configuration points into it */
+	char *text = options_keep(options, arg), *p = text;
 
 	while (p != NULL && *p != '\0') {
 		char *key = p, *out = p, *val = NULL;
@@ -160,7 +161,7 @@ int drives_parse(struct vm_drives_config *drives, const char *arg, struct error 
 		if (rc < 0)
 			return rc;
 	}
-	return place(drives, &o, err);
+	return place(&options->vm.drives, &o, err);
 }
 
 int drives_boot(const char *arg, struct vm_config *vm, struct error *err)

@@ -11,7 +11,8 @@
 int drives_set(struct vm_drives_config *drives, const char *name, const char *path, struct error *err);
 /* -drive file=PATH,if=ide|floppy,index=N,media=disk|cdrom,format=F,readonly=on|off,snapshot=on|off,serial=S
  * A comma in a value is written twice. The values live as long as the program. */
-int drives_parse(struct vm_drives_config *drives, const char *arg, struct error *err);
+struct options;
+int drives_parse(struct options *options, const char *arg, struct error *err);
 struct vm_config;
 /* -boot [order=]LETTERS[,menu=on|off][,splash-time=MS]: into the fields boot_*. */
 int drives_boot(const char *arg, struct vm_config *vm, struct error *err);

@@ -420,7 +420,7 @@ static int set_boot(struct options *o, const char *arg, struct error *err)
 
 static int set_drive(struct options *o, const char *arg, struct error *err)
 {
-	return drives_parse(&o->vm.drives, arg, err);
+	return drives_parse(o, arg, err);
 }
 
 static int set_snapshot(struct options *o, const char *arg, struct error *err)
@@ -886,6 +886,33 @@ static int check(struct options *o, struct error *err)
 	if (rc < 0)
 		return rc;
 	return 0;
+}
+
+struct kept_text {
+	struct kept_text *next;
+	char text[];
+};
+
+char *options_keep(struct options *o, const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+	struct kept_text *k = malloc(sizeof(*k) + bytes);
+
+	if (k == NULL)
+		return NULL;
+	memcpy(k->text, text, bytes);
+	k->next = o->kept;
+	o->kept = k;
+	return k->text;
+}
+
+void options_free(struct options *o)
+{
+	while (o->kept) {
+		struct kept_text *k = o->kept;
+		o->kept = k->next;
+		free(k);
+	}
 }
 
 int options_parse(struct options *o, int argc, char **argv, struct error *err)

@@ -30,10 +30,14 @@ struct options {
 	unsigned nmons;
 	char name[64];			/* -name */
 	unsigned nserial;
+	struct kept_text *kept;
 };
 
-/* 0, or -EINVAL with err set. Strings point into argv. */
+/* 0, or -EINVAL with err set. Strings point into argv, or are kept until options_free(), to be called in either case. */
 int options_parse(struct options *o, int argc, char **argv, struct error *err);
+void options_free(struct options *o);
+/* A copy that may be cut into pieces; NULL: no memory. */
+char *options_keep(struct options *o, const char *text);
 void options_help(FILE *f);
 
 /* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */

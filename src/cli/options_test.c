@@ -17,6 +17,7 @@ static int parse(const char *first, ...)
 		argv[argc++] = (char *)(uintptr_t)a;
 	va_end(ap);
 	err = (struct error){ 0 };
+	options_free(&o);
 	return options_parse(&o, argc, argv, &err);
 }
 

@@ -178,11 +178,11 @@ void glue_emit(struct scanner *s, struct asm_buf *b)
 {
 	struct glue *g = &s->glue;
 	emit_enter(s, b);
-	g->slow = emit_callout(s, b, scan_slow, false);
-	g->emulate = emit_callout(s, b, scan_emulate, true);
-	g->link = emit_callout(s, b, scan_link, false);
-	g->indirect = emit_callout(s, b, scan_indirect, false);
-	g->fpu = emit_callout(s, b, scan_fpu, false);
+	g->slow = emit_callout(s, b, callout_slow, false);
+	g->emulate = emit_callout(s, b, callout_emulate, true);
+	g->link = emit_callout(s, b, callout_link, false);
+	g->indirect = emit_callout(s, b, callout_indirect, false);
+	g->fpu = emit_callout(s, b, callout_fpu, false);
 	emit_fill(s, b);
 	emit_lookup(s, b);
 	uint64_t bottom = (uint64_t)(uintptr_t)g->ret_bottom;

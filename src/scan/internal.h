@@ -220,6 +220,7 @@ struct scanner {
 	uint32_t tick_cr3, tick_count;
 	bool page_fault;			/* a direct access of user code took a #PF: its page will be wanted on return */
 	uint16_t fcs, fds;			/* FPU selectors of the image that was loaded: the host has no room for them */
+	bool fpu_wanted;			/* cpu->fx is to be in the host's registers where this call-out goes on */
 	struct vmap_rule rules[RULES_MAX];	/* --virtualize */
 	unsigned nrules;
 	FILE *perf_map;				/* or NULL */
@@ -270,8 +271,7 @@ const struct block *recover_block(const struct scanner *s, uint64_t host, unsign
 bool recover_insn(const struct scanner *s, const struct block *b, unsigned i, struct insn *in);	/* as its bytes are now */
 
 /* fpu.c */
-void fpu_load(struct vcpu *cpu);		/* cpu->fx into the host's registers; fx_live */
-void fpu_save(struct vcpu *cpu);		/* and back, if fx_live */
+void fpu_saved(struct vcpu *cpu);		/* cpu->fx has just been saved from the host's registers */
 
 /* run.c */
 uint32_t scan_mode(const struct vcpu *cpu);
@@ -279,12 +279,21 @@ struct block *scan_find_block(struct vcpu *cpu);	/* at EIP; may raise; NULL: not
 enum next scan_run_blocks(struct vcpu *cpu);
 #define MODE_NONE 0xFFFFFFFFu			/* not scanned: the emulator's */
 
-/* run.c: called by the glue. site/link is r10d, lin r11d; all return where to go on. */
-uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin);	/* fill.c */
-uint8_t *scan_slow(struct vcpu *cpu, uint32_t site, uint32_t lin);
-uint8_t *scan_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin);
-uint8_t *scan_link(struct vcpu *cpu, uint32_t link, uint32_t lin);
-uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip);
-uint8_t *scan_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin);
+/* callout.c, fill.c: called by the glue, with the guest's x87 and SSE state still in the host's registers. site/link
+ * is r10d, lin r11d; the call-outs return where to go on. */
+uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin);
+uint8_t *callout_slow(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *callout_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *callout_link(struct vcpu *cpu, uint32_t link, uint32_t lin);
+uint8_t *callout_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip);
+uint8_t *callout_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin);
+void callout_enter(struct vcpu *cpu, uint8_t *host);	/* into scanned code, until it leaves */
+
+/* run.c: what they do, once that state is in cpu->fx; it is loaded again if fpu_wanted is set. */
+uint8_t *scan_slow(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);
+uint8_t *scan_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);
+uint8_t *scan_link(struct vcpu *cpu, uint32_t link, uint32_t lin, bool fpu_was_live);
+uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip, bool fpu_was_live);
+uint8_t *scan_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);
 
 #endif

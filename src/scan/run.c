@@ -79,7 +79,7 @@ static void enter_monitor(struct vcpu *cpu)
 
 static void update_gates(struct vcpu *cpu)
 {
-	bool closed = !cpu->fx_live || (cpu->cr0 & (CR0_EM | CR0_TS));
+	bool closed = !cpu->scanner->fpu_wanted || (cpu->cr0 & (CR0_EM | CR0_TS));
 	cpu->scan.fpu_closed = closed;
 	cpu->scan.sse_closed = closed || !(cpu->cr4 & CR4_OSFXSR);
 }
@@ -294,7 +294,7 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live
 		return dispatch(cpu);
 	}
 	if (fpu_was_live && !(cpu->cr0 & (CR0_EM | CR0_TS)))
-		fpu_load(cpu);
+		s->fpu_wanted = true;
 	METER_ADD(cpu, insns, s->callout_left == 1 ? next->run_left : 0);	/* past where the next run is counted */
 	s->resumed_left = next->run_left;
 	return resume(cpu, b->host + next->entry_off, next->entry_esp);
@@ -321,11 +321,10 @@ static inline uint8_t *stay(uint8_t *host)
 	return host;
 }
 
-uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin)
+uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	enter_monitor(cpu);
-	fpu_save(cpu);
 	if (s->lock && lockstep_stops(s, &s->sites[number]))
 		return leave(cpu, NEXT_RUN);
 	METER_BEGIN(cpu, EMULATE);
@@ -351,14 +350,12 @@ static void remember_code_write(struct vcpu *cpu, lin_t lin)
 		.tag = code_write_tag(lin, user), .serial = cpu->scan.tlb_serial, .addend = (uintptr_t)host - lin };
 }
 
-uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
+uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	const struct site *st = &s->sites[number >> 2];
 	const struct record *rec = &st->block->rec[st->index];
-	bool fpu_was_live = cpu->fx_live;
 	enter_monitor(cpu);
-	fpu_save(cpu);
 	METER_BEGIN(cpu, EMULATE);
 	s->lock_at = st->index + 1;
 	s->callout_left = rec->run_left;
@@ -374,8 +371,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		number |= SLOW_EMULATE;
 	/* behind STI not back to its start: there is a look at attention on the way, and no interrupt may come yet */
 	if (!(number & SLOW_EMULATE) && !rec->shadow && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
-		if (fpu_was_live)
-			fpu_load(cpu);
+		s->fpu_wanted = fpu_was_live;
 		s->lock_at = st->index;
 		METER_END(cpu, EMULATE);
 		s->resumed_left = rec->run_left;
@@ -386,7 +382,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	return stay(emulate(cpu, st, fpu_was_live));
 }
 
-uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
+uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	const struct site *st = &s->sites[number];
@@ -401,11 +397,9 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	s->lock_at = st->index;
 	s->callout_left = s->resumed_left = rec->run_left;
 	if (allowed && !rec->shadow) {
-		if (!cpu->fx_live)
-			fpu_load(cpu);
+		s->fpu_wanted = true;
 		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
 	}
-	fpu_save(cpu);
 	METER_BEGIN(cpu, EMULATE);
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
@@ -413,10 +407,9 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin)
 	return stay(emulate(cpu, st, false));
 }
 
-uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
+uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip, bool fpu_was_live)
 {
 	enter_monitor(cpu);
-	fpu_save(cpu);
 	cpu->eip = eip;
 	cpu->scanner->lock_at = LOCK_BRANCHED;
 	/* not what the hash knows: that may be how it got here, from an entry whose page has moved */
@@ -424,14 +417,13 @@ uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip)
 	return dispatch_to(cpu, &b);
 }
 
-uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin)
+uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	struct link *l = &s->links[number];
 	uint32_t mode = l->from->mode;
 	uint64_t flushes = s->flushes;
 	enter_monitor(cpu);
-	fpu_save(cpu);
 	cpu->eip = l->target_eip;
 	s->lock_at = LOCK_BRANCHED;
 	struct block *to = NULL;
@@ -469,8 +461,7 @@ enum next scan_run_blocks(struct vcpu *cpu)
 	s->resumed_left = 0;
 	uint8_t *host = dispatch(cpu);
 	if (host != s->glue.exit)
-		((void (*)(struct vcpu *, uint8_t *))(uintptr_t)s->glue.enter)(cpu, host);
-	fpu_save(cpu);
+		callout_enter(cpu, host);
 	METER_ADD(cpu, insns, -s->resumed_left);	/* attention was wanted before it went on */
 	METER_SWITCH(cpu, METER_HOST);
 	return s->next;

@@ -214,7 +214,7 @@ class Machine(unittest.TestCase):
         guest = os.path.join(os.path.dirname(PLEX86), 'guest', 'hello.bin')
         p = subprocess.Popen([PLEX86, 'run', '--flat', '0x100000', guest, '-nodefaults', '-serial', 'chardev:tty0',
                               '-chardev', f'socket,id=tty0,path={serial},server=on,wait=on,logfile={log}'],
-                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env)
+                             stdin=subprocess.DEVNULL, env=self.env)
         self.procs.append(p)
         end = time.monotonic() + DEADLINE
         while True:
