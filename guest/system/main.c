@@ -148,7 +148,7 @@ void main(void)
 		{ "tables", test_tables }, { "linear", test_linear }, { "spaces", test_spaces },
 #else
 		{ "segments", test_segments }, { "gates", test_gates }, { "tasks", test_tasks }, { "paging", test_paging },
-		{ "debug", test_debug }, { "vm86", test_vm86 }, { "events", test_events },
+		{ "debug", test_debug }, { "vm86", test_vm86 }, { "events", test_events }, { "rules", test_rules },
 #endif
 	};
 	tables();

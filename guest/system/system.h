@@ -84,7 +84,7 @@ static inline void set_dr(unsigned n, uint32_t v)
 #define LABEL(name) extern char name[]
 
 void test_segments(void), test_gates(void), test_tasks(void), test_paging(void), test_debug(void), test_vm86(void),
-	test_events(void);
+	test_events(void), test_rules(void);
 void test_tables(void), test_linear(void), test_spaces(void);		/* guest/spaces */
 
 #endif
