@@ -64,7 +64,7 @@ void vm_pause(struct vm *vm)
 
 void vm_resume(struct vm *vm)
 {
-	if (!vm->paused)
+	if (!vm->paused || vm->shut_down)	/* only a reset starts a machine that is off */
 		return;
 	vm->paused = vm->io_error = false;
 	vm->begun = true;
@@ -121,6 +121,14 @@ static void on_set_a20(void *arg, bool on)
 
 static void on_power_off(void *arg)
 {
+	struct vm *vm = arg;
+
+	if (vm->cfg->no_shutdown) {
+		vm_pause(vm);
+		vm->shut_down = true;
+		control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", 1, "reason", "guest-shutdown"));
+		return;
+	}
 	vm_stop(arg, STOP_POWEROFF, "the guest powered off");
 }
 
@@ -360,12 +368,12 @@ static int init_board(struct vm *vm, struct error *err)
 		    .debug_char = on_debug_char, .set_a20 = on_set_a20, .power_off = on_power_off,
 		    .debug_exit = on_debug_exit, .panic = on_panic },
 		.now = on_now, .now_arg = vm,
-		.start_time_s = cfg->clock == CLOCK_INSTRUCTIONS ? FIXED_START_S : host_wall_s(cfg->rtc_local),
+		.start_time_s = cfg->rtc_start_given ? cfg->rtc_start_s : cfg->clock == CLOCK_INSTRUCTIONS ? FIXED_START_S : host_wall_s(cfg->rtc_local),
 		.ram_bytes = cfg->ram_bytes,
 		.debugcon_e9 = cfg->debugcon, .debugcon_402 = cfg->debugcon, .pvpanic = cfg->pvpanic,
 		.debug_exit_port = cfg->debug_exit_port, .debug_exit_size = cfg->debug_exit_size,
-		.boot_order = { cfg->boot_order[0], cfg->boot_order[1], cfg->boot_order[2] },
 	};
+	memcpy(pc.boot_order, cfg->boot_once[0] ? cfg->boot_once : cfg->boot_order, sizeof(pc.boot_order));
 
 	int rc = pc_init(&vm->pc, &vm->cpu, &vm->phys, &pc);
 	METER_ONLY(vm->pc.bus.devices.meters = vm->phys.devices.meters = &vm->cpu.meters);
@@ -684,7 +692,9 @@ void vm_reset(struct vm *vm, bool triple_fault)
 	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_RESET, __ATOMIC_SEQ_CST);
 	control_event(&vm->control, "RESET", json_pack("{s:b,s:s}", "guest", !vm->reset_by_user, "reason",
 	    vm->reset_by_user ? "host-qmp-system-reset" : "guest-reset"));
-	vm->reset_by_user = false;
+	vm->reset_by_user = vm->shut_down = false;
+	if (vm->cfg->boot_once[0])
+		pc_set_boot_order(&vm->pc, vm->cfg->boot_order);
 	pc_reset(&vm->pc);
 	power_on(vm);
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);

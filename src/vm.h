@@ -49,6 +49,7 @@ struct vm_config {
 	uint64_t ram_bytes;		/* whole pages, VM_RAM_MIN..VM_RAM_MAX */
 	struct boot_config boot;	/* of a kernel or flat program; without either, firmware boots a drive */
 	const char *bios;		/* the firmware's image; NULL: SeaBIOS in the usual places */
+	uint8_t boot_once[3];		/* the order of the first start, if [0] is not 0 */
 	uint8_t boot_order[3];		/* of the firmware: 1 floppy, 2 disk, 3 CD-ROM, 4 network; 0 none */
 	bool boot_menu;
 	uint16_t boot_menu_ms;		/* 0: as long as the firmware likes */
@@ -67,6 +68,9 @@ struct vm_config {
 	enum vm_clock clock;
 	bool verify_code;		/* check every block of scanned code before it runs */
 	bool no_reboot;
+	bool no_shutdown;		/* a guest that powers off is stopped, and can be reset */
+	bool rtc_start_given;		/* the RTC starts at rtc_start_s, seconds since 1970-01-01 00:00 */
+	int64_t rtc_start_s;
 	bool rtc_local;			/* the RTC shows local time, not UTC */
 	bool debugcon;			/* port E9h writes to standard error */
 	bool pvpanic;
@@ -109,6 +113,7 @@ struct vm {
 	ns_t start_ns;
 	ns_t skipped_ns;
 	bool paused;			/* no time passes for the guest */
+	bool shut_down;			/* it was paused because the guest powered off (-no-shutdown) */
 	bool io_error;			/* it was paused because a disk request failed, and goes on with that */
 	bool begun;			/* -S is over */
 	bool tray_open[VM_IDE_DRIVES + VM_FLOPPIES];	/* as the event said last */

@@ -18,6 +18,7 @@ struct vm_drive_config {
 	const char *path;		/* NULL: a drive without a medium */
 	const char *format;		/* NULL: look at the file */
 	const char *serial;		/* NULL: one by position */
+	const char *id;			/* -drive id=; NULL: none */
 	bool read_only, snapshot;
 	enum block_on_error read_error, write_error;	/* rerror=, werror= */
 	bool read_error_given;		/* else reads report */
@@ -25,6 +26,7 @@ struct vm_drive_config {
 
 struct vm_drives_config {
 	struct vm_drive_config ide[VM_IDE_DRIVES], floppy[VM_FLOPPIES];
+	struct vm_drive_config loose[VM_IDE_DRIVES + VM_FLOPPIES];	/* -drive if=none, until a -device takes it */
 	bool snapshot;			/* all of them */
 	bool synchronous;		/* a request is done when it is made: the instruction clock's runs repeat */
 };

@@ -68,6 +68,7 @@ static int on_error(struct vm_drive_config *d, const char *key, const char *val,
 struct drive_option {
 	struct vm_drive_config d;
 	bool floppy;
+	bool loose;			/* if=none: a -device takes it */
 	int index;			/* -1: the next free one */
 };
 
@@ -82,9 +83,10 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 			return error_set(err, -EINVAL, "-drive format=%s: there are raw and qcow2", val);
 		o->d.format = val;
 	} else if (strcmp(key, "if") == 0) {
-		if (strcmp(val, "ide") != 0 && strcmp(val, "floppy") != 0)
-			return error_set(err, -EINVAL, "-drive if=%s: there are ide and floppy", val);
+		if (strcmp(val, "ide") != 0 && strcmp(val, "floppy") != 0 && strcmp(val, "none") != 0)
+			return error_set(err, -EINVAL, "-drive if=%s: there are ide, floppy and none", val);
 		o->floppy = val[0] == 'f';
+		o->loose = val[0] == 'n';
 	} else if (strcmp(key, "media") == 0) {
 		if (strcmp(val, "disk") != 0 && strcmp(val, "cdrom") != 0)
 			return error_set(err, -EINVAL, "-drive media=%s: there are disk and cdrom", val);
@@ -101,7 +103,9 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 		o->index = (int)strtol(val, &end, 10);
 		if (*end != '\0' || o->index < 0)
 			return error_set(err, -EINVAL, "-drive %s=%s: not a number", key, val);
-	} else if (strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 && strcmp(key, "aio") != 0 &&
+	} else if (strcmp(key, "id") == 0) {
+		o->d.id = val;
+	} else if (strcmp(key, "cache") != 0 && strcmp(key, "aio") != 0 &&
 		   strcmp(key, "discard") != 0 && strcmp(key, "detect-zeroes") != 0) {
 		return error_set(err, -EINVAL, "-drive: property '%s' is unknown", key);
 	}
@@ -130,6 +134,19 @@ static int place(struct vm_drives_config *drives, struct drive_option *o, struct
 	if (o->d.kind == VM_DRIVE_DISK && o->d.path == NULL)
 		return error_set(err, -EINVAL, "-drive: a disk needs file=PATH");
 	return put(&slots[o->index], "-drive", o->d, err);
+}
+
+static int put_aside(struct vm_drives_config *drives, struct drive_option *o, struct error *err)
+{
+	if (o->d.id == NULL)
+		return error_set(err, -EINVAL, "-drive if=none: it needs id=ID, for a -device that has drive=ID");
+	for (unsigned i = 0; i < ARRAY_LEN(drives->loose); i++) {
+		if (drives->loose[i].id == NULL) {
+			drives->loose[i] = o->d;
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "-drive if=none: at most %zu of them", ARRAY_LEN(drives->loose));
 }
 
 int drives_parse(struct options *options, const char *arg, struct error *err)
@@ -161,7 +178,53 @@ int drives_parse(struct options *options, const char *arg, struct error *err)
 		if (rc < 0)
 			return rc;
 	}
-	return place(&options->vm.drives, &o, err);
+	struct vm_drives_config *drives = &options->vm.drives;
+	return o.loose ? put_aside(drives, &o, err) : place(drives, &o, err);
+}
+
+bool drives_is_device(const char *arg, size_t len)
+{
+	return (len == 6 && (memcmp(arg, "ide-hd", 6) == 0 || memcmp(arg, "ide-cd", 6) == 0 || memcmp(arg, "floppy", 6) == 0));
+}
+
+int drives_device(struct options *options, const char *arg, struct error *err)
+{
+	struct vm_drives_config *drives = &options->vm.drives;
+	struct drive_option o = { .index = -1, .floppy = arg[0] == 'f' };
+	char *text = options_keep(options, arg), *save = NULL;
+	const struct vm_drive_config *d = NULL;
+	const char *serial = NULL;
+	unsigned bus = 0, unit = 0;
+	bool bus_given = false, cd = strncmp(arg, "ide-cd", 6) == 0;
+
+	strtok_r(text, ",", &save);
+	for (char *word; (word = strtok_r(NULL, ",", &save)) != NULL; ) {
+		if (strncmp(word, "drive=", 6) == 0) {
+			for (unsigned i = 0; i < ARRAY_LEN(drives->loose); i++)
+				if (drives->loose[i].id && strcmp(drives->loose[i].id, word + 6) == 0)
+					d = &drives->loose[i];
+			if (d == NULL)
+				return error_set(err, -EINVAL, "-device %s: there is no -drive if=none,id=%s before it", text, word + 6);
+		} else if (sscanf(word, "bus=ide.%u", &bus) == 1 && bus < 2) {
+			bus_given = true;
+		} else if (sscanf(word, "unit=%u", &unit) == 1 && unit < 2) {
+			bus_given |= o.floppy;
+		} else if (strncmp(word, "serial=", 7) == 0) {
+			serial = word + 7;
+		} else if (strncmp(word, "id=", 3) != 0) {
+			return error_set(err, -EINVAL, "-device %s: '%s' is not drive=ID, bus=ide.0|1, unit=0|1 or serial=TEXT", text, word);
+		}
+	}
+	if (d)
+		o.d = *d;
+	else if (!cd && !o.floppy)
+		return error_set(err, -EINVAL, "-device %s: a disk needs drive=ID", text);
+	o.d.kind = cd ? VM_DRIVE_CDROM : VM_DRIVE_DISK;
+	if (serial)
+		o.d.serial = serial;
+	if (bus_given)
+		o.index = (int)(o.floppy ? unit : bus * 2 + unit);
+	return place(drives, &o, err);
 }
 
 int drives_boot(const char *arg, struct vm_config *vm, struct error *err)
@@ -181,12 +244,13 @@ int drives_boot(const char *arg, struct vm_config *vm, struct error *err)
 		} else if (strncmp(arg, "once=", 5) == 0 || strncmp(arg, "order=", 6) == 0 || memchr(arg, '=', len) == NULL) {
 			const char *eq = memchr(arg, '=', len), *l = eq ? eq + 1 : arg;
 			unsigned n = 0;
-			memset(vm->boot_order, 0, 3);
+			uint8_t *order = strncmp(arg, "once=", 5) == 0 ? vm->boot_once : vm->boot_order;
+			memset(order, 0, 3);
 			for (; l < arg + len; l++) {
 				const char *at = strchr(letters, *l);
 				if (at == NULL || n == 3)
 					return error_set(err, -EINVAL, "-boot '%s': up to three of a (floppy), c (disk), d (CD-ROM), n (network)", arg);
-				vm->boot_order[n++] = (uint8_t)(at - letters + 1);
+				order[n++] = (uint8_t)(at - letters + 1);
 			}
 		} else if (strncmp(arg, "strict=", 7) != 0) {
 			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS, menu=on|off or splash-time=MS", (int)len, arg);

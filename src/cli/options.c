@@ -5,6 +5,7 @@
 #include "cli/options.h"
 
 #include "cli/chardevs.h"
+#include "cli/compat.h"
 
 #include "cli/drives.h"
 
@@ -146,12 +147,12 @@ static int set_nographic(struct options *o, const char *arg, struct error *err)
 static int set_cpu(struct options *o, const char *arg, struct error *err)
 {
 	if (strcmp(arg, "help") == 0) {
-		puts("Processors:\n  plex86     32-bit, SSE2 (also: max, qemu32)\n"
+		puts("Processors:\n  plex86     32-bit, SSE2 (also: max, host, qemu32)\n"
 		    "  pentium4   the same for systems that fail where CPUID has leaves above 3 (Windows NT 4)");
 		o->command = CLI_DONE;
 		return 0;
 	}
-	static const char *const names[] = { "plex86", "max", "qemu32", "pentium4" };
+	static const char *const names[] = { "plex86", "max", "host", "qemu32", "pentium4" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(arg, names[i]) == 0) {
 			o->vm.cpuid_limited = strcmp(arg, "pentium4") == 0;
@@ -204,16 +205,24 @@ static int debug_exit_property(struct options *o, const char *prop, size_t len, 
 	return 0;
 }
 
+static int set_vga(struct options *o, const char *arg, struct error *err);
+
 static int set_device(struct options *o, const char *arg, struct error *err)
 {
 	size_t len = strcspn(arg, ",");
 
 	if (strcmp(arg, "help") == 0) {
 		puts("Devices:\n  isa-debug-exit[,iobase=PORT][,iosize=N]  a write of V ends plex86 with status V * 2 + 1\n"
-		    "  pvpanic                                  the port where a guest kernel says that it panicked");
+		    "  pvpanic                                  the port where a guest kernel says that it panicked\n"
+		    "  ide-hd, ide-cd, floppy ,drive=ID[,bus=ide.N][,unit=N][,serial=TEXT]   a -drive if=none,id=ID\n"
+		    "  VGA                                      the graphics card, as -vga std");
 		o->command = CLI_DONE;
 		return 0;
 	}
+	if (strcmp(arg, "VGA") == 0)
+		return set_vga(o, "std", err);
+	if (drives_is_device(arg, len))
+		return drives_device(o, arg, err);
 	if (len == 7 && memcmp(arg, "pvpanic", 7) == 0 && arg[7] == '\0') {
 		o->vm.pvpanic = true;
 		return 0;
@@ -301,17 +310,30 @@ static int set_clock(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-static int set_rtc(struct options *o, const char *arg, struct error *err)
+static int set_net(struct options *o, const char *arg, struct error *err)
 {
-	if (strcmp(arg, "base=utc") != 0 && strcmp(arg, "base=localtime") != 0)
-		return error_set(err, -EINVAL, "-rtc '%s': it is base=utc or base=localtime", arg);
-	o->vm.rtc_local = arg[5] == 'l';
-	return 0;
+	return compat_none("-net", arg, "the machine has no network card", err);
 }
 
-static int set_smp(struct options *o, const char *arg, struct error *err)
+static int set_nic(struct options *o, const char *arg, struct error *err)
 {
-	return strcmp(arg, "1") == 0 ? 0 : error_set(err, -EINVAL, "-smp %s: the machine has one processor", arg);
+	return compat_none("-nic", arg, "the machine has no network card", err);
+}
+
+static int set_parallel(struct options *o, const char *arg, struct error *err)
+{
+	return compat_none("-parallel", arg, "the machine has no parallel port", err);
+}
+
+static int set_no_user_config(struct options *o, const char *arg, struct error *err)
+{
+	return 0;			/* there are no configuration files */
+}
+
+static int set_no_shutdown(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.no_shutdown = true;
+	return 0;
 }
 
 static int set_vga(struct options *o, const char *arg, struct error *err)
@@ -446,7 +468,7 @@ static int add_listener(struct options *o, enum control_mode mode, const char *t
 {
 	struct control_config *c = &o->vm.control;
 
-	if (strcmp(text, "none") == 0)
+	if (strcmp(text, "none") == 0 || strcmp(text, "null") == 0)
 		return 0;
 	if (c->n == CONTROL_LISTENERS)
 		return error_set(err, -EINVAL, "at most %u control sockets", CONTROL_LISTENERS);
@@ -608,12 +630,19 @@ static const struct option option_table[] = {
 	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from the package seabios)", set_bios, false },
 	{ "boot", NULL, "ORDER", "of drives: a (floppy), c (disk), d (CD-ROM); or menu=on[,splash-time=MS]", set_boot, false },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot, false },
+	{ "no-shutdown", NULL, NULL, "stop, not end, when the guest powers off", set_no_shutdown, false },
 	{ NULL, NULL, NULL, "The machine", NULL, false },
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory, false },
 	{ "cpu", NULL, "NAME", "the processor's model (-cpu help)", set_cpu, false },
-	{ "smp", NULL, "1", "processors: there is one", set_smp, false },
+	{ "smp", NULL, "1", "processors: there is one", compat_smp, false },
 	{ "device", NULL, "NAME,...", "add a device (-device help)", set_device, false },
-	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default) or localtime", set_rtc, false },
+	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default), localtime, or 2006-06-17T16:01:21", compat_rtc, false },
+	{ "machine", "M", "pc", "the machine: a PC with i440FX and PIIX", compat_machine, false },
+	{ "accel", NULL, "tcg", "accepted, since plex86 is software, too", compat_accel, false },
+	{ "net", NULL, "none", "there is no network card; the same: -nic none, -parallel none", set_net, false },
+	{ "nic", NULL, "none", NULL, set_nic, false },
+	{ "parallel", NULL, "none", NULL, set_parallel, false },
+	{ "no-user-config", NULL, NULL, NULL, set_no_user_config, false },
 	{ NULL, NULL, NULL, "Drives", NULL, false },
 	{ "hda", NULL, "FILE", "a disk image, raw or qcow2; hdb, hdc, hdd the next ones", set_hda, false },
 	{ "hdb", NULL, "FILE", NULL, set_hdb, false },

@@ -101,3 +101,64 @@ TEST(serial_ports_are_taken_in_order)
 	CHECK_STR(o.vm.serial[1].path, "log");
 	CHECK_EQ(o.vm.serial[2].kind, CHARDEV_STDIO);
 }
+
+TEST(options_of_tools_that_start_qemu_mean_what_they_mean_there)	/* [QEMU, "Invocation"] */
+{
+	CHECK_EQ(parse("k", "-machine", "pc-i440fx-7.2,accel=tcg,usb=off", "-accel", "tcg", "-smp", "1,sockets=1,cores=1", "-cpu", "host",
+	    "-net", "none", NULL), 0);
+	CHECK_EQ(parse("k", "-nic", "none", "-parallel", "none", "-no-user-config", "-monitor", "null", "-no-shutdown", NULL), 0);
+	CHECK(o.vm.no_shutdown);
+	CHECK(parse("k", "-machine", "q35", NULL) < 0);
+	CHECK(strstr(err.text, "q35") != NULL);
+	CHECK(parse("k", "-machine", "pc,usb=on", NULL) < 0);
+	CHECK(parse("k", "-accel", "kvm", NULL) < 0);
+	CHECK(parse("k", "-smp", "cpus=2", NULL) < 0);
+	CHECK(parse("k", "-nic", "user", NULL) < 0);
+	CHECK(strstr(err.text, "network card") != NULL);
+}
+
+TEST(clock_chip_starts_at_a_date_that_is_given)
+{
+	CHECK_EQ(parse("k", "-rtc", "base=2006-06-17T16:01:21,clock=host,driftfix=slew", NULL), 0);
+	CHECK(o.vm.rtc_start_given);
+	CHECK_EQ(o.vm.rtc_start_s, 1150560081);
+	CHECK_EQ(parse("k", "-rtc", "base=2006-06-17", NULL), 0);
+	CHECK_EQ(o.vm.rtc_start_s, 1150502400);
+	CHECK_EQ(parse("k", "-rtc", "base=localtime", NULL), 0);
+	CHECK(o.vm.rtc_local && !o.vm.rtc_start_given);
+	CHECK(parse("k", "-rtc", "base=yesterday", NULL) < 0);
+	CHECK(parse("k", "-rtc", "base=2006-06-17x", NULL) < 0);
+	CHECK(parse("k", "-rtc", "clock=rt", NULL) < 0);
+}
+
+TEST(drive_without_an_interface_is_put_where_a_device_wants_it)
+{
+	CHECK_EQ(parse("-drive", "file=a.img,if=none,id=d0,format=raw", "-device", "ide-hd,drive=d0,bus=ide.1,unit=1,serial=S1", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[3].kind, VM_DRIVE_DISK);
+	CHECK_STR(o.vm.drives.ide[3].path, "a.img");
+	CHECK_STR(o.vm.drives.ide[3].serial, "S1");
+	CHECK_EQ(o.vm.drives.ide[0].kind, VM_DRIVE_NONE);
+	CHECK_EQ(parse("-drive", "file=a.iso,if=none,id=c", "-device", "ide-cd,drive=c", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[2].kind, VM_DRIVE_CDROM);
+	CHECK(parse("-device", "ide-hd,drive=none", NULL) < 0);
+	CHECK(parse("-drive", "file=a.img,if=none", NULL) < 0);
+	CHECK(parse("-drive", "file=a.img,if=none,id=d", NULL) < 0);	/* nothing to boot */
+	CHECK(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,bootindex=1", NULL) < 0);
+}
+
+TEST(what_is_done_about_the_hosts_errors_can_be_chosen_for_each_drive)
+{
+	CHECK_EQ(parse("-drive", "file=a.img,werror=report,rerror=stop", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[0].write_error, BLOCK_REPORT);
+	CHECK_EQ(o.vm.drives.ide[0].read_error, BLOCK_STOP);
+	CHECK_EQ(parse("-drive", "file=a.img", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[0].write_error, BLOCK_ENOSPC);
+	CHECK(parse("-drive", "file=a.img,werror=maybe", NULL) < 0);
+}
+
+TEST(boot_order_once_is_of_the_first_start_only)
+{
+	CHECK_EQ(parse("-hda", "a", "-boot", "order=c,once=d", NULL), 0);
+	CHECK_EQ(o.vm.boot_once[0], 3);
+	CHECK_EQ(o.vm.boot_order[0], 2);
+}

@@ -126,7 +126,7 @@ int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, s
 
 const char *run_state(struct vm *vm)
 {
-	return vm->io_error ? "io-error" : !vm->paused ? "running" : vm->cfg->start_paused && !vm->begun ? "prelaunch" : "paused";
+	return vm->shut_down ? "shutdown" : vm->io_error ? "io-error" : !vm->paused ? "running" : vm->cfg->start_paused && !vm->begun ? "prelaunch" : "paused";
 }
 
 void power_button(struct control *c)

@@ -28,7 +28,7 @@ int drive_change(struct control *c, const char *name, const char *file, const ch
 		 struct error *err);
 /* Guest-physical memory to a file. */
 int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, struct error *err);
-const char *run_state(struct vm *vm);	/* "running", "paused", "io-error" */
+const char *run_state(struct vm *vm);	/* "running", "paused", "io-error", "shutdown", "prelaunch" */
 void power_button(struct control *c);
 
 #endif

@@ -655,6 +655,12 @@ static int pc_map(struct pc *pc)
 	return err;
 }
 
+void pc_set_boot_order(struct pc *pc, const uint8_t order[3])
+{
+	rtc_set_cmos(&pc->rtc, 0x38, (uint8_t)(order[2] << 4));
+	rtc_set_cmos(&pc->rtc, 0x3D, (uint8_t)(order[0] | order[1] << 4));
+}
+
 /* What a BIOS and old programs look for in CMOS.		[AT-TRM "Real-Time Clock/CMOS RAM"], [SeaBIOS] */
 static void pc_fill_cmos(struct pc *pc)
 {
@@ -679,8 +685,7 @@ static void pc_fill_cmos(struct pc *pc)
 	rtc_set_cmos(rtc, 0x31, (uint8_t)(ext_kb >> 8));
 	rtc_set_cmos(rtc, 0x34, (uint8_t)ext_64k);
 	rtc_set_cmos(rtc, 0x35, (uint8_t)(ext_64k >> 8));
-	rtc_set_cmos(rtc, 0x38, (uint8_t)(cfg->boot_order[2] << 4));
-	rtc_set_cmos(rtc, 0x3D, (uint8_t)(cfg->boot_order[0] | cfg->boot_order[1] << 4));
+	pc_set_boot_order(pc, cfg->boot_order);
 	for (unsigned i = 0; i < 3; i++)
 		rtc_set_cmos(rtc, (uint8_t)(0x5B + i), (uint8_t)(high_64k >> 8 * i));
 	rtc_checksum(rtc);

@@ -138,6 +138,8 @@ extern const struct cpu_bus pc_cpu_bus;
 
 /* Wire the board to cpu (bus, bus_arg) and phys, and put everything in its power-on state. 0 or -errno. */
 int pc_init(struct pc *pc, struct vcpu *cpu, struct phys *phys, const struct pc_config *cfg);
+/* The order in which firmware is to try the drives, as in pc_config; goes into CMOS. */
+void pc_set_boot_order(struct pc *pc, const uint8_t order[3]);
 /* RESET of the board: chips and A20; RTC and CMOS keep their contents. Not the CPU, not memory. */
 void pc_reset(struct pc *pc);
 

@@ -162,6 +162,27 @@ class Machine(unittest.TestCase):
         stats = q.cmd('query-blockstats')['return'][0]
         self.assertEqual(stats['device'], 'ide0-hd0')
 
+    def test_machine_that_powered_off_stays_and_can_be_reset_with_no_shutdown(self):
+        with open(self.path('off'), 'wb') as f:     # out dx, ax: soft off at PM1a control
+            f.write(bytes.fromhex('ba0406b80020ef') + b'\xf4' * 9)
+        p = subprocess.Popen([PLEX86, 'run', '-no-shutdown', '-serial', 'null', '--flat', '0x1000', '--mode', 'real', self.path('off'), '-qmp',
+                              f'unix:{self.qmp_path},server=on,wait=off', '-S'], stdin=subprocess.DEVNULL, env=self.env)
+        self.procs.append(p)
+        end = time.monotonic() + DEADLINE
+        while not os.path.exists(self.qmp_path) and time.monotonic() < end:
+            time.sleep(0.05)
+        q = Qmp(self.qmp_path)
+        q.cmd('qmp_capabilities')
+        for _ in range(2):
+            q.events.clear()
+            q.cmd('cont')
+            q.wait_event('SHUTDOWN')
+            self.assertEqual(q.cmd('query-status')['return']['status'], 'shutdown')
+            q.cmd('system_reset')
+            q.wait_event('RESET')
+        q.cmd('quit')
+        self.assertEqual(p.wait(DEADLINE), 0)
+
     def test_keys_reach_the_firmware(self):
         _, q = self.start('-boot', 'menu=on,splash-time=60000')
         self.wait_text(q, 'ESC')

@@ -57,18 +57,17 @@ def memtest_finds_no_error_in_its_first_pass_of_8_mib(folder):
         m.wait_screen("Memory  :    7MB")
         now = m.wait_screen("Pass:  1", fails=["Errors: 1"])
         check_in("Errors: 0", now)
-        check_in("100%", now) if "100%" in now else None
 
 
 @test
-def memtest_from_its_cd_tests_512_mib_until_its_third_test(folder):
+def memtest_from_its_cd_tests_512_mib_until_its_sixth_test(folder):
     need(MEMTEST_CD, BIOS)
     with Machine(PLEX86, "-m", "512", "-cdrom", MEMTEST_CD) as m:
         m.wait_screen("GNU GRUB", "Memtest86+")
         if "GNU GRUB" in m.screen():
             m.keys("ret")
-        m.wait_screen("Memory  :  511MB")
-        check_in("Errors: 0", m.wait_screen("Test #3", "Test #4", "Test #5", fails=["Errors: 1"]))
+        m.wait_screen("Memory  :  512MB")
+        check_in("Errors: 0", m.wait_screen("Test #6", fails=["Errors: 1"]))
         m.keys("f1")                            # its configuration
         m.wait_screen("Settings")
         m.keys("f10")
