@@ -3,7 +3,8 @@
  *
  * One data track of 2048-byte sectors. The tray opens and closes; a disc that was changed is
  * reported by UNIT ATTENTION once, and by GET EVENT STATUS NOTIFICATION.
- * Left out: audio, raw sectors but for READ CD of user data, DVD structures, writing.
+ * What is longer than a CD can be is a DVD-ROM.
+ * Left out: audio, raw sectors but for READ CD of user data, writing: such commands end in ILLEGAL REQUEST.
  */
 #include <string.h>
 
@@ -19,6 +20,7 @@ enum { REASON_COMMAND = BIT(0), REASON_IN = BIT(1) };	/* interrupt reason, in th
 #define SENSE_BAD_COMMAND	((struct atapi_sense){ KEY_ILLEGAL, 0x20, 0x00 })
 #define SENSE_BAD_ADDRESS	((struct atapi_sense){ KEY_ILLEGAL, 0x21, 0x00 })
 #define SENSE_BAD_FIELD		((struct atapi_sense){ KEY_ILLEGAL, 0x24, 0x00 })
+#define SENSE_WRONG_MEDIUM	((struct atapi_sense){ KEY_ILLEGAL, 0x30, 0x02 })
 #define SENSE_LOCKED		((struct atapi_sense){ KEY_ILLEGAL, 0x53, 0x02 })
 #define SENSE_NEW_DISC		((struct atapi_sense){ KEY_ATTENTION, 0x28, 0x00 })
 
@@ -54,6 +56,12 @@ static uint32_t disc_sectors(const struct ide_drive *d)
 	uint64_t n = d->disk->size_bytes / CD_SECTOR;
 
 	return MIN(n, 0xFFFFFFFFu);
+}
+
+/* More than 80 minutes of 75 sectors a second. */
+static bool is_dvd(const struct ide_drive *d)
+{
+	return disc_sectors(d) > 80 * 60 * 75;
 }
 
 /* --- how a packet ends --- */
@@ -348,27 +356,30 @@ static void get_configuration(struct ide_channel *ch, const uint8_t *p)
 	uint8_t *b = ch->buf, *at = b + 8;
 	unsigned kind = p[1] & 3, start = get16(p + 2), alloc = get16(p + 7);
 	static const uint8_t features[][12] = {
-		{ 0x00, 0x00, 0x03, 0x04, 0x00, 0x08, 0x01, 0x00 },	/* profile list: CD-ROM */
+		{ 0x00, 0x00, 0x03, 0x08, 0x00, 0x10, 0, 0, 0x00, 0x08, 0, 0 },	/* profile list: DVD-ROM, CD-ROM */
 		{ 0x00, 0x01, 0x07, 0x04, 0x00, 0x00, 0x00, 0x02 },	/* core: ATAPI */
 		{ 0x00, 0x03, 0x03, 0x04, 0x29, 0x00, 0x00, 0x00 },	/* removable: tray, eject, lock */
 		{ 0x00, 0x1E, 0x03, 0x04, 0x00, 0x00, 0x00, 0x00 },	/* CD read */
+		{ 0x00, 0x1F, 0x03, 0x00 },				/* DVD read */
 	};
-	bool disc = disc_present(ch->active);
+	bool disc = disc_present(ch->active), dvd = disc && is_dvd(ch->active);
 
 	memset(b, 0, 64);
 	for (unsigned i = 0; i < ARRAY_LEN(features); i++) {
 		unsigned code = get16(features[i]);
-		bool current = disc || (features[i][2] & 2 && code != 0x1E);
+		bool current = code == 0x1E ? disc && !dvd : code != 0x1F || dvd;
 		if (code < start || (kind == 1 && !current) || (kind == 2 && code != start))
 			continue;
-		memcpy(at, features[i], 8);
+		memcpy(at, features[i], sizeof(features[i]));
 		at[2] = (at[2] & ~1) | current;
-		if (code == 0)
-			at[6] = disc;
-		at += 8;
+		if (code == 0) {
+			at[6] = dvd;
+			at[10] = disc && !dvd;
+		}
+		at += 4 + features[i][3];
 	}
 	put32(b, at - b - 4);
-	put16(b + 6, disc ? 0x0008 : 0);	/* current profile */
+	put16(b + 6, dvd ? 0x0010 : disc ? 0x0008 : 0);	/* current profile */
 	reply(ch, at - b, alloc);
 }
 
@@ -489,6 +500,32 @@ static void read_cd(struct ide_channel *ch, const uint8_t *p)
 	}
 }
 
+/* READ DVD STRUCTURE: physical format (0) and copyright (1) of a single-layer DVD-ROM.	[MMC-3 "READ DVD STRUCTURE"] */
+static void read_dvd_structure(struct ide_channel *ch, const uint8_t *p)
+{
+	uint8_t *b = ch->buf;
+	uint32_t len = p[7] == 0 ? 2052 : 8;
+
+	if (!is_dvd(ch->active)) {
+		packet_fail(ch, SENSE_WRONG_MEDIUM);
+		return;
+	}
+	if (p[7] > 1 || p[6] > 0) {
+		packet_fail(ch, SENSE_BAD_FIELD);
+		return;
+	}
+	memset(b, 0, len);
+	put16(b, len - 2);
+	if (p[7] == 0) {
+		b[4] = 0x01;			/* DVD-ROM, version 1 */
+		b[5] = 0x0F;			/* 120 mm; maximum rate not specified */
+		b[6] = 0x01;			/* one layer, read-only */
+		put32(b + 8, 0x030000);		/* the first sector of the data area, and the last one */
+		put32(b + 12, 0x030000 + disc_sectors(ch->active) - 1);
+	}
+	reply(ch, len, get16(p + 8));
+}
+
 static void mechanism_status(struct ide_channel *ch, const uint8_t *p)
 {
 	memset(ch->buf, 0, 8);
@@ -507,7 +544,7 @@ static bool needs_disc(uint8_t opcode)
 {
 	switch (opcode) {
 	case 0x00: case 0x25: case 0x28: case 0x2B: case 0x42: case 0x43: case 0x51: case 0x52:
-	case 0xA8: case 0xB9: case 0xBE:
+	case 0xA8: case 0xAD: case 0xB9: case 0xBE:
 		return true;
 	default:
 		return false;
@@ -540,6 +577,7 @@ static void carry_out(struct ide_channel *ch)
 	case 0x52: read_track_information(ch, p); break;
 	case 0x5A: mode_sense(ch, p); break;
 	case 0xA8: read_sectors(ch, get32(p + 2), get32(p + 6)); break;
+	case 0xAD: read_dvd_structure(ch, p); break;
 	case 0xBB: packet_good(ch); break;		/* SET CD SPEED */
 	case 0xBD: mechanism_status(ch, p); break;
 	case 0xBE: read_cd(ch, p); break;

@@ -645,3 +645,29 @@ TEST(atapi_changed_disc_is_an_event_and_a_unit_attention)
 	CHECK(!failed(r));
 	free(r);
 }
+
+TEST(atapi_disc_that_is_longer_than_a_cd_is_a_dvd)	/* [MMC-3 "GET CONFIGURATION", "READ DVD STRUCTURE"] */
+{
+	struct rig *r = rig_new();
+	uint8_t config[12] = { 0x46, 0, 0, 0, 0, 0, 0, 0, 64 }, structure[12] = { 0xAD, 0, 0, 0, 0, 0, 0, 0, 0, 20 }, b[64];
+
+	r->ide.channel[1].drive[0].unit_attention = false;
+	CHECK_EQ(packet(r, config, 0xFFFE, b, 48), 48);
+	CHECK_EQ(b[6] << 8 | b[7], 0x0008);		/* current profile: CD-ROM */
+	CHECK_EQ(b[3], 44);
+	CHECK_EQ(b[11], 8);				/* two profiles, of which the second is current */
+	CHECK_EQ(b[14], 0);
+	CHECK_EQ(b[18], 1);
+	packet(r, structure, 0xFFFE, b, 0);
+	CHECK_EQ(sense(r), 0x053002);			/* INCOMPATIBLE FORMAT */
+	r->cd.disk.size_bytes = 4700000256;		/* only its size is asked for */
+	CHECK_EQ(packet(r, config, 0xFFFE, b, 48), 48);
+	CHECK_EQ(b[6] << 8 | b[7], 0x0010);
+	CHECK_EQ(b[14], 1);
+	CHECK_EQ(b[18], 0);
+	CHECK_EQ(packet(r, structure, 0xFFFE, b, 20), 20);
+	CHECK_EQ(b[0] << 8 | b[1], 2050);
+	CHECK_EQ(b[9] << 16 | b[10] << 8 | b[11], 0x030000);
+	CHECK_EQ(b[13] << 16 | b[14] << 8 | b[15], 0x030000 + 4700000256 / 2048 - 1);
+	free(r);
+}

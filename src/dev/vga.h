@@ -95,6 +95,8 @@ int vga_init(struct vga *vga, struct phys *phys, struct bus *bus);
 /* The card is a PCI function too (1234:1111): frame buffer in BAR 0, registers in BAR 2, rom (may be empty). */
 void vga_pci_init(struct vga *vga, struct pci_bus *bus, unsigned devfn, const uint8_t *rom, size_t rom_bytes);
 void vga_reset(struct vga *vga);
+#define EDID_BYTES	128u
+void vga_edid(uint8_t edid[EDID_BYTES]);		/* what the screen says of itself */
 /* What firmware does to get text mode 3, for guests that start without it. The font (256 characters of
  * 16 bytes) is the card's ROM's; NULL: there is none. */
 void vga_set_text_mode(struct vga *vga, const uint8_t *font);

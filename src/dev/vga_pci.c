@@ -1,13 +1,12 @@
 /*
  * The card as a PCI function: frame buffer in BAR 0, registers memory-mapped in BAR 2.
  *						[QEMU "standard VGA" interface description]
- *
- * Left out: the EDID block (reads as FFh, so that guests take their own default mode).
  */
 #include <string.h>
 
 #include "dev/vga.h"
 
+#define MMIO_EDID	0x000		/* up to MMIO_VGA; FFh behind the block */
 #define MMIO_VGA	0x400		/* ports 3C0h..3DFh */
 #define MMIO_VBE	0x500		/* VBE registers, 2 bytes each */
 #define MMIO_EXT	0x600		/* size of this block, byte order */
@@ -19,6 +18,14 @@ static uint32_t mmio_read(void *arg, gpa_t offset, unsigned size)
 	struct vga *vga = arg;
 	uint32_t val = 0;
 
+	if (offset + size <= MMIO_EDID + EDID_BYTES) {
+		uint8_t edid[EDID_BYTES];
+
+		vga_edid(edid);
+		for (unsigned i = 0; i < size; i++)
+			val |= (uint32_t)edid[offset + i] << 8 * i;
+		return val;
+	}
 	if (offset >= MMIO_VGA && offset + size <= MMIO_VGA + 0x20) {
 		for (unsigned i = 0; i < size; i++)
 			val |= (uint32_t)(vga_port_read(vga, (uint16_t)(0x3C0 + offset - MMIO_VGA + i), 1) & 0xFF) << 8 * i;

@@ -569,3 +569,30 @@ TEST(vga_pci_function_maps_frame_buffer_registers_and_rom)
 	CHECK(phys_host(&t->phys, 0xE0000010, true) == NULL);
 	rig_free(t);
 }
+
+TEST(vga_screen_describes_itself_in_an_edid_block)	/* [VESA E-EDID, "EDID 1.3 structure"] */
+{
+	static const uint8_t header[8] = { 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0 };
+	struct rig *t = rig_new();
+	struct pci_bus pci = { 0 };
+	uint8_t edid[EDID_BYTES], sum = 0;
+
+	vga_pci_init(&t->vga, &pci, PCI_DEVFN(2, 0), NULL, 0);
+	pci_config_write(&pci, 0x80001018, 4, 0xE1000000);
+	pci_config_write(&pci, 0x80001004, 2, PCI_COMMAND_MEMORY);
+	for (unsigned i = 0; i < EDID_BYTES; i++) {
+		edid[i] = (uint8_t)phys_read_n(&t->phys, 0xE1000000 + i, 1);
+		sum += edid[i];
+	}
+	assert_memory_equal(edid, header, 8);
+	CHECK_EQ(sum, 0);
+	CHECK_EQ(edid[126], 0);				/* no extension */
+	const uint8_t *d = edid + 54;			/* the preferred mode: 1024 x 768, 65 MHz */
+	CHECK_EQ(d[0] | d[1] << 8, 6500);
+	CHECK_EQ(d[2] | (d[4] & 0xF0) << 4, 1024);
+	CHECK_EQ(d[5] | (d[7] & 0xF0) << 4, 768);
+	unsigned htotal = 1024 + (d[3] | (d[4] & 15u) << 8), vtotal = 768 + (d[6] | (d[7] & 15u) << 8);
+	CHECK_EQ(65000000 / (htotal * vtotal), 60);
+	CHECK_EQ(phys_read_n(&t->phys, 0xE1000000 + EDID_BYTES, 1) & 0xFF, 0xFF);
+	rig_free(t);
+}
