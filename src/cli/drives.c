@@ -197,6 +197,8 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 	unsigned bus = 0, unit = 0;
 	bool bus_given = false, cd = strncmp(arg, "ide-cd", 6) == 0;
 
+	if (text == NULL)
+		return error_set(err, -ENOMEM, "no memory");
 	strtok_r(text, ",", &save);
 	for (char *word; (word = strtok_r(NULL, ",", &save)) != NULL; ) {
 		if (strncmp(word, "drive=", 6) == 0) {
