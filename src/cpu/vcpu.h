@@ -154,6 +154,10 @@ struct scan_state {
 	uint64_t callsite;		/* where the call-out in progress was called from, 0: it was jumped to */
 	uint64_t tlb_read;		/* r12: cpu->tlb->read */
 	uint64_t window;		/* r14 and the GS base: host address of linear 0 */
+	/* what quick changes of CPL need to know; kept by mmu.c and window.c */
+	uint64_t kernel_window, user_window;	/* bases; 0: there is none */
+	bool user_window_stale;		/* window_select() has something to do first */
+	bool plain;			/* no alignment checks, no data breakpoints, no --protect-code */
 	uint64_t jump_cache;		/* of the current mode */
 	uint64_t cs_key;		/* CS base << 32: with EIP the key of that hash */
 	uint32_t cs_index;		/* what to add to EIP for its index */

@@ -8,9 +8,14 @@
 
 #define HWCAP2_FSGSBASE 2
 
+bool host_has_fsgsbase(void)
+{
+	return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+}
+
 void host_set_gs_base(uint64_t base)
 {
-	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+	if (host_has_fsgsbase())
 		__asm__ volatile("wrgsbase %0" : : "r"(base));
 	else
 		syscall(SYS_arch_prctl, ARCH_SET_GS, base);

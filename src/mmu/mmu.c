@@ -223,8 +223,8 @@ bool mmu_watching(const struct vcpu *cpu) { return cpu->mmu->watching; }
 
 void mmu_update_direct(struct vcpu *cpu)
 {
-	cpu->scan.direct = window_wanted(cpu) && !cpu->mmu->check_alignment && !cpu->mmu->watching &&
-	    !cpu->scan.protect_code;
+	cpu->scan.plain = !cpu->mmu->check_alignment && !cpu->mmu->watching && !cpu->scan.protect_code;
+	cpu->scan.direct = cpu->scan.plain && window_wanted(cpu);
 }
 
 void mmu_each_user_page(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, lin_t lin))

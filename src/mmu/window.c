@@ -136,6 +136,7 @@ int windows_init(struct vcpu *cpu)
 		err = reserve(&ws->kernel);
 	ws->kernel.kernel = ws->kernel.used = true;
 	ws->budget = mapping_budget();
+	cpu->scan.kernel_window = (uint64_t)(uintptr_t)ws->kernel.base;
 	mmu_update_direct(cpu);
 	if (err)
 		windows_free(cpu);
@@ -173,6 +174,7 @@ void windows_free(struct vcpu *cpu)
 		munmap(ws->copies, (size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
 	free(ws);
 	cpu->windows = NULL;
+	cpu->scan.kernel_window = cpu->scan.user_window = 0;
 }
 
 /* --- mapping and unmapping --- */
@@ -567,6 +569,17 @@ void window_premap(struct vcpu *cpu, lin_t lin)
 
 /* --- choosing --- */
 
+static void set_current(struct vcpu *cpu, struct window *w)
+{
+	struct windows *ws = cpu->windows;
+	ws->current = w;
+	if (w)
+		w->last_use = ++ws->clock;
+	cpu->scan.user_window = w ? (uint64_t)(uintptr_t)w->base : 0;
+	cpu->scan.user_window_stale = true;
+	mmu_update_direct(cpu);
+}
+
 bool window_wanted(struct vcpu *cpu)
 {
 	return cpu->windows && (cpu->cpl != 3 || cpu->windows->current);
@@ -574,12 +587,11 @@ bool window_wanted(struct vcpu *cpu)
 
 uint64_t window_select(struct vcpu *cpu)
 {
-	struct windows *ws = cpu->windows;
 	struct window *w = in_use(cpu);
 	if (!w->kernel) {
-		w->last_use = ++ws->clock;
 		if (w->stale || w->drop || w->nstale)
 			revalidate(cpu, w);
+		cpu->scan.user_window_stale = false;
 	}
 	return (uint64_t)(uintptr_t)w->base;
 }
@@ -603,9 +615,7 @@ void window_promote(struct vcpu *cpu)
 	w->used = true;
 	w->cr3 = cpu->cr3;
 	memcpy(w->pdpte, cpu->pdpte, sizeof(w->pdpte));
-	w->last_use = ++ws->clock;
-	ws->current = w;
-	mmu_update_direct(cpu);
+	set_current(cpu, w);
 	mmu_each_user_page(cpu, window_premap);	/* what it has used is what it will use */
 }
 
@@ -637,12 +647,12 @@ void window_flush(struct vcpu *cpu, bool global)
 			ws->n_nonglobal = 0;
 		}
 	}
-	ws->current = window_of(ws, cpu->cr3);
-	if (ws->current) {
-		ws->current->stale = true;
+	struct window *w = window_of(ws, cpu->cr3);
+	if (w) {
+		w->stale = true;
 		METER_ADD(cpu, window_hits, !global);
 	}
-	mmu_update_direct(cpu);
+	set_current(cpu, w);
 }
 
 /* Is part of a large page mapped around here, be it not the page itself? */
@@ -675,6 +685,7 @@ void window_flush_page(struct vcpu *cpu, lin_t lin)
 		unmap_pages(ws, w, page & ~1023u, 1024);
 	if (!(w->state[page] & PAGE_MAPPED))
 		return;
+	cpu->scan.user_window_stale = true;
 	if (w->nstale < STALE_MAX)
 		w->stale_page[w->nstale++] = lin;
 	else

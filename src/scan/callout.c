@@ -48,6 +48,16 @@ CALLOUT(link)
 CALLOUT(indirect)
 CALLOUT(fpu)
 
+/* The quick way touches none of it; the rest is as above. */
+uint8_t *callout_quick(struct vcpu *cpu, uint32_t number, uint32_t lin)
+{
+	uint8_t *host = scan_quick(cpu, number);
+	if (host && host != QUICK_DISPATCH)
+		return host;
+	bool fpu_was_live = put_aside(cpu);
+	return back(cpu, host ? scan_quick_dispatch(cpu) : scan_quick_missed(cpu, number, lin, fpu_was_live));
+}
+
 void callout_enter(struct vcpu *cpu, uint8_t *host)
 {
 	((void (*)(struct vcpu *, uint8_t *))(uintptr_t)cpu->scanner->glue.enter)(cpu, host);

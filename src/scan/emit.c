@@ -120,16 +120,47 @@ static bool ends_block(const struct insn *in)
 	}
 }
 
-/* The whole instruction in the monitor; it comes back behind it. */
-void emit_call_monitor(struct emit *e, unsigned site_flags)
+static void call_monitor(struct emit *e, unsigned site_flags, uint8_t *stub)
 {
 	emit_flush_esp(e);
 	emit_begin(e);
 	if (ends_block(&cur(e)->in))
 		site_flags |= SITE_ENDS;
 	asm_mov_ri(&e->b, R10, emit_site(e, site_flags));
-	asm_call(&e->b, e->s->glue.emulate);
+	asm_call(&e->b, stub);
 	e->fpu_known = e->sse_known = false;	/* the monitor takes the FPU with it */
+}
+
+/* A form that quick.c knows: flat 32-bit protected mode. */
+static bool has_quick_way(const struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	const struct operand *o = in->opnd;
+	if (!(e->mode & MODE_CODE32) || !(e->mode & MODE_STACK32) || (e->mode & MODE_REAL))
+		return false;
+	switch (in->name) {
+	case I_MOV: case I_POP:
+		return o[0].kind == OPND_SREG && o[0].reg != SEG_CS && o[0].reg != SEG_SS &&
+		    (in->name == I_POP ? in->opsize == 4 : o[1].kind == OPND_REG);
+	case I_IRET:
+		return in->opsize == 4;
+	case I_INT: case I_SYSENTER: case I_SYSEXIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The whole instruction in the monitor; it comes back behind it. */
+void emit_call_monitor(struct emit *e, unsigned site_flags)
+{
+	if (!has_quick_way(e)) {
+		call_monitor(e, site_flags, e->s->glue.emulate);
+		return;
+	}
+	call_monitor(e, site_flags, e->s->glue.quick);
+	if (cur(e)->in.name == I_POP)
+		e->esp_off += 4;
 }
 
 /* --- re-encoding --- */
@@ -553,12 +584,12 @@ static void emit_insn(struct emit *e)
 		emit_flush_esp(e);		/* in an address ESP does not wrap at 64K */
 	emit_begin(e);
 	if (unlikely(e->s->nrules) && virtualized_by_user(e)) {
-		emit_call_monitor(e, SITE_ENDS);
+		call_monitor(e, SITE_ENDS, e->s->glue.emulate);
 		e->s->sites[e->site].fn = scan_trap;
 		return;
 	}
 	if (cur(e)->intercepted) {
-		emit_call_monitor(e, SITE_ENDS);
+		call_monitor(e, SITE_ENDS, e->s->glue.emulate);
 		e->s->sites[e->site].fn = e->cpu->intercept->run;
 		return;
 	}

@@ -180,6 +180,7 @@ void glue_emit(struct scanner *s, struct asm_buf *b)
 	emit_enter(s, b);
 	g->slow = emit_callout(s, b, callout_slow, false);
 	g->emulate = emit_callout(s, b, callout_emulate, true);
+	g->quick = emit_callout(s, b, callout_quick, true);
 	g->link = emit_callout(s, b, callout_link, false);
 	g->indirect = emit_callout(s, b, callout_indirect, false);
 	g->fpu = emit_callout(s, b, callout_fpu, false);

@@ -122,6 +122,22 @@ struct site {
 enum {
 	SITE_ENDS = BIT(0),		/* after it: always look up where to go on */
 };
+/* A descriptor that was checked, and the segment it makes. */
+struct quick_segment {
+	uint64_t raw;
+	struct segment seg;		/* .selector as it was loaded */
+};
+/* Changes of level that were carried out before and need no checks while the tables say the same (quick.c). */
+struct quick {
+	struct quick_segment ret_cs[2], ret_ss;		/* IRET from CPL 0; [to CPL 3] */
+	struct quick_gate {				/* INT n from CPL 3 to CPL 0, by the low bits of the vector */
+		uint64_t raw;				/* 0: empty */
+		uint8_t vector;
+		struct quick_segment cs, ss;
+	} gate[8];
+	uint32_t enter_cs, exit_cs;			/* SYSENTER_CS they belong to; 0: empty */
+	struct segment enter[2], exit[2];		/* CS, SS */
+};
 /* What r10d tells scan_slow(): site << 2 and */
 enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast path cannot do it */
 
@@ -154,7 +170,7 @@ struct glue {				/* executable addresses of the stubs */
 	uint8_t *back;				/* resume, behind the call that led to the call-out */
 	uint8_t *resume_end;
 	uint8_t *fill, *fill_checked, *fill_end;	/* short call-out of a TLB miss; answers in r10 */
-	uint8_t *slow, *emulate, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
+	uint8_t *slow, *emulate, *quick, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
 	uint8_t *lookup, *lookup_end;		/* indirect branch to r11d */
 	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
 };
@@ -211,7 +227,10 @@ struct scanner {
 	struct emit *emit;			/* emit.c's working space */
 	uint64_t gs_base;			/* as last set on this thread */
 #define GS_BASE_UNKNOWN 1			/* windows begin at 4 GiB borders */
+	bool fsgsbase;				/* the host lets us use WRGSBASE */
+	struct quick quick;
 	struct wary *wary;			/* wary.c */
+	unsigned wary_waiting;			/* instructions it has checked for a while */
 	/* promotion of user address spaces */
 	timer_t ticker;				/* the thread's CPU time; one-shot, armed while user code runs checked */
 	bool has_ticker;
@@ -273,7 +292,33 @@ bool recover_insn(const struct scanner *s, const struct block *b, unsigned i, st
 /* fpu.c */
 void fpu_saved(struct vcpu *cpu);		/* cpu->fx has just been saved from the host's registers */
 
+/* What every call-out begins with: the guest's state that is not in place yet. */
+static inline void scan_state_out(struct vcpu *cpu)
+{
+	unsigned f = cpu->scan.flags;
+	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | (f >> 8 & 0xD5) | (f & 1) << 11;
+	cpu->gpr[REG_ESP] = (uint32_t)cpu->scan.r15;
+}
+
+/* And what comes before a block of the mode in which esp_off of ESP is pending there. */
+static inline void scan_state_in(struct vcpu *cpu, uint32_t mode, int esp_off)
+{
+	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
+	cpu->scan.r15 = mode_move_esp(mode, cpu->gpr[REG_ESP], -esp_off);
+	if (mode_esp_is_pointer(mode))
+		cpu->scan.r15 += cpu->scan.window;
+	cpu->scan.tlb_read = (uintptr_t)cpu->tlb->read;
+}
+
+/* quick.c: the call-out for instructions that have a quick way. NULL: not done, nothing changed;
+ * QUICK_DISPATCH: done, on at EIP; else where to go on. */
+#define QUICK_DISPATCH ((uint8_t *)1)
+uint8_t *scan_quick(struct vcpu *cpu, uint32_t site);
+void scan_switch_mode(struct scanner *s, struct mode_slot *slot, uint32_t mode);
+
 /* run.c */
+uint8_t *scan_quick_missed(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);	/* after the first */
+uint8_t *scan_quick_dispatch(struct vcpu *cpu);					/* ... and the second */
 uint32_t scan_mode(const struct vcpu *cpu);
 struct block *scan_find_block(struct vcpu *cpu);	/* at EIP; may raise; NULL: not scanned */
 enum next scan_run_blocks(struct vcpu *cpu);
@@ -284,6 +329,7 @@ enum next scan_run_blocks(struct vcpu *cpu);
 uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin);
 uint8_t *callout_slow(struct vcpu *cpu, uint32_t site, uint32_t lin);
 uint8_t *callout_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *callout_quick(struct vcpu *cpu, uint32_t site, uint32_t lin);
 uint8_t *callout_link(struct vcpu *cpu, uint32_t link, uint32_t lin);
 uint8_t *callout_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip);
 uint8_t *callout_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin);

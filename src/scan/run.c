@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cpu/stops.h"
+#include "cpu/descriptor.h"
 #include "host/gsbase.h"
 #include "host/signals.h"
 #include "mmu/phys.h"
@@ -19,6 +20,7 @@
 #include "mmu/window.h"
 #include "scan/emit.h"
 #include "scan/lockstep.h"
+#include "scan/quick.h"
 #include "scan/verify.h"
 #include "scan/wary.h"
 
@@ -27,52 +29,11 @@
 #define TICKS_TO_PROMOTE 2
 #define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
 
-/* --- modes --- */
-
-/* Real and vm86 mode: loading a segment register must not make another mode, so bases play no role. */
-static uint32_t real_mode_segments(const struct vcpu *cpu)
-{
-	const unsigned rights = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED;
-	bool vm86 = cpu_vm86(cpu), plain = true;
-	uint32_t states = 0;
-	for (unsigned i = 0; i < 6; i++) {
-		const struct segment *s = &cpu->seg[i];
-		unsigned state = s->data_state == SEG_FLAT ? (unsigned)SEG_BASED : s->data_state;
-		states |= state << (MODE_SEG_SHIFT + 2 * i);
-		/* what segment_real() would leave as it is */
-		plain &= vm86 ? s->attr == (rights | SEG_DPL) && s->limit == 0xFFFF
-		    : (s->attr & ~(unsigned)(SEG_DB | SEG_G | BIT(12))) == rights;
-	}
-	return states | (plain ? MODE_PLAIN : 0);
-}
-
-uint32_t scan_mode(const struct vcpu *cpu)
-{
-	const struct segment *cs = &cpu->seg[SEG_CS], *ss = &cpu->seg[SEG_SS];
-	if (ss->write_top == 0)		/* a stack that grows its segment downwards, or none: each push would be a call-out */
-		return MODE_NONE;
-	uint32_t mode = (cs->attr & SEG_DB ? MODE_CODE32 : 0) | (ss->attr & SEG_DB ? MODE_STACK32 : 0);
-	mode |= (cpu->cpl == 3 ? MODE_USER : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
-	mode |= (cpu->scan.direct ? MODE_DIRECT : 0) | (cs->limit != 0xFFFFFFFFu ? MODE_LIMIT : 0);
-	if (!cpu_protected(cpu) || cpu_vm86(cpu))
-		return mode | MODE_REAL | real_mode_segments(cpu);
-	bool flat = mode & MODE_CODE32;		/* elsewhere a base of 0 is nothing special */
-	for (unsigned i = 0; i < 6; i++) {
-		unsigned state = i == SEG_CS ? cs->code_state : cpu->seg[i].data_state;
-		if (state == SEG_FLAT && !flat)
-			state = SEG_BASED;
-		mode |= state << (MODE_SEG_SHIFT + 2 * i);
-	}
-	return mode;
-}
-
 /* --- state in and out --- */
 
 static void enter_monitor(struct vcpu *cpu)
 {
-	unsigned f = cpu->scan.flags;
-	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ARITH) | (f >> 8 & 0xD5) | (f & 1) << 11;
-	cpu->gpr[REG_ESP] = (uint32_t)cpu->scan.r15;
+	scan_state_out(cpu);
 	cpu->scanner->dropped = false;
 	cpu->scanner->resumed_left = 0;
 }
@@ -87,11 +48,7 @@ static void update_gates(struct vcpu *cpu)
 /* To a block of the current mode, in which esp_off of ESP is pending there. */
 static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
 {
-	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
-	cpu->scan.r15 = mode_move_esp(cpu->scanner->slot->mode, cpu->gpr[REG_ESP], -esp_off);
-	if (mode_esp_is_pointer(cpu->scanner->slot->mode))
-		cpu->scan.r15 += cpu->scan.window;
-	cpu->scan.tlb_read = (uintptr_t)cpu->tlb->read;
+	scan_state_in(cpu, cpu->scanner->slot->mode, esp_off);
 	update_gates(cpu);
 	return host;
 }
@@ -170,26 +127,12 @@ static void set_mode(struct scanner *s, uint32_t mode)
 			cpu->scan.ret_rsp = r->rsp;
 		return;
 	}
-	if (s->slot && cpu->scan.ret_rsp != 0)
-		s->ret[(s->slot->mode & MODE_USER) != 0].rsp = cpu->scan.ret_rsp;
 	struct mode_slot *slot = cache_mode(s, mode, cs_base, cs_limit);
 	if (!slot) {
 		cache_reset(s);
 		slot = cache_mode(s, mode, cs_base, cs_limit);
 	}
-	if (r->mode != mode || r->cs_base != cs_base || r->cs_limit != cs_limit) {	/* EIPs alone do not tell one CS from another */
-		r->mode = mode;
-		r->cs_base = cs_base;
-		r->cs_limit = cs_limit;
-		r->rsp = r->top;
-	}
-	s->slot = slot;
-	s->cs_base = cs_base;
-	s->cs_limit = cs_limit;
-	cpu->scan.cs_key = (uint64_t)cs_base << 32;
-	cpu->scan.cs_index = mode_keyed(mode) ? cs_base : 0;
-	cpu->scan.ret_rsp = r->rsp;
-	cpu->scan.jump_cache = (uintptr_t)slot->jump;
+	scan_switch_mode(s, slot, mode);
 }
 
 static struct block *find_block(struct vcpu *cpu, uint32_t mode)
@@ -333,6 +276,110 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
 	return stay(emulate(cpu, &s->sites[number], false));
+}
+
+/* --- quick call-outs: what quick.c leaves --- */
+
+static struct segment made_of(uint64_t raw, uint16_t selector)
+{
+	const struct descriptor d = { .lo = (uint32_t)raw, .hi = (uint32_t)(raw >> 32) };
+	return descriptor_segment(&d, selector);
+}
+
+static bool learn_segment(const struct vcpu *cpu, struct quick_segment *q, const struct segment *seg)
+{
+	uint64_t raw;
+	if (!quick_descriptor(cpu, seg->selector, &raw) || !(raw >> 40 & SEG_ACCESSED))
+		return false;
+	struct segment made = made_of(raw, seg->selector);
+	if (made.base != seg->base || made.limit != seg->limit || made.attr != seg->attr)
+		return false;			/* the table has changed since it was loaded */
+	*q = (struct quick_segment){ .raw = raw, .seg = *seg };
+	return true;
+}
+
+static bool flat_stack(const struct segment *ss)
+{
+	return ss->write_top >> 32 && ss->attr & SEG_DB;
+}
+
+/* An interrupt or trap gate that CPL 3 may call has just been taken to CPL 0: see that all it took is as we need it. */
+static void learn_gate(struct vcpu *cpu, uint8_t vector)
+{
+	struct quick_gate *g = &cpu->scanner->quick.gate[vector % ARRAY_LEN(cpu->scanner->quick.gate)];
+	const struct segment *cs = &cpu->seg[SEG_CS], *ss = &cpu->seg[SEG_SS];
+	uint64_t raw;
+	uint16_t ss0;
+	g->raw = 0;
+	if (cpu->cpl != 0 || !quick_gate_now(cpu, vector, &raw) || !quick_stack_now(cpu, NULL, &ss0))
+		return;
+	if ((raw >> 40 & 0xFE) != 0xEE || (raw >> 16 & 0xFFFC) != cs->selector || ss0 != ss->selector)
+		return;				/* P, DPL 3, 32-bit interrupt or trap gate */
+	if (cs->attr & SEG_CONFORMING || cs->limit != 0xFFFFFFFF || !flat_stack(ss))
+		return;
+	if (!learn_segment(cpu, &g->cs, cs) || !learn_segment(cpu, &g->ss, ss))
+		return;
+	g->vector = vector;
+	g->raw = raw;
+}
+
+static void learn_return(struct vcpu *cpu)
+{
+	struct quick *q = &cpu->scanner->quick;
+	const struct segment *cs = &cpu->seg[SEG_CS], *ss = &cpu->seg[SEG_SS];
+	bool outer = cpu->cpl == 3;
+	if ((!outer && cpu->cpl != 0) || cs->limit != 0xFFFFFFFF || (cs->attr & SEG_CONFORMING) ||
+	    !learn_segment(cpu, &q->ret_cs[outer], cs))
+		return;
+	if (outer && (!(ss->attr & SEG_DB) || !learn_segment(cpu, &q->ret_ss, ss)))
+		q->ret_cs[1].seg.selector = 0;
+}
+
+/* The instruction was carried out the long way: may the next be quick? from: CPL before. */
+static void learn(struct vcpu *cpu, const struct site *st, unsigned from)
+{
+	struct quick *q = &cpu->scanner->quick;
+	if (!cpu_protected(cpu) || cpu_vm86(cpu))
+		return;
+	switch (st->in.name) {
+	case I_INT:
+		if (from == 3)
+			learn_gate(cpu, (uint8_t)st->in.imm);
+		break;
+	case I_IRET:
+		if (from == 0)
+			learn_return(cpu);
+		break;
+	case I_SYSENTER:
+		if (cpu->eip == cpu->sysenter_eip && cpu->cpl == 0 && cpu->seg[SEG_CS].selector == (cpu->sysenter_cs & 0xFFFC)) {
+			q->enter_cs = cpu->sysenter_cs;
+			q->enter[0] = cpu->seg[SEG_CS];
+			q->enter[1] = cpu->seg[SEG_SS];
+		}
+		break;
+	case I_SYSEXIT:
+		if (cpu->cpl == 3 && cpu->seg[SEG_CS].selector == (((cpu->sysenter_cs & 0xFFFC) + 16) | 3)) {
+			q->exit_cs = cpu->sysenter_cs;
+			q->exit[0] = cpu->seg[SEG_CS];
+			q->exit[1] = cpu->seg[SEG_SS];
+		}
+		break;
+	}
+}
+
+uint8_t *scan_quick_missed(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
+{
+	const struct site st = cpu->scanner->sites[number];	/* it may go with the cache */
+	unsigned from = cpu->cpl;
+	uint8_t *host = scan_emulate(cpu, number, lin, fpu_was_live);
+	learn(cpu, &st, from);
+	return host;
+}
+
+uint8_t *scan_quick_dispatch(struct vcpu *cpu)
+{
+	cpu->scanner->dropped = false;
+	return dispatch(cpu);
 }
 
 /* A store the TLB has no entry for: if that is only because its page holds code, scan_fill() may do the next. */
@@ -587,6 +634,7 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 	s->epoch = cpu->scan.epoch - 1;
 	s->gs_base = GS_BASE_UNKNOWN;
+	s->fsgsbase = host_has_fsgsbase();
 	start_ticker(s);
 	windows_init(cpu);		/* without: slower, not wrong */
 	return 0;

@@ -772,7 +772,7 @@ static enum leads to_stub(const void *arg, uint64_t target)
 	const struct glue *g = &((const struct scanner *)arg)->glue;
 	uint8_t *const stubs[] = { g->slow, g->link, g->indirect, g->fpu, g->lookup };
 
-	if (target == (uint64_t)(uintptr_t)g->emulate)		/* goes on at a record's entry */
+	if (target == (uint64_t)(uintptr_t)g->emulate || target == (uint64_t)(uintptr_t)g->quick)	/* goes on at a record's entry */
 		return LEADS_AWAY;
 	if (target == (uint64_t)(uintptr_t)g->fill)
 		return LEADS_FILL;

@@ -27,7 +27,6 @@ struct faulter {
 struct wary {
 	uint8_t failures[SITES];	/* by hash of the address: a collision costs speed only */
 	struct faulter faulter[FAULTERS];
-	unsigned nchecked;
 };
 
 static unsigned slot_of(uint32_t gpa) { return (gpa ^ gpa >> 16) & (SITES - 1); }
@@ -74,7 +73,7 @@ static void back_to_direct(struct scanner *s, struct faulter *f)
 {
 	f->checked = false;
 	f->faults = 0;
-	s->wary->nchecked--;
+	s->wary_waiting--;
 	s->wary->failures[slot_of(f->gpa)] = 0;
 	rescan(s, f->gpa);
 }
@@ -95,7 +94,7 @@ void wary_faulted(struct scanner *s, struct block *b, unsigned i)
 		return;
 	if (!f->checked) {
 		f->checked = true;
-		s->wary->nchecked++;
+		s->wary_waiting++;
 		f->quiet_wanted = (uint8_t)MIN(f->quiet_wanted * 2, QUIET_MOST);
 	}
 	f->quiet = 0;
@@ -111,14 +110,9 @@ void wary_missed(struct scanner *s, uint32_t gpa)
 		f->seen = true;
 }
 
-bool wary_waits(const struct scanner *s)
-{
-	return s->wary->nchecked > 0;
-}
-
 void wary_tick(struct scanner *s)
 {
-	for (unsigned i = 0; i < FAULTERS && s->wary->nchecked; i++) {
+	for (unsigned i = 0; i < FAULTERS && s->wary_waiting; i++) {
 		struct faulter *f = &s->wary->faulter[i];
 		if (!f->checked)
 			continue;

@@ -25,7 +25,7 @@ void wary_failed(struct scanner *s, struct block *b, unsigned i);	/* ...is not f
 void wary_faulted(struct scanner *s, struct block *b, unsigned i);	/* ...is the guest's own page fault */
 
 void wary_missed(struct scanner *s, uint32_t gpa);	/* a checked access was not done by the fast path */
-bool wary_waits(const struct scanner *s);		/* for ticks: some instruction may go back to direct */
+static inline bool wary_waits(const struct scanner *s) { return s->wary_waiting; }	/* for ticks: some instruction may go back to direct */
 void wary_tick(struct scanner *s);			/* user code used up a slice of CPU time; not in the handler */
 
 #endif
