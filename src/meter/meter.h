@@ -97,6 +97,8 @@ struct meters {
 #define METER_ADD(cpu, field, n) ((void)((cpu)->meters.field += (n)))
 #define METER_SWITCH(cpu, cause) meter_switch(&(cpu)->meters, cause)
 #define METER_RING(cpu) meter_ring(&(cpu)->meters, (cpu)->cpl == 3 ? METER_RING3 : METER_RING0)
+/* Will METER_RING() call out of line? */
+#define METER_RING_LOOKS(cpu) ((cpu)->meters.ring_left == 1)
 #define METER_BEGIN(cpu, kind) meter_begin(&(cpu)->meters, &(cpu)->meters.span[SPAN_##kind])
 #define METER_END(cpu, kind) meter_end(&(cpu)->meters, &(cpu)->meters.span[SPAN_##kind])
 
@@ -142,6 +144,7 @@ static inline void meter_end(struct meters *m, struct meter_sampler *s)
 #define METER_ADD(cpu, field, n) ((void)0)
 #define METER_SWITCH(cpu, cause) ((void)0)
 #define METER_RING(cpu) ((void)0)
+#define METER_RING_LOOKS(cpu) false
 #define METER_BEGIN(cpu, kind) ((void)0)
 #define METER_END(cpu, kind) ((void)0)
 

@@ -109,7 +109,7 @@ static bool switch_window(struct scanner *s, uint32_t mode)
 static uint8_t *go(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
-	if (s->lock || cpu->attention || s->epoch != cpu->scan.epoch)
+	if (s->lock || cpu->attention || s->epoch != cpu->scan.epoch || METER_RING_LOOKS(cpu))
 		return QUICK_DISPATCH;
 	const struct segment *cs = &cpu->seg[SEG_CS];
 	uint32_t mode = scan_mode(cpu);
@@ -123,7 +123,8 @@ static uint8_t *go(struct vcpu *cpu)
 		return QUICK_DISPATCH;
 	if (s->slot != slot)
 		scan_switch_mode(s, slot, mode);
-	s->stat_dispatch++;
+	METER_RING(cpu);
+	METER_ADD(cpu, looked_up, 1);
 	cpu->insn_eip = cpu->eip;
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	scan_state_in(cpu, mode, 0);
@@ -315,6 +316,7 @@ uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 	if (host) {
 		s->lock_at = st->index + 1;
 		cpu->icount++;
+		METER_ADD(cpu, emulated, 1);
 	}
 	return host;
 }
