@@ -25,6 +25,8 @@
 #include "host/clock.h"
 #include "host/tty.h"
 
+/* What a guest runs between two looks at its devices, at least. */
+#define LEAST_SLICE_NS	20000u
 /* Room behind RAM for ROMs and video memory; costs nothing until it is touched. */
 #define EXTRA_BYTES	(64ull << 20)
 /* What the RTC shows at the start of a run by the instruction clock: 2000-01-01. */
@@ -627,7 +629,8 @@ ns_t vm_service_board(struct vm *vm)
 
 		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + VM_INSN_NS - 1) / VM_INSN_NS);
 	} else if (!cpu->halted) {
-		host_kick_at(&vm->kick, host_time_of(vm, next));
+		/* Not at once: a timer at a rate no host can follow must not keep the guest from running at all. */
+		host_kick_at(&vm->kick, host_time_of(vm, next == NS_NEVER ? next : MAX(next, now + LEAST_SLICE_NS)));
 	}
 	return next;
 }

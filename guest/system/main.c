@@ -144,7 +144,11 @@ void main(void);
 void main(void)
 {
 	static const struct { const char *name; void (*run)(void); } part[] = {
-#ifdef GUEST_SPACES
+#if defined(GUEST_ATTACK)
+		{ "middle", test_middle }, { "borders", test_borders }, { "stores", test_stores }, { "rewrite", test_rewrite },
+		{ "selfmap", test_selfmap }, { "million", test_million }, { "recursion", test_recursion }, { "blocks", test_blocks },
+		{ "floods", test_floods },
+#elif defined(GUEST_SPACES)
 		{ "tables", test_tables }, { "linear", test_linear }, { "spaces", test_spaces },
 #else
 		{ "segments", test_segments }, { "gates", test_gates }, { "tasks", test_tasks }, { "paging", test_paging },

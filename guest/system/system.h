@@ -85,6 +85,10 @@ static inline void set_dr(unsigned n, uint32_t v)
 
 void test_segments(void), test_gates(void), test_tasks(void), test_paging(void), test_debug(void), test_vm86(void),
 	test_events(void), test_rules(void);
+#ifdef GUEST_ATTACK
+void test_middle(void), test_borders(void), test_stores(void), test_rewrite(void), test_selfmap(void), test_million(void),
+	test_recursion(void), test_blocks(void), test_floods(void);	/* guest/attack */
+#endif
 void test_tables(void), test_linear(void), test_spaces(void);		/* guest/spaces */
 
 #endif
