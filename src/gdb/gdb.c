@@ -114,11 +114,21 @@ static bool enter(struct gdb *gdb, int in_fd, int out_fd)
 	return true;
 }
 
+/* The next debugger may be here before it was seen that the last one is gone. */
+static void leave_if_gone(struct gdb *gdb)
+{
+	char c;
+
+	if (gdb->in_fd >= 0 && gdb->in_fd == gdb->out_fd && recv(gdb->in_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		leave(gdb);
+}
+
 static void on_connection(void *arg)
 {
 	struct gdb *gdb = arg;
 	int fd = socket_accept(gdb->listen_fd, false);
 
+	leave_if_gone(gdb);
 	if (fd >= 0 && (gdb->in_fd >= 0 || !enter(gdb, fd, fd)))
 		close(fd);			/* one debugger at a time */
 	host_io_arm(gdb->io, gdb->listener);

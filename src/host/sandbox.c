@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -107,6 +108,8 @@ int host_sandbox_prepare(const struct sandbox_config *cfg, struct error *err)
 	state.mode = SANITIZER ? SANDBOX_OFF : cfg->mode;
 	if (state.mode == SANDBOX_OFF)
 		return 0;
+	/* One arena for all threads: one of a thread's own, when it shrinks, has the C library open a file. */
+	mallopt(M_ARENA_MAX, 1);
 	if (state.mode == SANDBOX_ON) {
 		int rc = host_broker_start();
 

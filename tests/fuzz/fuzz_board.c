@@ -1,0 +1,273 @@
+/*
+ * libFuzzer target: a whole board - interrupt controllers, timers, clock, keyboard, serial ports, DMA, floppy, IDE with
+ * disk and CD, PCI, APICs, graphics card - under random port and MMIO accesses, DMA, time, input and resets.
+ *
+ * The input is a list of accesses; once it is used up, as many again follow from its checksum, so that a short input is a
+ * long run too. What must hold: nothing is touched that is not the board's (the sanitizers, the assertions), an access
+ * ends, and after a reset the timer counts.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/chipset.h"
+#include "dev/vga.h"
+#include "mmu/phys.h"
+#include "vm.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { RAM_BYTES = 4 << 20, DISK_BYTES = 2 << 20, PENDING = 16, MORE = 3000 };
+
+struct medium {
+	struct disk disk;
+	struct disk_request *pending[PENDING];
+	unsigned npending;
+	struct world *world;
+	uint8_t *bytes;
+};
+
+struct world {
+	struct vcpu cpu;
+	struct phys phys;
+	struct pc pc;
+	struct chipset chipset;
+	struct vga vga;
+	struct medium disk, cd, floppy;
+	struct vga_view view;
+	ns_t now;
+	const uint8_t *data;
+	size_t size, more;
+	uint64_t random;
+};
+
+static uint8_t next(struct world *w)
+{
+	if (w->size > 0) {
+		w->size--;
+		w->random = (w->random ^ *w->data) * 1099511628211u;
+		return *w->data++;
+	}
+	if (w->more > 0)
+		w->more--;
+	w->random = w->random * 6364136223846793005u + 1442695040888963407u;
+	return (uint8_t)(w->random >> 56);
+}
+
+static uint32_t next32(struct world *w)
+{
+	uint32_t v = next(w);
+
+	v |= (uint32_t)next(w) << 8;
+	v |= (uint32_t)next(w) << 16;
+	return v | (uint32_t)next(w) << 24;
+}
+
+/* --- media that answer at once, later, or not well --- */
+
+static void finish(struct medium *m, struct disk_request *req)
+{
+	req->error = next(m->world) % 16 == 0 ? -EIO : 0;
+	if (req->op == DISK_READ)
+		memcpy(req->buf, m->bytes + req->offset, req->len);
+	else if (req->op == DISK_WRITE)
+		memcpy(m->bytes + req->offset, req->buf, req->len);
+	req->done(req);
+}
+
+static void submit(struct disk *disk, struct disk_request *req)
+{
+	struct medium *m = disk->arg;
+
+	assert(req->op == DISK_FLUSH || (req->offset <= disk->size_bytes && req->len <= disk->size_bytes - req->offset));
+	if (next(m->world) % 2 && m->npending < PENDING)
+		m->pending[m->npending++] = req;
+	else
+		finish(m, req);
+}
+
+static void drain(struct disk *disk)
+{
+	struct medium *m = disk->arg;
+
+	while (m->npending > 0)
+		finish(m, m->pending[--m->npending]);
+}
+
+static struct disk *medium_init(struct medium *m, struct world *w, uint64_t bytes)
+{
+	m->world = w;
+	m->bytes = calloc(1, bytes);
+	m->disk = (struct disk){ .size_bytes = bytes, .submit = submit, .drain = drain, .arg = m };
+	return &m->disk;
+}
+
+/* --- the board --- */
+
+static ns_t world_now(void *arg) { return ((struct world *)arg)->now; }
+static size_t world_tx(void *arg, unsigned port, const uint8_t *buf, size_t len) { return len; }
+static void world_a20(void *arg, bool on) { ((struct world *)arg)->phys.a20_mask = on ? ~(gpa_t)0 : ~(gpa_t)(1u << 20); }
+static void world_nothing(void *arg) { }
+
+static struct world *world_new(const uint8_t *data, size_t size)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct pc_config cfg = {
+		.host = { .arg = w, .serial_tx = world_tx, .set_a20 = world_a20, .power_off = world_nothing, .reset = world_nothing },
+		.now = world_now, .now_arg = w, .tsc_hz = 2000000000, .start_time_s = 1709210096, .ram_bytes = RAM_BYTES,
+		.debugcon_e9 = true, .pvpanic = true, .debug_exit_port = 0xF4, .debug_exit_size = 4, .boot_order = { 2, 1, 3 },
+	};
+
+	assert(w && phys_init(&w->phys, RAM_BYTES, 64 << 20) == 0);
+	*w = (struct world){ .phys = w->phys, .data = data, .size = size, .more = MORE, .random = 14695981039346656037u, .now = 1 };
+	w->cpu.phys = &w->phys;
+	assert(pc_init(&w->pc, &w->cpu, &w->phys, &cfg) == 0);
+	assert(chipset_init(&w->chipset, &w->pc, &(struct chipset_config){ .firmware = false }) == 0);
+	assert(vga_init(&w->vga, &w->phys, &w->pc.bus) == 0);
+	vga_pci_init(&w->vga, &w->chipset.pci, PCI_DEVFN(2, 0), NULL, 0);
+	w->vga.now = world_now;
+	w->vga.arg = w;
+	chipset_attach_ide(&w->chipset, 0, 0, IDE_DISK, medium_init(&w->disk, w, DISK_BYTES), NULL);
+	chipset_attach_ide(&w->chipset, 1, 0, IDE_CDROM, medium_init(&w->cd, w, DISK_BYTES), NULL);
+	chipset_attach_floppy(&w->chipset, 0, medium_init(&w->floppy, w, 1474560));
+	pc_reset(&w->pc);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	struct medium *media[] = { &w->disk, &w->cd, &w->floppy };
+
+	for (unsigned i = 0; i < ARRAY_LEN(media); i++) {
+		drain(&media[i]->disk);
+		free(media[i]->bytes);
+	}
+	phys_free(&w->phys);
+	free(w);
+}
+
+/* Where chips answer, and now and then where none does. */
+static uint16_t some_port(struct world *w)
+{
+	static const struct { uint16_t first, count; } ports[] = {
+		{ 0x00, 16 }, { 0x20, 2 }, { 0x40, 4 }, { 0x60, 5 }, { 0x70, 2 }, { 0x80, 16 }, { 0x92, 1 }, { 0xA0, 2 }, { 0xC0, 32 },
+		{ 0xF0, 2 }, { 0x1F0, 8 }, { 0x170, 8 }, { 0x376, 1 }, { 0x3F6, 1 }, { 0x3B0, 48 }, { 0x3F0, 8 }, { 0x3F8, 8 }, { 0x2F8, 8 },
+		{ 0xCF8, 8 }, { 0x510, 12 }, { 0x600, 64 }, { 0xB100, 16 }, { 0xC000, 16 }, { 0x1CE, 3 }, { 0x4D0, 2 },
+	};
+	unsigned n = next(w);
+
+	if (n >= 8 * ARRAY_LEN(ports))
+		return (uint16_t)next32(w);
+	return (uint16_t)(ports[n % ARRAY_LEN(ports)].first + next(w) % ports[n % ARRAY_LEN(ports)].count);
+}
+
+static gpa_t some_mmio(struct world *w)
+{
+	static const uint32_t base[] = { 0xFEE00000, 0xFEC00000, 0xA0000, 0xB8000, 0xE0000000, 0xFD000000, 0xFEBF0000, 0xF0000 };
+
+	return (base[next(w) % ARRAY_LEN(base)] + (next32(w) & 0x1FFFF)) & ~(gpa_t)3;
+}
+
+/* CF8h names one of the functions that are there, and one of its registers. */
+static void config_access(struct world *w)
+{
+	static const uint8_t devfn[] = { 0, 8, 9, 11, 16 };
+	uint32_t at = 0x80000000u | (uint32_t)devfn[next(w) % ARRAY_LEN(devfn)] << 8 | (next(w) & 0xFC);
+	const struct cpu_bus *bus = w->cpu.bus;
+
+	bus->io_write(w->cpu.bus_arg, 0xCF8, 4, at);
+	if (next(w) & 1)
+		bus->io_write(w->cpu.bus_arg, 0xCFC, 4, next32(w));
+	else
+		bus->io_read(w->cpu.bus_arg, (uint16_t)(0xCFC + (next(w) & 3)), 1);
+}
+
+static void picture(struct world *w)
+{
+	struct vga_picture pic = { 0 };
+
+	vga_view_once(&w->vga, &w->view);
+	vga_draw(&w->view, &pic);
+	vga_picture_free(&pic);
+}
+
+static void one(struct world *w)
+{
+	static const uint8_t sizes[] = { 1, 1, 1, 2, 4 };
+	const struct cpu_bus *bus = w->cpu.bus;
+	uint8_t op = next(w);
+	unsigned size = sizes[next(w) % ARRAY_LEN(sizes)];
+
+	switch (op & 15) {
+	case 0 ... 5: {
+		uint16_t port = some_port(w);
+		bus->io_write(w->cpu.bus_arg, port, size, next32(w) & (uint32_t)((1ull << size * 8) - 1));
+		break;
+	}
+	case 6: case 7:
+		bus->io_read(w->cpu.bus_arg, some_port(w), size);
+		break;
+	case 8:
+		phys_write_n(&w->phys, some_mmio(w), size, next32(w));
+		break;
+	case 9:
+		phys_read_n(&w->phys, some_mmio(w), size);
+		break;
+	case 10:
+		w->now += next32(w) >> (op >> 4 & 1 ? 16 : 4);
+		pc_update(&w->pc, w->now);
+		assert(pc_next_event(&w->pc, w->now) != 0);
+		break;
+	case 11:
+		config_access(w);
+		break;
+	case 12: {		/* tables for DMA */
+		uint32_t v = next32(w);
+		memcpy(w->phys.ram + (next32(w) & 0xFFF) * 4, &v, 4);
+		break;
+	}
+	case 13:
+		bus->intr_ack(w->cpu.bus_arg);
+		break;
+	case 14:
+		pc_key(&w->pc, (enum key)(next(w) % KEY_COUNT), op & 16);
+		pc_mouse(&w->pc, (int8_t)next(w), (int8_t)next(w), 0, next(w) & 7);
+		pc_serial_input(&w->pc, next(w) % PC_SERIAL_PORTS, next(w));
+		break;
+	default:
+		if ((op >> 4) == 0)
+			pc_reset(&w->pc);
+		else if ((op >> 4) < 3)
+			picture(w);
+		else
+			drain(op & 16 ? &w->disk.disk : op & 32 ? &w->cd.disk : &w->floppy.disk);
+	}
+}
+
+/* Whatever state it was left in: counter 0 in mode 2 counts down. */
+static void works_after_reset(struct world *w)
+{
+	const struct cpu_bus *bus = w->cpu.bus;
+
+	pc_reset(&w->pc);
+	bus->io_write(w->cpu.bus_arg, 0x43, 1, 0x34);
+	bus->io_write(w->cpu.bus_arg, 0x40, 1, 0);
+	bus->io_write(w->cpu.bus_arg, 0x40, 1, 0x10);
+	w->now += 1000000;		/* 1193 ticks of 1000h */
+	pc_update(&w->pc, w->now);
+	bus->io_write(w->cpu.bus_arg, 0x43, 1, 0);
+	uint32_t low = bus->io_read(w->cpu.bus_arg, 0x40, 1), high = bus->io_read(w->cpu.bus_arg, 0x40, 1);
+	assert((low | high << 8) > 0x1000 - 1200 && (low | high << 8) < 0x1000 - 1180);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct world *w = world_new(data, size);
+
+	while (w->size > 0 || w->more > 0)
+		one(w);
+	works_after_reset(w);
+	world_free(w);
+	return 0;
+}
