@@ -25,6 +25,7 @@
 #include "ui/ui.h"
 
 #define TILE 32u
+#define CLIENT_WAIT_MS 2000		/* the library waits for the rest of a message, and everybody with it */
 #define PASSWORD_MAX 8			/* what VNC's authentication uses of it */
 
 struct vnc {
@@ -353,6 +354,7 @@ static int vnc_open(struct ui *ui, struct error *err)
 	ui->own = v;
 	rfbLog = no_log;
 	rfbErr = no_log;
+	rfbMaxClientWait = CLIENT_WAIT_MS;
 	int rc = set_up(v, err);
 	if (rc == 0) {
 		host_signals_block(&old);

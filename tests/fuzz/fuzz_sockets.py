@@ -62,7 +62,7 @@ def ends_it(data):
 def talk(address, data):
     """Send it in one to three pieces, listen a little, hang up."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as s:
-        s.settimeout(60)
+        s.settimeout(300)
         s.connect(address)
         s.settimeout(0.02)
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(3)))
