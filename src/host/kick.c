@@ -71,6 +71,8 @@ static void on_user_signal(int sig, siginfo_t *info, void *ucontext)
 	kick_set(kick, ucontext);
 }
 
+#define NO_MEMORY_STATUS 2		/* STOP_INTERNAL */
+
 static char *put_text(char *p, const char *text)
 {
 	while (*text)
@@ -96,6 +98,14 @@ static void on_crash(int sig, siginfo_t *info, void *ucontext)
 	char text[256], *p = text;
 
 	host_tty_restore_all();
+	/* Guest memory is a file in memory: what cannot be given when it is touched arrives like this. */
+	if (sig == SIGBUS && info->si_code == BUS_ADRERR) {
+		static const char none[] = "plex86: the host has no memory left for the guest (its own, or what a cgroup allows): ended; "
+		    "the disks are as the guest flushed them\n";
+		ssize_t n = write(STDERR_FILENO, none, sizeof(none) - 1);
+		(void)n;
+		_exit(NO_MEMORY_STATUS);
+	}
 	p = put_text(p, "plex86: internal error: the monitor crashed, please report it (signal 0x");
 	p = put_hex(p, (uint64_t)sig);
 	p = put_text(p, " code 0x");

@@ -7,6 +7,7 @@
  * The web page's server listens on this host only and wants a password, made for each run and part of the page's
  * URL: else any page open in the user's browser could connect to it.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -343,6 +344,20 @@ static void vnc_free(struct vnc *v)
 	free(v);
 }
 
+/*
+ * Where the library hashes by libgcrypt it leaves it to the first client to set that up, which opens files and
+ * complains to syslog. A confined monitor can do neither: so now.
+ */
+static void prepare_crypto(void)
+{
+	const char *(*check_version)(const char *wanted) = NULL;
+	void *at = dlsym(RTLD_DEFAULT, "gcry_check_version");
+
+	memcpy(&check_version, &at, sizeof(at));
+	if (check_version)
+		check_version(NULL);
+}
+
 static int vnc_open(struct ui *ui, struct error *err)
 {
 	struct vnc *v = calloc(1, sizeof(*v));
@@ -354,6 +369,7 @@ static int vnc_open(struct ui *ui, struct error *err)
 	ui->own = v;
 	rfbLog = no_log;
 	rfbErr = no_log;
+	prepare_crypto();
 	rfbMaxClientWait = CLIENT_WAIT_MS;
 	int rc = set_up(v, err);
 	if (rc == 0) {

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-PARTS = ["segments", "gates", "tasks", "paging", "debug", "vm86", "events"]
+PARTS = ["segments", "gates", "tasks", "paging", "debug", "vm86", "events", "rules"]
 
 
 def main():
