@@ -105,9 +105,12 @@ int drive_change(struct control *c, const char *name, const char *file, const ch
 
 int save_memory(struct vm *vm, uint64_t gpa, uint64_t bytes, const char *path, struct error *err)
 {
-	FILE *f = host_fopen(path, "w");
 	uint8_t buf[PAGE_BYTES];
 
+	/* What is beyond it is not memory, and would fill the host's disk. */
+	if (gpa > UINT32_MAX || bytes > UINT32_MAX - gpa + 1)
+		return error_set(err, -EINVAL, "'%s': memory ends at 4 GiB", path);
+	FILE *f = host_fopen(path, "w");
 	if (f == NULL)
 		return error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
 	errno = 0;

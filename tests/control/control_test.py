@@ -284,6 +284,7 @@ class Machine(unittest.TestCase):
         self.assertEqual(hmp(f'pmemsave 0xffff0 16 {dump}'), '')
         with open(dump, 'rb') as f:
             self.assertEqual(f.read()[:1], b'\xea')
+        self.assertIn('memory ends at 4 GiB', hmp(f'pmemsave 0xfffffff0 17 {dump}'))
 
     def test_the_running_monitor_is_confined_in_every_thread(self):
         p, q = self.start('-vnc', 'none')

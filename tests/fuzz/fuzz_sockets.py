@@ -63,7 +63,15 @@ def talk(address, data):
     """Send it in one to three pieces, listen a little, hang up."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as s:
         s.settimeout(300)
-        s.connect(address)
+        end = time.monotonic() + 300
+        while True:
+            try:
+                s.connect(address)
+                break
+            except BlockingIOError:     # its queue is full: it is at work on what came before
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
         s.settimeout(0.02)
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(3)))
         for a, b in zip([0, *cuts], [*cuts, len(data)]):
