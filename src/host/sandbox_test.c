@@ -68,9 +68,15 @@ static bool lock_down(enum sandbox_mode mode)
 	return host_sandbox_prepare(&cfg, &err) == 0 && host_sandbox_enter(&cfg, &err) == 0;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || !defined(__linux__)
+/* A build with AddressSanitizer has no sandbox. */
+#if defined(__SANITIZE_ADDRESS__)
 #define CONFINED 0
-#else
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CONFINED 0
+#endif
+#endif
+#ifndef CONFINED
 #define CONFINED 1
 #endif
 
