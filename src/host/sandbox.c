@@ -69,9 +69,10 @@ int host_sandbox_parse(struct sandbox_config *cfg, const char *text, struct erro
 			if (cfg->npaths == SANDBOX_PATHS)
 				return error_set(err, -EINVAL, "--sandbox: at most %u folders", SANDBOX_PATHS);
 			cfg->path[cfg->npaths] = strndup(p + 5, len - 5);
-			if (cfg->path[cfg->npaths] == NULL || access(cfg->path[cfg->npaths], F_OK) < 0)
+			if (cfg->path[cfg->npaths] == NULL)
+				return error_set(err, -ENOMEM, "--sandbox: no memory");
+			if (access(cfg->path[cfg->npaths++], F_OK) < 0)
 				return error_set(err, -ENOENT, "--sandbox path '%.*s': %s", (int)len - 5, p + 5, strerror(errno));
-			cfg->npaths++;
 		} else {
 			return error_set(err, -EINVAL, "--sandbox: '%.*s' is not path=FOLDER or namespaces=on", (int)len, p);
 		}

@@ -409,6 +409,8 @@ TEST(sandbox_options_are_checked)
 		CHECK(host_sandbox_parse(&cfg, bad[i], &err) < 0);
 		CHECK(err.text[0] != '\0');
 	}
+	for (unsigned i = 0; i < cfg.npaths; i++)
+		free((void *)(uintptr_t)cfg.path[i]);
 	cfg = (struct sandbox_config){ .mode = SANDBOX_ON };
 	CHECK_EQ(host_sandbox_parse(&cfg, "strict,path=/tmp,namespaces=on", &err), 0);
 	CHECK(cfg.mode == SANDBOX_STRICT && cfg.namespaces && cfg.npaths == 1);

@@ -32,7 +32,9 @@ def sample(pid, most):
             now = {"threads": int(re.search(r"^Threads:\s*(\d+)", f.read(), re.M).group(1))}
         now["descriptors"] = len(os.listdir(f"/proc/{pid}/fd"))
         with open(f"/proc/{pid}/maps") as f:
-            now["mappings"] = sum(1 for _ in f)
+            maps = f.readlines()
+        now["mappings"] = len(maps)
+        now["writable and executable"] = sum(" rwx" in line for line in maps)
         with open(f"/proc/{pid}/smaps_rollup") as f:
             now["memory_kib"] = int(re.search(r"^Pss:\s*(\d+)", f.read(), re.M).group(1))
     except (OSError, AttributeError):
@@ -84,6 +86,7 @@ def main():
     with open("/proc/sys/vm/max_map_count") as f:
         mappings = int(f.read())
     assert most["memory_kib"] <= (RAM_MIB + OVERHEAD_MIB) * 1024, most
+    assert most["writable and executable"] == 0, most
     assert most["threads"] <= THREADS and most["descriptors"] <= DESCRIPTORS and most["mappings"] < mappings * 3 // 4, most
 
 
