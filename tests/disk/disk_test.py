@@ -284,9 +284,9 @@ def bad_images_are_refused_in_one_line():
 
 # A file system of 1 MiB that is full but for some pages, with a disk image on it; it is freed when the file $go comes.
 FULL_DISK = r"""
-small=$1 out=$2 go=$3 image=$4; shift 4
+small=$1 out=$2 go=$3 image=$4 size=$5; shift 5
 mount -t tmpfs -o size=1m none "$small" || exit 77
-cp "$image" "$small/disk.img" && truncate -s 10M "$small/disk.img"
+cp "$image" "$small/disk.img" && truncate -s "$size" "$small/disk.img"
 dd if=/dev/zero of="$small/rest" bs=4k 2>/dev/null
 "$@" & pid=$!
 while kill -0 $pid 2>/dev/null && [ ! -e "$go" ]; do sleep 0.2; done
@@ -297,10 +297,15 @@ exit $status
 """
 
 
-def on_full_disk(*command):
+def on_full_disk(*command, qcow2=False):
     os.mkdir(path("small"))
-    image("boot.bin", len(PROGRAM))
-    return ["unshare", "-r", "-m", "sh", "-c", FULL_DISK, "sh", path("small"), path("out.img"), path("go"), path("boot.bin"), *command]
+    start = image("boot.bin", len(PROGRAM))
+    if qcow2:
+        image("plain.img", 10 << 20)
+        start = path("boot.qcow2")
+        check(run("image", "convert", "-O", "qcow2", path("plain.img"), start)[0], 0)
+    return ["unshare", "-r", "-m", "sh", "-c", FULL_DISK, "sh", path("small"), path("out.img"), path("go"), start,
+            "+0" if qcow2 else "10M", *command]
 
 
 def own_name_space():
@@ -319,14 +324,14 @@ def full_host_disk_is_an_error_that_the_guest_sees_if_the_user_wants_it_so():
     check(r.returncode, 3)
 
 
-@test
-def full_host_disk_stops_the_machine_which_goes_on_where_it_was_when_there_is_room():
+def full_host_disk(qcow2):
+    """The machine stops at a write, and goes on where it was when there is room."""
     if not own_name_space():
         return
     with open(path("start"), "w") as f:
-        f.write("#!/bin/sh\nexec %s \"$@\"\n" % " ".join("'%s'" % w for w in on_full_disk(PLEX86)))
+        f.write("#!/bin/sh\nexec %s \"$@\"\n" % " ".join("'%s'" % w for w in on_full_disk(PLEX86, qcow2=qcow2)))
     os.chmod(path("start"), 0o755)
-    with machine.Machine(path("start"), "-drive", "file=%s,format=raw" % path("small/disk.img"), *EXIT[4:]) as m:
+    with machine.Machine(path("start"), "-drive", "file=%s,format=%s" % (path("small/disk.img"), "qcow2" if qcow2 else "raw"), *EXIT[4:]) as m:
         told = m.wait_event("BLOCK_IO_ERROR")
         check((told["device"], told["operation"], told["action"], told["nospace"]), ("ide0-hd0", "write", "stop", True))
         m.wait_event("STOP")
@@ -345,6 +350,18 @@ def full_host_disk_stops_the_machine_which_goes_on_where_it_was_when_there_is_ro
         check(m.wait_end(), 1)
     with open(path("out.img"), "rb") as f:
         check(WRITTEN in f.read(), True)
+    if qcow2 and shutil.which("qemu-img"):
+        check(subprocess.run(["qemu-img", "check", "-q", path("out.img")], stdout=subprocess.DEVNULL).returncode in (0, 3), True)
+
+
+@test
+def full_host_disk_stops_the_machine_which_goes_on_where_it_was_when_there_is_room():
+    full_host_disk(False)
+
+
+@test
+def full_host_disk_stops_the_machine_in_a_write_to_a_qcow2_image_too():
+    full_host_disk(True)
 
 
 def main():

@@ -104,6 +104,26 @@ def debian_shuts_down_when_its_power_button_is_pressed(folder):
 
 
 @test
+def debian_ejects_a_cd_and_sees_the_next_one(folder):
+    need(DISK, BIOS)
+    discs = []
+    for letter in b"AB":
+        discs.append(os.path.join(folder, chr(letter) + ".iso"))
+        with open(discs[-1], "wb") as f:
+            f.write(bytes([letter]) * 65536)
+    with Machine(PLEX86, "-m", "256", "-hda", overlay(folder), "-cdrom", discs[0]) as m:
+        at = log_in(m)
+        at = check(m.ask("modprobe sr_mod; echo 0 >/proc/sys/dev/cdrom/lock; head -c 4 /dev/sr0; echo", PROMPT, at), "AAAA")
+        # Linux opens the tray when the last user of the drive is gone, if it is told to.
+        _, at = m.ask("echo 1 >/proc/sys/dev/cdrom/autoeject; head -c 4 /dev/sr0 >/dev/null", PROMPT, at)
+        if not m.wait_event("DEVICE_TRAY_MOVED")["tray-open"]:
+            raise Failed("the tray was shut, not opened")
+        _, at = m.ask("echo 0 >/proc/sys/dev/cdrom/autoeject", PROMPT, at)
+        m.cmd("blockdev-change-medium", device="ide1-cd0", filename=discs[1])
+        check(m.ask("head -c 4 /dev/sr0; echo", PROMPT, at), "BBBB")
+
+
+@test
 def debian_reboots_and_comes_up_again(folder):
     need(DISK, BIOS)
     with Machine(PLEX86, "-m", "256", "-hda", overlay(folder)) as m:
