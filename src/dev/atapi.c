@@ -4,7 +4,7 @@
  * One data track of 2048-byte sectors. The tray opens and closes; a disc that was changed is
  * reported by UNIT ATTENTION once, and by GET EVENT STATUS NOTIFICATION.
  * What is longer than a CD can be is a DVD-ROM.
- * Left out: audio, raw sectors but for READ CD of user data, writing: such commands end in ILLEGAL REQUEST.
+ * Left out: audio, subchannels, writing: such commands end in ILLEGAL REQUEST.
  */
 #include <string.h>
 
@@ -20,6 +20,7 @@ enum { REASON_COMMAND = BIT(0), REASON_IN = BIT(1) };	/* interrupt reason, in th
 #define SENSE_BAD_COMMAND	((struct atapi_sense){ KEY_ILLEGAL, 0x20, 0x00 })
 #define SENSE_BAD_ADDRESS	((struct atapi_sense){ KEY_ILLEGAL, 0x21, 0x00 })
 #define SENSE_BAD_FIELD		((struct atapi_sense){ KEY_ILLEGAL, 0x24, 0x00 })
+#define SENSE_BAD_MODE		((struct atapi_sense){ KEY_ILLEGAL, 0x64, 0x00 })
 #define SENSE_WRONG_MEDIUM	((struct atapi_sense){ KEY_ILLEGAL, 0x30, 0x02 })
 #define SENSE_LOCKED		((struct atapi_sense){ KEY_ILLEGAL, 0x53, 0x02 })
 #define SENSE_NEW_DISC		((struct atapi_sense){ KEY_ATTENTION, 0x28, 0x00 })
@@ -135,15 +136,53 @@ void atapi_dma(struct ide_channel *ch)
 	packet_good(ch);
 }
 
+/* Parts of a sector, in the order they have on the disc.	[MMC-3 "READ CD", byte 9] */
+enum { PART_SYNC = BIT(7), PART_HEADER = BIT(5), PART_DATA = BIT(4), PART_EDC = BIT(3) };
+
+static uint32_t parts_bytes(uint8_t parts)
+{
+	return (parts & PART_SYNC ? 12 : 0) + (parts & PART_HEADER ? 4 : 0) + (parts & PART_DATA ? CD_SECTOR : 0) +
+	    (parts & PART_EDC ? 288 : 0);
+}
+
+/* Sector i of the chunk in buf becomes what was asked for; larger ones from the last on, so that none is overwritten before its turn. */
+static void take_parts(struct ide_channel *ch, uint32_t i, uint32_t each)
+{
+	static const struct { uint8_t part; uint16_t at, len; } layout[] = {
+		{ PART_SYNC, 0, 12 }, { PART_HEADER, 12, 4 }, { PART_DATA, 16, CD_SECTOR }, { PART_EDC, 16 + CD_SECTOR, 288 },
+	};
+	uint8_t raw[CD_RAW_SECTOR], data[CD_SECTOR], *out = ch->buf + i * each;
+
+	memcpy(data, ch->buf + i * CD_SECTOR, CD_SECTOR);
+	cd_sector(raw, (uint32_t)ch->lba + i, data);
+	for (unsigned k = 0; k < ARRAY_LEN(layout); k++) {
+		if (ch->cd_parts & layout[k].part) {
+			memcpy(out, raw + layout[k].at, layout[k].len);
+			out += layout[k].len;
+		}
+	}
+}
+
+static uint32_t make_parts(struct ide_channel *ch)
+{
+	uint32_t each = parts_bytes(ch->cd_parts);
+
+	if (ch->cd_parts == PART_DATA)
+		return each;
+	for (uint32_t i = 0; i < ch->chunk; i++)
+		take_parts(ch, each > CD_SECTOR ? ch->chunk - 1 - i : i, each);
+	return each;
+}
+
 static void read_done(struct ide_channel *ch, int error)
 {
 	if (error) {
 		packet_fail(ch, SENSE_READ_ERROR);
 		return;
 	}
+	ch->filled = ch->chunk * make_parts(ch);
 	ch->lba += ch->chunk;
 	ch->left -= ch->chunk;
-	ch->filled = ch->chunk * CD_SECTOR;
 	offer(ch);
 }
 
@@ -157,7 +196,7 @@ static void read_next(struct ide_channel *ch)
 		packet_fail(ch, SENSE_BAD_ADDRESS);
 		return;
 	}
-	ch->chunk = MIN(ch->left, IDE_BUF_BYTES / CD_SECTOR);
+	ch->chunk = MIN(ch->left, IDE_BUF_BYTES / MAX(CD_SECTOR, parts_bytes(ch->cd_parts)));
 	ide_submit(ch, DISK_READ, ch->lba * CD_SECTOR, ch->chunk * CD_SECTOR, ch->buf, read_done);
 }
 
@@ -483,21 +522,29 @@ static void read_track_information(struct ide_channel *ch, const uint8_t *p)
 	reply(ch, 36, get16(p + 7));
 }
 
-/* READ CD: user data only, or nothing. */
-static void read_cd(struct ide_channel *ch, const uint8_t *p)
+static void read_cd(struct ide_channel *ch, const uint8_t *p, uint32_t lba, uint32_t count)
 {
-	uint32_t count = p[6] << 16 | get16(p + 7);
+	unsigned type = p[1] >> 2 & 7;		/* 0 any, 2 mode 1 */
 
-	switch (p[9] & 0xF8) {
-	case 0x00:
-		packet_good(ch);
-		break;
-	case 0x10:
-		read_sectors(ch, get32(p + 2), count);
-		break;
-	default:
+	if (type != 0 && type != 2) {
+		packet_fail(ch, SENSE_BAD_MODE);
+	} else if (p[9] & 0x06 || p[10] & 7) {	/* error flags, subchannels */
 		packet_fail(ch, SENSE_BAD_FIELD);
+	} else {
+		ch->cd_parts = p[9] & (PART_SYNC | PART_HEADER | PART_DATA | PART_EDC);
+		read_sectors(ch, lba, parts_bytes(ch->cd_parts) ? count : 0);
 	}
+}
+
+/* READ CD MSF: from one time on the disc up to another. */
+static void read_cd_msf(struct ide_channel *ch, const uint8_t *p)
+{
+	uint32_t from = (p[3] * 60u + p[4]) * 75 + p[5], to = (p[6] * 60u + p[7]) * 75 + p[8];
+
+	if (from < 150 || to < from)
+		packet_fail(ch, SENSE_BAD_FIELD);
+	else
+		read_cd(ch, p, from - 150, to - from);
 }
 
 /* READ DVD STRUCTURE: physical format (0) and copyright (1) of a single-layer DVD-ROM.	[MMC-3 "READ DVD STRUCTURE"] */
@@ -580,7 +627,8 @@ static void carry_out(struct ide_channel *ch)
 	case 0xAD: read_dvd_structure(ch, p); break;
 	case 0xBB: packet_good(ch); break;		/* SET CD SPEED */
 	case 0xBD: mechanism_status(ch, p); break;
-	case 0xBE: read_cd(ch, p); break;
+	case 0xB9: read_cd_msf(ch, p); break;
+	case 0xBE: read_cd(ch, p, get32(p + 2), (uint32_t)p[6] << 16 | get16(p + 7)); break;
 	default: packet_fail(ch, SENSE_BAD_COMMAND); break;
 	}
 }
@@ -593,6 +641,7 @@ static void packet_moved(struct ide_channel *ch)
 
 	memcpy(ch->packet_bytes, ch->buf, sizeof(ch->packet_bytes));
 	ch->left = 0;
+	ch->cd_parts = PART_DATA;
 	if (d->unit_attention && opcode != 0x03 && opcode != 0x12 && opcode != 0x46 && opcode != 0x4A) {
 		d->unit_attention = false;
 		packet_fail(ch, SENSE_NEW_DISC);

@@ -11,6 +11,7 @@
 
 #define IDE_SECTOR		512u
 #define CD_SECTOR		2048u
+#define CD_RAW_SECTOR		2352u
 #define IDE_MULTIPLE_MAX	16u
 #define IDE_CHUNK_SECTORS	256u
 #define IDE_BUF_BYTES		(IDE_CHUNK_SECTORS * IDE_SECTOR)
@@ -82,6 +83,7 @@ struct ide_channel {
 	uint32_t block;			/* sectors per DRQ block */
 	uint32_t pos, end, filled;	/* in buf: PIO block [pos, end) of [0, filled) */
 	uint32_t byte_limit;		/* ATAPI: per DRQ block */
+	uint8_t cd_parts;		/* ATAPI: which parts of a sector are wanted, as READ CD's byte 9 says it */
 	uint32_t prd_at, prd_base, prd_left;	/* bus master: next descriptor, rest of the current one */
 	bool prd_last, prd_loaded;
 	void (*after)(struct ide_channel *ch);	/* PIO: the block has been moved */
@@ -157,5 +159,7 @@ void ide_dma_finish(struct ide_channel *ch);
 void atapi_command(struct ide_channel *ch);			/* PACKET has been written */
 void atapi_identify(struct ide_channel *ch);
 void atapi_dma(struct ide_channel *ch);
+/* A mode 1 sector with all that is around its data on the disc. */
+void cd_sector(uint8_t out[CD_RAW_SECTOR], uint32_t lba, const uint8_t data[CD_SECTOR]);
 
 #endif

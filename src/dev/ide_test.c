@@ -671,3 +671,53 @@ TEST(atapi_disc_that_is_longer_than_a_cd_is_a_dvd)	/* [MMC-3 "GET CONFIGURATION"
 	CHECK_EQ(b[13] << 16 | b[14] << 8 | b[15], 0x030000 + 4700000256 / 2048 - 1);
 	free(r);
 }
+
+/* Sum and weighted sum of a code word over GF(256): both are 0.	[ECMA-130, annex A] */
+static bool code_word(const uint8_t *v, unsigned first, unsigned step, unsigned n, unsigned size, uint8_t p, uint8_t q)
+{
+	uint8_t sum = 0, weighted = 0;
+
+	for (unsigned i = 0; i < n + 2; i++) {
+		uint8_t byte = i < n ? v[(first + i * step) % size] : i == n ? p : q;
+		sum ^= byte;
+		weighted = (uint8_t)((weighted << 1 ^ (weighted & 0x80 ? 0x1D : 0)) ^ byte);
+	}
+	return sum == 0 && weighted == 0;
+}
+
+TEST(atapi_read_cd_gives_the_whole_sector_as_it_is_on_the_disc)	/* [MMC-3 "READ CD"], [ECMA-130] */
+{
+	struct rig *r = rig_new();
+	uint8_t raw[12] = { 0xBE, 0, 0, 0, 0, 5, 0, 0, 3, 0xF8 }, head[12] = { 0xBE, 0, 0, 0, 0, 75, 0, 0, 2, 0x20 };
+	uint8_t msf[12] = { 0xB9, 0, 0, 0, 2, 5, 0, 2, 6, 0x10 }, audio[12] = { 0xBE, 1 << 2, 0, 0, 0, 5, 0, 0, 1, 0xF8 };
+	static uint8_t b[4 * CD_RAW_SECTOR];
+
+	r->ide.channel[1].drive[0].unit_attention = false;
+	CHECK_EQ(packet(r, raw, 0xFFFE, b, 3 * CD_RAW_SECTOR), 3 * CD_RAW_SECTOR);
+	for (unsigned i = 0; i < 3; i++) {
+		const uint8_t *s = b + i * CD_RAW_SECTOR, *code = s + 12;
+		uint32_t crc = 0;
+
+		assert_memory_equal(s, "\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00", 12);
+		CHECK_EQ(s[12] << 16 | s[13] << 8 | s[14], 0x000205 + i);	/* 00:02:05 and on, in BCD */
+		CHECK_EQ(s[15], 1);
+		assert_memory_equal(s + 16, r->cd.bytes + (5 + i) * CD_SECTOR, CD_SECTOR);
+		for (unsigned k = 0; k < 2068; k++) {
+			crc ^= s[k];
+			for (unsigned bit = 0; bit < 8; bit++)
+				crc = crc >> 1 ^ (crc & 1 ? 0xD8018001u : 0);
+		}
+		CHECK_EQ(crc, 0);		/* the code over data and its own EDC */
+		for (unsigned c = 0; c < 86; c++)
+			CHECK(code_word(code, c, 86, 24, 2064, s[2076 + c], s[2162 + c]));
+		for (unsigned d = 0; d < 52; d++)
+			CHECK(code_word(code, d / 2 * 86 + d % 2, 88, 43, 2236, s[2248 + d], s[2300 + d]));
+	}
+	CHECK_EQ(packet(r, head, 0xFFFE, b, 8), 8);
+	assert_memory_equal(b, "\x00\x03\x00\x01\x00\x03\x01\x01", 8);
+	CHECK_EQ(packet(r, msf, 0xFFFE, b, CD_SECTOR), CD_SECTOR);
+	assert_memory_equal(b, r->cd.bytes + 5 * CD_SECTOR, CD_SECTOR);
+	packet(r, audio, 0xFFFE, b, 0);
+	CHECK_EQ(sense(r), 0x056400);			/* ILLEGAL MODE FOR THIS TRACK */
+	free(r);
+}
