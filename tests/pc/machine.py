@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-LIMIT_S = int(os.environ.get("PLEX86_TEST_LIMIT", "900"))
+LIMIT_S = int(os.environ.get("PLEX86_TEST_LIMIT", "1800"))
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 GUESTS = os.environ.get("PLEX86_GUESTS", os.path.join(ROOT, ".cache", "guests"))
 
