@@ -183,6 +183,38 @@ static uint64_t on_tsc(void *arg)
 	return vm->board_bus->tsc(vm->board_arg);
 }
 
+/*
+ * The guest makes many PAUSEs: it waits for time to pass, or for an interrupt. The host need not do that for it
+ * at full speed: after a while the thread sleeps, for half as long as the guest has been waiting, so that no delay
+ * gets much longer. Anything else the guest does between two PAUSEs makes the waiting begin anew.
+ */
+static void on_spin(void *arg)
+{
+	enum { FREE = 256, AFTER_SLEEP = 2, SAME_LOOP_NS = 800, SLOWEST_NS = 1000000, LONGEST_NS = 500000 };
+	struct vm *vm = arg;
+	struct vcpu *cpu = &vm->cpu;
+
+	cpu->pauses = FREE;
+	if (vm->cfg->clock != CLOCK_HOST || vm->cfg->engine == ENGINE_LOCKSTEP)
+		return;
+	ns_t now = host_clock_ns(), since = now - vm->spin_last_ns;
+	vm->spin_last_ns = now;
+	if (since > (vm->spin_slept ? SAME_LOOP_NS : SLOWEST_NS)) {
+		vm->spin_slept = false;
+		vm->spin_begun_ns = now;
+		return;
+	}
+	if (!vm->spin_slept)		/* the first of this loop: it has lasted since the look before */
+		vm->spin_begun_ns = now - since;
+	if (cpu->attention != 0)
+		return;
+	METER_SCOPE(cpu, METER_IDLE);
+	host_kick_sleep(&vm->kick, now + MIN((now - vm->spin_begun_ns) / 2, (ns_t)LONGEST_NS));
+	vm->spin_last_ns = host_clock_ns();
+	vm->spin_slept = true;
+	cpu->pauses = AFTER_SLEEP;
+}
+
 static void on_ferr(void *arg, bool level)
 {
 	struct vm *vm = arg;
@@ -218,7 +250,7 @@ static void interpose_bus(struct vm *vm)
 	vm->board_bus = vm->cpu.bus;
 	vm->board_arg = vm->cpu.bus_arg;
 	vm->bus = (struct cpu_bus){ .io_read = on_io_read, .io_write = on_io_write, .intr_ack = on_intr_ack,
-	    .tsc = on_tsc, .ferr = on_ferr, .a20_changed = on_a20_changed,
+	    .tsc = on_tsc, .spin = on_spin, .ferr = on_ferr, .a20_changed = on_a20_changed,
 	    .apic_base = vm->board_bus->apic_base ? on_apic_base : NULL,
 	    .set_apic_base = vm->board_bus->set_apic_base ? on_set_apic_base : NULL };
 	vm->cpu.bus = &vm->bus;

@@ -127,6 +127,8 @@ struct vm {
 	void *board_arg;
 	struct cpu_bus bus;
 	struct host_kick kick;
+	ns_t spin_begun_ns, spin_last_ns;	/* on_spin() */
+	bool spin_slept;
 	struct host_io io;
 	struct vm_serial serial[PC_SERIAL_PORTS];
 	struct host_post post;		/* work from other threads */

@@ -104,6 +104,7 @@ struct cpu_bus {
 	uint64_t (*tsc)(void *arg);	/* time-stamp counter before the guest's offset */
 	void (*ferr)(void *arg, bool level);	/* FERR# (x87 error with CR0.NE = 0): IRQ 13 on a PC */
 	void (*a20_changed)(void *arg);
+	void (*spin)(void *arg);	/* vcpu.pauses PAUSEs were made: set it anew; NULL: nobody counts */
 	/* local APIC through MSRs/CPUID may be NULL where there is none */
 	uint64_t (*apic_base)(void *arg);
 	void (*set_apic_base)(void *arg, uint64_t val);
@@ -206,6 +207,7 @@ struct vcpu {
 	bool fpu_host_pe;		/* the host's own FSW.PE may be set (fpu_fast.c) */
 	struct tlb *tlb;		/* &tlbs[cpl == 3] : what ordinary accesses use */
 	struct tlb tlbs[2];		/* 0 supervisor, 1 user */
+	int32_t pauses;			/* PAUSE instructions left before bus->spin() is asked */
 	uint32_t insn_eip;		/* start of the instruction being carried out (eip is already past it) */
 	struct segment_memo {		/* descriptors loaded before, by selector: as long as the table still says the same */
 		uint16_t selector;	/* 0: empty */

@@ -212,7 +212,15 @@ void exec_SETCC(struct vcpu *cpu, const struct insn *in)
 }
 
 void exec_NOP(struct vcpu *cpu, const struct insn *in) { }
-void exec_PAUSE(struct vcpu *cpu, const struct insn *in) { }
+/* Scanned code counts them itself, and comes here when they are used up. */
+void exec_PAUSE(struct vcpu *cpu, const struct insn *in)
+{
+	if (cpu->pauses >= 0 && --cpu->pauses >= 0)
+		return;
+	cpu->pauses = INT32_MAX;
+	if (cpu->bus && cpu->bus->spin)
+		cpu->bus->spin(cpu->bus_arg);
+}
 
 exec_fn *move_handler(const struct insn *in)
 {

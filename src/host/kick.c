@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -143,6 +144,7 @@ int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_
 		rc = host_stack_use(kick->stack, NULL);
 	if (rc < 0)
 		return rc;
+	prctl(PR_SET_TIMERSLACK, 1000ul);	/* 1 us: guests that wait are short sleepers */
 	the_kick = kick;
 	host_signals_install(on_crash);
 	host_hooks_set(&kick->hooks);

@@ -246,6 +246,17 @@ static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 	emit_unpark_flags(e);
 }
 
+/* So many are free; then the monitor looks whether the guest only waits. */
+static void emit_pause(struct emit *e)
+{
+	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
+	c->flags_parked = cur(e)->live_in;
+	emit_park_flags(e);
+	asm_alu_mi(&e->b, ALU_SUB, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, pauses)), 1);
+	c->from[c->nfrom++] = asm_jcc(&e->b, CC_S, NULL);
+	emit_unpark_flags(e);
+}
+
 /* The arithmetic flags from the host's, the rest from vcpu.eflags; RF and VM read as 0. */
 void emit_flags_image(struct emit *e)
 {
@@ -322,7 +333,7 @@ static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a f
 	const struct insn *in = &cur(e)->in;
 	const struct operand *o = &in->opnd[0];
 	switch (in->name) {
-	case I_CLD: case I_STD:
+	case I_CLD: case I_STD: case I_PAUSE:
 		return true;
 	case I_CLI:
 		return e->mode & MODE_RING0;
@@ -369,6 +380,7 @@ void emit_inline(struct emit *e)
 	case I_CLI: emit_flag_bit(e, EFLAGS_IF, false); break;
 	case I_STI: emit_flag_bit(e, EFLAGS_IF, true); break;
 	case I_PUSHF: emit_pushf(e); break;
+	case I_PAUSE: emit_pause(e); break;
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS: emit_string(e); break;
 	default: emit_loop(e); break;
 	}

@@ -142,7 +142,7 @@ struct field { uint32_t off, len; };
     sizeof(((struct vcpu *)0)->last) - offsetof(struct vcpu, first) }
 
 /* Fields scanned code may store to: guest state only. */
-static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount)
+static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount), FIELD(pauses)
 #ifdef PLEX86_METERS
 	, FIELD(meters.insns)
 #endif
@@ -150,7 +150,7 @@ static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), 
 /* Fields it may load: guest state and what the emitters test; no host address. */
 static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
 	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
-	FIELD(scan.epoch)
+	FIELD(scan.epoch), FIELD(pauses)
 #ifdef PLEX86_METERS
 	, FIELD(meters.insns)
 #endif
