@@ -762,7 +762,10 @@ static uint64_t pc_tsc(void *arg)
 {
 	struct pc *pc = arg;
 
-	return (uint64_t)((unsigned __int128)pc_now(pc) * pc->cfg.tsc_hz / 1000000000u);
+	ns_t now = pc_now(pc);
+
+	/* in two parts: the product of both has more than 64 bits, and dividing those takes longer than the clock */
+	return now / 1000000000u * pc->cfg.tsc_hz + now % 1000000000u * pc->cfg.tsc_hz / 1000000000u;
 }
 
 const struct cpu_bus pc_cpu_bus = {

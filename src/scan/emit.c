@@ -453,6 +453,37 @@ static void emit_native(struct emit *e, bool simd)
 		rebase_esp(e);
 }
 
+/*
+ * BT, BTS, BTR, BTC of memory with a register: a bit string. The register's upper part moves the address, by
+ * operands; the lower is the bit.
+ */
+static bool emit_bit_string(struct emit *e)
+{
+	static const uint8_t sar_5_r10[] = { 0x41, 0xC1, 0xFA, 0x05 };
+	static const uint8_t and_31_r9[] = { 0x41, 0x83, 0xE1, 0x1F };
+	const struct insn *in = &cur(e)->in;
+	const struct operand *bit = &in->opnd[1];
+	struct asm_buf *b = &e->b;
+	if ((in->name != I_BT && in->name != I_BTS && in->name != I_BTR && in->name != I_BTC) || in->opsize != 4 ||
+	    in->adsize != 4 || bit->kind != OPND_REG || in->opnd[0].kind != OPND_MEM)
+		return false;
+	if (bit->reg == REG_ESP)
+		emit_flush_esp(e);
+	emit_begin(e);
+	asm_lea(b, R11, emit_guest_ea(e, in));
+	asm_mov_rr(b, R9, emit_gpr(bit->reg));		/* before AX is taken for the flags */
+	emit_park_flags(e);
+	asm_mov_rr(b, R10, R9);
+	asm_bytes(b, sar_5_r10, sizeof(sar_5_r10));
+	asm_lea(b, R11, (struct host_mem){ .base = R11, .index = R10, .scale = 2 });
+	asm_bytes(b, and_31_r9, sizeof(and_31_r9));
+	emit_unpark_flags(e);
+	struct host_mem m = emit_mem_r11(e, in->seg, 4, in->name != I_BT, false);
+	asm_op_rm(b, (struct host_op){ .map = 1, .opcode = in->name == I_BT ? 0xA3 : in->name == I_BTS ? 0xAB
+	    : in->name == I_BTR ? 0xB3 : 0xBB }, R9, m);
+	return true;
+}
+
 /* What cannot be copied although its name can. */
 static bool native_form(const struct emit *e, const struct insn *in)
 {
@@ -597,7 +628,7 @@ static void emit_insn(struct emit *e)
 	case VMAP_NATIVE:
 		if (native_form(e, in))
 			emit_native(e, false);
-		else if (!emit_segment(e) && !emit_high_byte(e))
+		else if (!emit_bit_string(e) && !emit_segment(e) && !emit_high_byte(e))
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_X87: case VMAP_MMX: case VMAP_SSE:
