@@ -467,6 +467,15 @@ static void power_on(struct vm *vm)
 	mmu_flush(&vm->cpu, true);
 }
 
+/* In a signal. */
+static void on_sample(void *arg, void *ucontext)
+{
+	struct vcpu *cpu = arg;
+	struct vm *vm = cpu->vm;
+
+	profile_signal(&vm->profile, ucontext);
+}
+
 int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 {
 	memset(vm, 0, sizeof(*vm));
@@ -497,11 +506,13 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 		rc = host_io_init(&vm->io, &vm->kick, cfg->clock == CLOCK_HOST);
 	vm->kick.kick_hook = scan_kick;
 	vm->kick.tick_hook = scan_tick;
+	vm->kick.sample_hook = on_sample;
 	vm->kick.fault_hook = scan_fault;
 	vm->kick.hook_arg = &vm->cpu;
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up signals and timers: %s", strerror(-rc));
 	vm->ready = 4;
+	profile_init(&vm->profile, &vm->cpu);
 	METER_ONLY(vm->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
 	rc = open_serial(vm, err);
 	if (rc == 0)
@@ -556,6 +567,7 @@ void vm_close_host(struct vm *vm)
 	ns_t limit = vm->stop_reason == STOP_SIGNAL ? 1000000000u : HOST_NEVER;
 
 	vm_drives_close(&vm->drives);	/* first: its workers kick us */
+	profile_free(&vm->profile);
 	host_kick_free(&vm->kick);
 	control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", vm->stop_reason == STOP_POWEROFF && !vm->ended_by_user,
 	    "reason", vm->stop_reason == STOP_SIGNAL ? "host-signal" : vm->stop_reason == STOP_GUEST_PANIC ? "guest-panic" :

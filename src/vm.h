@@ -13,6 +13,7 @@
 #include "host/chardev.h"
 #include "host/io.h"
 #include "host/kick.h"
+#include "meter/profile.h"
 #include "meter/publish.h"
 #include "meter/trace.h"
 #include "mmu/phys.h"
@@ -137,6 +138,7 @@ struct vm {
 	struct trace trace;
 	struct gdb gdb;
 	struct stops *stops;		/* vcpu.stops points there while there are any */
+	struct profile profile;
 	struct publish publish;		/* meters for others */
 	int statm_fd;			/* /proc/self/statm, for the meters; 0: none */
 	unsigned ready;			/* how much of vm_init() has been done, for vm_free() */

@@ -115,16 +115,13 @@ static void put_memory(struct vm *vm, struct meter_snapshot *s)
 
 static void put_vcpu(struct vm *vm, struct meter_snapshot *s)
 {
-	static const char *const causes[METER_CAUSES] = { [METER_RING3] = "ring3", [METER_RING0] = "ring0",
-	    [METER_EMULATE] = "emulate", [METER_SCAN] = "scan", [METER_WINDOW] = "window", [METER_DEVICE] = "device",
-	    [METER_HOST] = "host", [METER_IDLE] = "idle", [METER_PAUSED] = "paused" };
 	static const char *const faults[METER_WINDOW_CAUSES] = { [WF_MAPPED] = "mapped", [WF_UPGRADED] = "upgraded",
 	    [WF_REFLECTED] = "reflected", [WF_DEVICE] = "device", [WF_CODE] = "code", [WF_UNSTABLE] = "unstable",
 	    [WF_GUARD] = "guard", [WF_ARITHMETIC] = "arithmetic" };
 	struct meters *m = &vm->cpu.meters;
 
 	for (unsigned i = 0; i < METER_CAUSES; i++)
-		meter_put(s, METER_TIME, causes[i], NULL, m->ns[i]);
+		meter_put(s, METER_TIME, meter_cause_names[i], NULL, m->ns[i]);
 	meter_put(s, METER_VCPU_CPU, NULL, NULL, clock_of(CLOCK_THREAD_CPUTIME_ID));
 	if (vm->run == emulate_run || vm->cfg->meter_instructions)
 		meter_put(s, METER_INSNS, NULL, NULL, m->insns - m->unfinished);

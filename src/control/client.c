@@ -47,7 +47,7 @@ static void ps_one(void *arg, const char *name, const char *path)
 	int *shown = arg;
 	struct link l;
 
-	if (!link_open(&l, path))
+	if (!link_open(&l, path, LINK_ANSWER_MS))
 		return;
 	json_t *answer = link_ask(&l, "query-status", NULL);
 	const char *status = json_string_value(json_object_get(json_object_get(answer, "return"), "status"));
@@ -208,6 +208,9 @@ static const struct command {
 } commands[] = {
 	{ "ps", "", "lists the machines that run with a -name", 0, 0, cmd_ps },
 	{ "stat", "[--json] NAME | --list", "prints what the machine used and did; --list says which meters there are", 1, 2, stat_main },
+	{ "profile", "NAME [--seconds N] [--rate HZ] [--symbols FILE]... [--folded FILE] [--svg FILE]",
+	    "samples where it spends its time; FILE of symbols: System.map or ELF", 1, 30, profile_main },
+	{ "top", "[--batch] [--count N] [--delay SECONDS] [--sort COLUMN]", "a live table of the machines that run with a -name", 0, 7, top_main },
 	{ "stop", "[--now] NAME", "presses the power button; --now ends the machine at once", 1, 2, cmd_stop },
 	{ "screenshot", "NAME FILE", "writes the screen to FILE: PNG, or PPM if it is called so", 2, 2, cmd_screenshot },
 	{ "screentext", "NAME", "prints what a text mode shows", 1, 1, cmd_screentext },

@@ -59,10 +59,10 @@ json_t *link_pass(struct link *l, int fd)
 	return sendmsg(l->fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(text) - 1 ? link_read(l) : NULL;
 }
 
-bool link_open(struct link *l, const char *path)
+bool link_open(struct link *l, const char *path, int limit_ms)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct timeval limit = { LINK_ANSWER_MS / 1000, 0 };
+	struct timeval limit = { limit_ms / 1000, limit_ms % 1000 * 1000 };
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 
@@ -84,8 +84,12 @@ bool link_open(struct link *l, const char *path)
 		ok = answer && json_object_get(answer, "return");
 		json_decref(answer);
 	}
-	if (!ok)
+	if (!ok) {
+		pid_t pid = l->pid;
+
 		link_close(l);
+		l->pid = pid;
+	}
 	return ok;
 }
 
@@ -107,7 +111,7 @@ bool link_to(struct link *l, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (path_of(name, path, sizeof(path)) && link_open(l, path))
+	if (path_of(name, path, sizeof(path)) && link_open(l, path, LINK_ANSWER_MS))
 		return true;
 	fprintf(stderr, "plex86: no running machine is called '%s' (plex86 ps lists them)\n", name);
 	return false;
@@ -119,9 +123,9 @@ json_t *link_value(json_t *answer, const char *name)
 	const char *desc = json_string_value(json_object_get(json_object_get(answer, "error"), "desc"));
 	json_t *value = json_incref(json_object_get(answer, "return"));
 
-	json_decref(answer);
 	if (value == NULL)
 		fprintf(stderr, "plex86: %s: %s\n", name, desc ? desc : "the machine did not answer");
+	json_decref(answer);
 	return value;
 }
 

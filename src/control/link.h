@@ -15,10 +15,11 @@
 struct link {
 	int fd;
 	FILE *in;
-	pid_t pid;			/* of the machine's process */
+	pid_t pid;			/* of the machine's process; set also if it did not answer */
 };
 
-bool link_open(struct link *l, const char *path);	/* a socket's path; false: nobody answers there */
+/* A socket's path; false: nobody answers there within limit_ms. Later answers have as long. */
+bool link_open(struct link *l, const char *path, int limit_ms);
 bool link_to(struct link *l, const char *name);		/* a machine's name, or a path; says what is wrong */
 void link_close(struct link *l);
 

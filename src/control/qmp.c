@@ -213,6 +213,25 @@ static json_t *query_meters(struct call *q)
 	return value;
 }
 
+static json_t *start_profile(struct call *q)
+{
+	json_t *rate = json_object_get(q->args, "rate");
+	json_int_t hz = rate ? json_integer_value(rate) : 499;
+
+	return result(profile_start(&q->vm->profile, hz < 0 || hz > PROFILE_HZ_MAX ? 0 : (unsigned)hz, q->err));
+}
+
+static json_t *read_profile(struct call *q)
+{
+	return profile_read(&q->vm->profile, q->err);
+}
+
+static json_t *stop_profile(struct call *q)
+{
+	profile_stop(&q->vm->profile);
+	return json_object();
+}
+
 static json_t *human_monitor_command(struct call *q)
 {
 	const char *line = arg_string(q, "command-line");
@@ -401,6 +420,9 @@ static const struct command {
 	{ "screendump", screendump },
 	{ "x-screentext", screentext },		/* ours: what a text mode shows */
 	{ "x-query-meters", query_meters },	/* ours: docs/metering.md */
+	{ "x-profile-start", start_profile },	/* ours, too */
+	{ "x-profile-read", read_profile },
+	{ "x-profile-stop", stop_profile },
 	{ "human-monitor-command", human_monitor_command },
 	{ "pmemsave", pmemsave },
 	{ "eject", eject },

@@ -5,5 +5,7 @@
 #define PLEX86_CONTROL_STAT_H
 
 int stat_main(int argc, char **argv);
+int top_main(int argc, char **argv);
+int profile_main(int argc, char **argv);
 
 #endif

@@ -49,6 +49,15 @@ static void on_tick(void *arg, void *ucontext)
 }
 
 /* In a signal. */
+static void on_sample(void *arg, void *ucontext)
+{
+	struct host_kick *kick = arg;
+
+	if (kick->sample_hook)
+		kick->sample_hook(kick->hook_arg, ucontext);
+}
+
+/* In a signal. */
 static bool on_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
 {
 	struct host_kick *kick = arg;
@@ -137,7 +146,7 @@ int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_KICK_SIGNAL };
 
 	*kick = (struct host_kick){ .attention = attention, .kick_bit = kick_bit, .armed_ns = HOST_NEVER };
-	kick->hooks = (struct host_hooks){ .kick = on_kick, .tick = on_tick, .fault = on_fault, .arg = kick };
+	kick->hooks = (struct host_hooks){ .kick = on_kick, .tick = on_tick, .sample = on_sample, .fault = on_fault, .arg = kick };
 	kick->tid = host_thread_id();
 	int rc = host_stack_make(&kick->stack);
 	if (rc == 0)

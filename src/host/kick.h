@@ -29,6 +29,7 @@ struct host_kick {
 	/* SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE: true when it was the engine's business and is dealt with. */
 	bool (*fault_hook)(void *arg, int sig, siginfo_t *info, void *ucontext);
 	void (*tick_hook)(void *arg, void *ucontext);
+	void (*sample_hook)(void *arg, void *ucontext);
 	void *hook_arg;
 
 	volatile sig_atomic_t user_signal;	/* the first of SIGTERM, SIGINT, SIGHUP, SIGQUIT that arrived; 0 */

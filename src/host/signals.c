@@ -10,7 +10,7 @@
 #include "util/types.h"
 
 /* Ours; and what was there before, NULL where nothing was. What a handler must reach without being given it. */
-enum { KICK, TICK, FAULTS };
+enum { KICK, TICK, SAMPLE, FAULTS };
 static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
 #define SIGNALS (FAULTS + ARRAY_LEN(faults))
 static host_crash_fn *previous[SIGNALS];
@@ -74,6 +74,18 @@ static void on_tick(int sig, siginfo_t *info, void *ucontext)
 }
 
 /* In a signal. */
+static void on_sample(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+
+	if (hooks && hooks->sample)
+		hooks->sample(hooks->arg, ucontext);
+	else
+		pass_on(SAMPLE, sig, info, ucontext);
+	errno = saved;
+}
+
+/* In a signal. */
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
@@ -123,6 +135,7 @@ void host_signals_install(host_crash_fn *crash)
 	pthread_mutex_lock(&installing);
 	install(HOST_KICK_SIGNAL, KICK, on_kick);
 	install(HOST_TICK_SIGNAL, TICK, on_tick);
+	install(HOST_SAMPLE_SIGNAL, SAMPLE, on_sample);
 	for (unsigned i = 0; i < ARRAY_LEN(faults); i++) {
 		install(faults[i], FAULTS + i, on_fault);
 		if (crash)
@@ -145,6 +158,7 @@ void host_signals_let_through(sigset_t *old)
 	sigemptyset(&ours);
 	sigaddset(&ours, HOST_KICK_SIGNAL);
 	sigaddset(&ours, HOST_TICK_SIGNAL);
+	sigaddset(&ours, HOST_SAMPLE_SIGNAL);
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
 		sigaddset(&ours, faults[i]);
 	pthread_sigmask(SIG_UNBLOCK, &ours, old);

@@ -1,6 +1,6 @@
 /*
- * The signals an engine lives by, on whatever thread a vCPU runs: the kick, the scanner's tick, and the
- * faults of scanned code.
+ * The signals an engine lives by, on whatever thread a vCPU runs: the kick, the scanner's tick, the
+ * profile's sample, and the faults of scanned code.
  *
  * Handlers belong to the process; what they do belongs to the thread they interrupt: it leaves its hooks
  * here while it runs a guest. What is not for the hooks goes to the handler that was
@@ -15,11 +15,13 @@
 
 #define HOST_KICK_SIGNAL	SIGRTMIN
 #define HOST_TICK_SIGNAL	(SIGRTMIN + 1)
+#define HOST_SAMPLE_SIGNAL	(SIGRTMIN + 2)
 
 /* Called in the signal, with every other signal blocked, on the thread that set them. */
 struct host_hooks {
 	void (*kick)(void *arg, siginfo_t *info, void *ucontext);
 	void (*tick)(void *arg, void *ucontext);
+	void (*sample)(void *arg, void *ucontext);	/* a profile is being taken; may be NULL */
 	/* SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE: true when it was the engine's business and is dealt with */
 	bool (*fault)(void *arg, int sig, siginfo_t *info, void *ucontext);
 	void *arg;

@@ -2,10 +2,16 @@
 
 #include <string.h>
 
+#include "meter/meter.h"
+
 const struct meter_row meter_table[METER_COUNT] = {
 #define METER(id, ...) [METER_##id] = { __VA_ARGS__ },
 #include "meter/table.def"
 };
+
+const char *const meter_cause_names[METER_CAUSES] = { [METER_RING3] = "ring3", [METER_RING0] = "ring0",
+	[METER_EMULATE] = "emulate", [METER_SCAN] = "scan", [METER_WINDOW] = "window", [METER_DEVICE] = "device",
+	[METER_HOST] = "host", [METER_IDLE] = "idle", [METER_PAUSED] = "paused" };
 
 void meter_put(struct meter_snapshot *s, enum meter_id id, const char *label, const char *label2, uint64_t value)
 {

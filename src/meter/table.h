@@ -35,6 +35,8 @@ struct meter_sample {
 };
 #define METER_SAMPLES_MAX 1280
 
+extern const char *const meter_cause_names[];	/* by enum meter_cause */
+
 /* All meters at one moment. Samples of one meter follow each other. */
 struct meter_snapshot {
 	char name[64];			/* of the machine; "" if it has none */

@@ -61,6 +61,25 @@ bool recover_insn(const struct scanner *s, const struct block *b, unsigned i, st
 	return decode_insn(in, bytes, sizeof(bytes), b->mode & MODE_CODE32) == DECODE_OK;
 }
 
+bool scan_where(struct vcpu *cpu, void *ucontext, uint32_t *eip, uint32_t *ebp, uint32_t *esp)
+{
+	const struct scanner *s = cpu->scanner;
+	const greg_t *r = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
+	if (!s || !within(pc, s->rx, s->rx + s->used))
+		return false;
+	if (!in_blocks(s, pc))
+		return true;
+	const struct block *b = cache_block_at((struct scanner *)s, pc);
+	if (!b)
+		return true;
+	int i = record_at(b, pc);	/* behind the block's code is what it rarely does: at its start, as good as any */
+	*eip = b->eip + (i < 0 ? 0 : b->rec[i].guest_off);
+	*ebp = (uint32_t)r[REG_RBP];
+	*esp = (uint32_t)r[REG_R15];
+	return true;
+}
+
 /* Guest state at the start of instruction i of b, from the host registers; then out through the glue. */
 static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsigned i)
 {

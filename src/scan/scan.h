@@ -54,4 +54,10 @@ void scan_kick(void *arg, void *ucontext);
 void scan_tick(void *arg, void *ucontext);
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext);
 
+/*
+ * For a profile, in a signal that interrupted the vCPU's thread: was it scanned code? Then the EIP, EBP and ESP of the
+ * instruction; on the way into and out of it what struct vcpu has stays. Changes nothing.
+ */
+bool scan_where(struct vcpu *cpu, void *ucontext, uint32_t *eip, uint32_t *ebp, uint32_t *esp);
+
 #endif

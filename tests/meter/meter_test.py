@@ -3,19 +3,25 @@
 
 usage: meter_test.py PLEX86 GUESTS METERING.MD      GUESTS: the folder of our flat guest programs
 """
+import fcntl
 import http.client
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
+import xml.etree.ElementTree
 
-DOCUMENT, GUESTS, PLEX86 = (os.path.abspath(sys.argv.pop()) for _ in range(3))
+PLEX86, GUESTS, DOCUMENT = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
 DEADLINE = 240
 
 
@@ -216,6 +222,139 @@ class Commands(Machine):
     def test_the_document_lists_the_meters_that_there_are(self):
         with open(DOCUMENT, encoding='utf-8') as f:
             self.assertIn(self.plex86('stat', '--list').stdout, f.read())
+
+
+    def test_top_shows_what_each_machine_does_and_sorts(self):
+        self.up('spin', name='busy')
+        self.up('idle', name='lazy')
+        done = self.plex86('top', '--batch', '--count', '2', '--delay', '0.5', '--sort', 'ring0')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        head = lines[0].split()
+        self.assertEqual(lines[3], lines[0])
+        second = [dict(zip(head, line.split())) for line in lines[4:]]
+        self.assertEqual([row['NAME'] for row in second], ['busy', 'lazy'])
+        self.assertGreater(float(second[0]['%R0']), 90)
+        self.assertGreater(float(second[1]['%IDLE']), 50)
+        done = self.plex86('top', '--batch', '--count', '1', '--sort', 'idle')
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()[1:]], ['lazy', 'busy'])
+
+    def test_top_on_a_terminal_obeys_keys(self):
+        self.up('spin', name='busy')
+        self.up('idle', name='lazy')
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.environ.update(self.env, TERM='xterm')
+            os.execv(PLEX86, [PLEX86, 'top', '--delay', '0.3'])
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 140, 0, 0))
+        said = b''
+
+        def shown(what):
+            nonlocal said
+            end = time.monotonic() + DEADLINE
+            while what not in said:
+                self.assertLess(time.monotonic(), end, f'{what} did not come')
+                if select.select([fd], [], [], 1)[0]:
+                    said += os.read(fd, 65536)
+            said = said[said.index(what):]
+        shown(b'busy')                          # from here on curses writes what changed
+        os.write(fd, b'n')
+        shown(b'name.')
+        os.write(fd, b'R')
+        shown(b'reversed')
+        os.write(fd, b'q')
+        end = time.monotonic() + DEADLINE
+        while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+            self.assertLess(time.monotonic(), end)
+            if select.select([fd], [], [], 0.1)[0]:
+                try:
+                    os.read(fd, 65536)
+                except OSError:                 # its end is closed
+                    pass
+        os.close(fd)
+        self.assertEqual(ended[1], 0)
+
+    def test_a_machine_that_hangs_does_not_stop_top(self):
+        p = self.up('spin', name='stuck')
+        self.up('idle', name='lazy')
+        p.send_signal(signal.SIGSTOP)
+        try:
+            done = self.plex86('top', '--batch', '--count', '1')
+        finally:
+            p.send_signal(signal.SIGCONT)
+        self.assertRegex(done.stdout, r'(?m)^stuck +does not answer$')
+        self.assertRegex(done.stdout, r'(?m)^lazy +[\d.]+ ')
+
+
+class Profile(Machine):
+    ELF = os.path.join(GUESTS, 'hot.elf')
+
+    def samples(self, folded):
+        with open(folded, encoding='utf-8') as f:
+            return {stack: int(n) for stack, n in (line.rsplit(' ', 1) for line in f.read().splitlines())}
+
+    def test_a_profile_names_the_function_that_takes_the_time_and_who_called_it(self):
+        for options in ((), ('--engine', 'emulate')):
+            p = self.up('hot', *options)
+            folded, svg = self.path('folded'), self.path('flame.svg')
+            done = self.plex86('profile', 'box', '--seconds', '2', '--symbols', self.ELF, '--folded', folded, '--svg', svg)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            counted = int(re.match(r'box: (\d+) samples in 2 s', done.stdout)[1])
+            self.assertGreater(counted, 10)
+            stacks = self.samples(folded)
+            self.assertEqual(sum(stacks.values()), counted)
+            hot = 'ring0;_start;work;hot_loop' + (';[emulate]' if options else '')
+            self.assertEqual(max(stacks, key=stacks.get), hot)
+            self.assertGreater(stacks[hot], counted / 2)
+            self.assertLessEqual({s.split(';')[0] for s in stacks}, {'ring0'})
+            first = re.search(r'(?m)^ +([\d.]+) % +(\d+) +(\w+) +(\w+)$', done.stdout)
+            self.assertEqual((first[3], first[4], int(first[2])), ('emulate' if options else 'ring0', 'hot_loop', stacks[hot]))
+            root = xml.etree.ElementTree.parse(svg).getroot()
+            space = '{http://www.w3.org/2000/svg}'
+            titles = [t.text for t in root.iter(space + 'title')]
+            self.assertIn(f'all: {counted} samples, 100.00 %', titles)
+            self.assertTrue(any(t.startswith('hot_loop: ') for t in titles), titles)
+            widths = [float(r.get('width')) for g in root.iter(space + 'g') for r in g.iter(space + 'rect')]
+            self.assertEqual(max(widths), 1180)
+            p.kill()
+            p.wait()
+
+    def test_symbols_of_a_system_map_serve_as_well(self):
+        names = subprocess.run(['nm', self.ELF], capture_output=True, text=True, check=True).stdout
+        with open(self.path('System.map'), 'w', encoding='utf-8') as f:
+            f.write(names)
+        self.up('hot')
+        done = self.plex86('profile', 'box', '--seconds', '1', '--symbols', self.path('System.map'))
+        self.assertIn(' hot_loop\n', done.stdout)
+
+    def test_an_idle_machine_is_seen_idle(self):
+        self.up('idle')
+        done = self.plex86('profile', 'box', '--seconds', '1')
+        self.assertRegex(done.stdout, r'(?m)^ +[\d.]+ %  idle$')
+
+    def test_bad_symbols_and_options_are_refused(self):
+        self.up('idle')
+        with open(self.path('text'), 'w', encoding='utf-8') as f:
+            f.write('nothing\n')
+        for options, said in ((('--symbols', self.path('text')), 'no function is named in it'),
+                              (('--symbols', self.path('none')), 'No such file'),
+                              (('--symbols', PLEX86), 'no 32-bit ELF'),
+                              (('--rate', '100000'), '1 to 2000 samples'),
+                              (('--seconds', 'x'), 'not a time')):
+            done = self.plex86('profile', 'box', *options)
+            self.assertEqual(done.returncode, 1, options)
+            self.assertIn(said, done.stderr)
+
+    def test_two_profiles_at_once_are_refused_and_one_that_is_left_ends(self):
+        self.up('hot')
+        first = subprocess.Popen([PLEX86, 'profile', 'box', '--seconds', '600', '--rate', '2000'], stdout=subprocess.DEVNULL,
+                                 env=self.env)
+        try:
+            self.until(lambda: 'being taken already' in self.plex86('profile', 'box', '--seconds', '0.01').stderr)
+        finally:
+            first.kill()
+            first.wait()
+        self.until(lambda: self.plex86('profile', 'box', '--seconds', '0.01').returncode == 0)
 
 
 class Metrics(Machine):
