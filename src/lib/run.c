@@ -89,7 +89,7 @@ static int take_thread(plex86 *m, struct taken *t, bool scan)
 			return lib_fail(m, PLEX86_E_HOST, "cannot run on a signal handler's stack: %s", strerror(-rc));
 		if (!host_signals_ours())
 			host_signals_install(NULL);
-		m->hooks = (struct host_hooks){ on_kick, on_tick, on_fault, m };
+		m->hooks = (struct host_hooks){ .kick = on_kick, .tick = on_tick, .fault = on_fault, .arg = m };
 		t->hooks = host_hooks_set(&m->hooks);
 		host_signals_let_through(&t->signals);
 		t->gs_base = host_gs_base();

@@ -93,19 +93,32 @@ void meter_span_end(struct meters *m, struct meter_sampler *s)
 {
 	uint64_t ticks = __rdtsc() - s->start;
 
-	s->debt += (ticks > m->look_ticks ? ticks - m->look_ticks : 0) * s->weight;
+	s->debt[m->cause != METER_RING3] += (ticks > m->look_ticks ? ticks - m->look_ticks : 0) * s->weight;
 	s->start = 0;
 }
 
-/* Move what to's sampler claims from the accounts of these, in the order given, as far as it goes. */
-static void settle(struct meter_sampler *s, uint64_t *to, uint64_t *const from[], unsigned n)
+/* Move what a sampler claims from one account to another, as far as it goes; the rest waits. */
+static void settle(uint64_t *debt, uint64_t *to, uint64_t *from)
 {
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t moved = MIN(s->debt, *from[i]);
+	uint64_t moved = MIN(*debt, *from);
 
-		*from[i] -= moved;
-		*to += moved;
-		s->debt -= moved;
+	*from -= moved;
+	*to += moved;
+	*debt -= moved;
+}
+
+static void settle_all(struct meters *m, uint64_t *fresh)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t *ring = &fresh[i == 0 ? METER_RING3 : METER_RING0];
+
+		settle(&m->span[SPAN_EMULATE].debt[i], &fresh[METER_EMULATE], ring);
+		settle(&m->span[SPAN_LOOKUP].debt[i], &fresh[METER_SCAN], ring);
+	}
+	/* A device is reached from an instruction that is emulated, or from what has no look-up table entry. */
+	for (unsigned i = 0; i < 2; i++) {
+		settle(&m->span[SPAN_DEVICE].debt[i], &fresh[METER_DEVICE], &fresh[METER_EMULATE]);
+		settle(&m->span[SPAN_DEVICE].debt[i], &fresh[METER_DEVICE], &fresh[i == 0 ? METER_RING3 : METER_RING0]);
 	}
 }
 
@@ -140,11 +153,7 @@ uint64_t meter_times(struct meters *m)
 		m->read_ticks[i] = m->ticks[i];
 	}
 	split_mixed(m, fresh);
-	uint64_t *guest[] = { &fresh[METER_RING0], &fresh[METER_RING3] };
-	uint64_t *inner[] = { &fresh[METER_EMULATE], &fresh[METER_RING0], &fresh[METER_RING3] };
-	settle(&m->span[SPAN_EMULATE], &fresh[METER_EMULATE], guest, ARRAY_LEN(guest));
-	settle(&m->span[SPAN_LOOKUP], &fresh[METER_SCAN], guest, ARRAY_LEN(guest));
-	settle(&m->span[SPAN_DEVICE], &fresh[METER_DEVICE], inner, ARRAY_LEN(inner));
+	settle_all(m, fresh);
 
 	uint64_t ticks = 0, passed = now - m->read_ns, given = 0;
 	unsigned most = 0;

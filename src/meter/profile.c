@@ -138,10 +138,10 @@ int profile_start(struct profile *p, unsigned hz, struct error *err)
 {
 	struct itimerspec it = { 0 };
 
-	if (hz == 0 || hz > PROFILE_HZ_MAX)
-		return error_set(err, -EINVAL, "a profile takes 1 to %u samples a second", PROFILE_HZ_MAX);
 	if (p->running)
 		return error_set(err, -EBUSY, "a profile is being taken already");
+	if (hz == 0 || hz > PROFILE_HZ_MAX)
+		return error_set(err, -EINVAL, "a profile takes 1 to %u samples a second", PROFILE_HZ_MAX);
 	if (!p->has_timer)
 		return error_set(err, -EAGAIN, "this host gave no timer for profiles");
 	if (p->ring == NULL) {

@@ -350,7 +350,8 @@ class Profile(Machine):
         first = subprocess.Popen([PLEX86, 'profile', 'box', '--seconds', '600', '--rate', '2000'], stdout=subprocess.DEVNULL,
                                  env=self.env)
         try:
-            self.until(lambda: 'being taken already' in self.plex86('profile', 'box', '--seconds', '0.01').stderr)
+            # asks for what it will not get: it must not be the first itself
+            self.until(lambda: 'being taken already' in self.plex86('profile', 'box', '--rate', '100000').stderr, first)
         finally:
             first.kill()
             first.wait()
