@@ -10,8 +10,8 @@
 #include "host/clock.h"
 #include "meter/device.h"
 
-#define SEGMENT_PERIOD	32u		/* powers of two */
-#define SPAN_PERIOD	16u
+#define SEGMENT_PERIOD	128u		/* powers of two */
+#define SPAN_PERIOD	64u
 
 /* Periods are drawn anew each time, so that no loop of the guest's keeps step with them. Mean: about mean. */
 static uint32_t draw(struct meters *m, uint32_t mean)

@@ -7,9 +7,9 @@
  * cost more than is allowed, and time is measured at some events that stand for the others:
  *
  *  - a change between ring 3 and ring 0 is looked at each time, as long as there are fewer than METER_EXACT_RINGS
- *    of them between two slow events; beyond that one segment in about 32 is measured, and the time between is
+ *    of them between two slow events; beyond that one segment in about 128 is measured, and the time between is
  *    split as the measured ones say;
- *  - of call-outs to the emulator, look-ups of branches and accesses to devices one in about 16 is measured
+ *  - of call-outs to the emulator, look-ups of branches and accesses to devices one in about 64 is measured
  *    (METER_BEGIN, METER_END), and stands for all since the one before. That time is moved from the
  *    ring's account when the meters are read, and never more than is there.
  *
