@@ -24,7 +24,7 @@ test-long: ## the long ones too
 	@tools/deps build run test
 	@tools/test --long
 
-test-asan: ## the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/deps build run test
 	@tools/test --asan
 
@@ -38,7 +38,7 @@ bench: ## native, plex86 and QEMU TCG side by side (BENCH_OPTIONS="--rounds 3")
 	@bench/run $(BENCH_OPTIONS)
 
 install: all ## install below PREFIX
-	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX)) >/dev/null
 	@ninja -C $(BUILD) --quiet plex86 library
 	@meson install -C $(BUILD) --quiet --no-rebuild
 	@echo "installed below $(DESTDIR)$(abspath $(PREFIX))"
