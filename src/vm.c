@@ -341,7 +341,7 @@ static void on_disk(void *arg)
 }
 
 /* A disk request has failed: the user is told, and decides (rerror=, werror=) whether the machine stops. */
-static void on_disk_error(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action)
+static void on_disk_error(void *arg, const struct image_disk *block, const struct disk_request *req, enum block_on_error action)
 {
 	static const char *const names[] = { [BLOCK_REPORT] = "report", [BLOCK_IGNORE] = "ignore", [BLOCK_STOP] = "stop" };
 	struct vm *vm = arg;

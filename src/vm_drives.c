@@ -15,7 +15,7 @@ static unsigned sector_bytes(const struct vm_drive_config *d)
 	return d->kind == VM_DRIVE_CDROM ? CD_SECTOR : IDE_SECTOR;
 }
 
-static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d, bool snapshot, struct block **block,
+static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d, bool snapshot, struct image_disk **block,
 		      struct error *err)
 {
 	struct image_options o = { .format = d->format, .snapshot = snapshot || d->snapshot,
@@ -92,7 +92,7 @@ void vm_drives_retry(struct vm_drives *drives)
 			block_retry(drives->floppy[i]);
 }
 
-static void close_block(struct block *block)
+static void close_block(struct image_disk *block)
 {
 	char path[512] = "";
 
@@ -114,7 +114,7 @@ static void stats_add(struct block_stats *sum, const struct block_stats *s)
 }
 
 /* Close what was in drive n; what it did still counts. */
-static void take_out(struct vm_drives *drives, unsigned n, struct block *old)
+static void take_out(struct vm_drives *drives, unsigned n, struct image_disk *old)
 {
 	if (old == NULL)
 		return;
@@ -128,7 +128,7 @@ void vm_drives_close(struct vm_drives *drives)
 	if (!drives->open)
 		return;
 	for (unsigned n = 0; n < VM_IDE_DRIVES + VM_FLOPPIES; n++) {
-		struct block **slot = n >= VM_IDE_DRIVES ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n];
+		struct image_disk **slot = n >= VM_IDE_DRIVES ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n];
 
 		take_out(drives, n, *slot);
 		*slot = NULL;
@@ -139,7 +139,7 @@ void vm_drives_close(struct vm_drives *drives)
 
 struct block_stats vm_drives_stats(const struct vm_drives *drives, unsigned n)
 {
-	const struct block *b = n >= VM_IDE_DRIVES ? drives->floppy[n - VM_IDE_DRIVES] : drives->ide[n];
+	const struct image_disk *b = n >= VM_IDE_DRIVES ? drives->floppy[n - VM_IDE_DRIVES] : drives->ide[n];
 	struct block_stats sum = drives->past[n];
 
 	if (b)
@@ -151,7 +151,7 @@ int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, c
 		     bool force, struct error *err)
 {
 	bool floppy = n >= VM_IDE_DRIVES;
-	struct block **slot = floppy ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n], *fresh = NULL, *old = *slot;
+	struct image_disk **slot = floppy ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n], *fresh = NULL, *old = *slot;
 
 	/* The old image keeps its lock until it is closed: the same file again must wait for that. */
 	if (medium != NULL && medium->path != NULL) {

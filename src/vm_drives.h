@@ -33,7 +33,7 @@ struct vm_drives_config {
 
 struct vm_drives {
 	struct block_pool pool;
-	struct block *ide[VM_IDE_DRIVES], *floppy[VM_FLOPPIES];
+	struct image_disk *ide[VM_IDE_DRIVES], *floppy[VM_FLOPPIES];
 	struct block_stats past[VM_IDE_DRIVES + VM_FLOPPIES];	/* of media that were taken out */
 	bool open;
 };
@@ -41,7 +41,7 @@ struct vm_drives {
 struct vm_drives_host {
 	void *arg;
 	void (*notify)(void *arg);	/* on other threads: vm_drives_poll() has something to do */
-	void (*failed)(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action);
+	void (*failed)(void *arg, const struct image_disk *block, const struct disk_request *req, enum block_on_error action);
 };
 
 /* Open the images. 0 or -errno with err set; vm_drives_close() in any case. */

@@ -12,7 +12,7 @@ void drive_look(struct vm *vm, unsigned n, struct drive_view *view)
 	bool floppy = n >= VM_IDE_DRIVES;
 	const struct vm_drives_config *cfg = &vm->cfg->drives;
 	const struct vm_drive_config *d = floppy ? &cfg->floppy[n - VM_IDE_DRIVES] : &cfg->ide[n];
-	const struct block *b = floppy ? vm->drives.floppy[n - VM_IDE_DRIVES] : vm->drives.ide[n];
+	const struct image_disk *b = floppy ? vm->drives.floppy[n - VM_IDE_DRIVES] : vm->drives.ide[n];
 
 	*view = (struct drive_view){ .present = d->kind != VM_DRIVE_NONE, .removable = d->kind != VM_DRIVE_DISK };
 	if (floppy) {
@@ -45,7 +45,7 @@ int drive_find(struct vm *vm, const char *name)
 	return -1;
 }
 
-const char *drive_name(struct vm *vm, const struct block *block, struct drive_view *view)
+const char *drive_name(struct vm *vm, const struct image_disk *block, struct drive_view *view)
 {
 	for (unsigned n = 0; n < CONTROL_DRIVES; n++) {
 		drive_look(vm, n, view);

@@ -12,13 +12,13 @@ struct drive_view {
 	bool present, removable, tray_open, locked, read_only;
 	char name[32];			/* as QEMU names them: ide0-hd0, ide1-cd0, floppy0 */
 	const char *file, *format;	/* NULL: no medium */
-	const struct block *block;	/* likewise */
+	const struct image_disk *block;	/* likewise */
 	uint64_t size_bytes;
 };
 
 void drive_look(struct vm *vm, unsigned n, struct drive_view *view);
 int drive_find(struct vm *vm, const char *name);	/* number, or -1 */
-const char *drive_name(struct vm *vm, const struct block *block, struct drive_view *view);	/* in view */
+const char *drive_name(struct vm *vm, const struct image_disk *block, struct drive_view *view);	/* in view */
 /* Tell the clients that a tray was opened or shut. */
 void drive_tray_event(struct vm *vm, unsigned n, bool open);
 /* Open or shut the tray of a CD-ROM drive, as its button does. 0 or -errno with err set. */

@@ -18,7 +18,7 @@
 #include "mmu/phys.h"
 
 #define ARENA_BYTES	(48u << 20)
-#define BLOCK_BYTES(n)	((sizeof(struct block) + (n) * sizeof(struct op) + 15) & ~(size_t)15)
+#define BLOCK_BYTES(n)	((sizeof(struct op_block) + (n) * sizeof(struct op) + 15) & ~(size_t)15)
 
 static void *map_zeroed(size_t bytes)
 {
@@ -71,7 +71,7 @@ static unsigned hash_index(uint64_t key)
 }
 
 /* The bytes of a block that lie in the page of its link slot: [*first, *end). */
-static void block_extent(const struct block *b, unsigned slot, unsigned *first, unsigned *end)
+static void block_extent(const struct op_block *b, unsigned slot, unsigned *first, unsigned *end)
 {
 	unsigned offset = (unsigned)(b->key >> 1) & PAGE_MASK, in_first = MIN(b->bytes, PAGE_BYTES - offset);
 
@@ -102,9 +102,9 @@ static void unlink_page(struct emulator *em, struct block_link *link)
 	}
 }
 
-static void drop(struct vcpu *cpu, struct emulator *em, struct block *b)
+static void drop(struct vcpu *cpu, struct emulator *em, struct op_block *b)
 {
-	struct block **at = &em->hash[hash_index(b->key)];
+	struct op_block **at = &em->hash[hash_index(b->key)];
 
 	while (*at != b)
 		at = &(*at)->hash_next;
@@ -151,7 +151,7 @@ void emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 static void flush_now(struct emulator *em)
 {
 	for (size_t at = 0; at < em->used; ) {
-		struct block *b = (struct block *)(em->arena + at);
+		struct op_block *b = (struct op_block *)(em->arena + at);
 		for (unsigned i = 0; i < 2; i++)
 			if (i == 0 || b->gpa2_page)
 				em->pages[b->link[i].fd_page] = (struct page_code){ 0 };
@@ -221,16 +221,16 @@ static bool make_op(struct vcpu *cpu, struct op *op, const uint8_t *code, size_t
 	return true;
 }
 
-static struct block *arena_alloc(struct emulator *em)
+static struct op_block *arena_alloc(struct emulator *em)
 {
 	if (em->used + BLOCK_BYTES(BLOCK_MAX_OPS) > ARENA_BYTES)
 		flush_now(em);
-	struct block *b = (struct block *)(em->arena + em->used);
+	struct op_block *b = (struct op_block *)(em->arena + em->used);
 	memset(b, 0, sizeof(*b));
 	return b;
 }
 
-static void link_page(struct vcpu *cpu, struct emulator *em, struct block *b, unsigned slot, uint64_t fd_page)
+static void link_page(struct vcpu *cpu, struct emulator *em, struct op_block *b, unsigned slot, uint64_t fd_page)
 {
 	struct page_code *page = &em->pages[fd_page];
 	unsigned first, end;
@@ -243,9 +243,9 @@ static void link_page(struct vcpu *cpu, struct emulator *em, struct block *b, un
 		mmu_protect_code(cpu, fd_page << PAGE_SHIFT);
 }
 
-static struct block *publish(struct emulator *em, struct block *b, uint64_t key)
+static struct op_block *publish(struct emulator *em, struct op_block *b, uint64_t key)
 {
-	struct block **head = &em->hash[hash_index(key)];
+	struct op_block **head = &em->hash[hash_index(key)];
 
 	b->key = key;
 	b->hash_next = *head;
@@ -260,9 +260,9 @@ static uint64_t fd_page_of(const struct vcpu *cpu, const uint8_t *host)
 }
 
 /* Decode from host, which is lin's byte, to the end of the page or of the block. NULL: not even one. */
-static struct block *make_block(struct vcpu *cpu, struct emulator *em, const uint8_t *host, lin_t lin, uint64_t key)
+static struct op_block *make_block(struct vcpu *cpu, struct emulator *em, const uint8_t *host, lin_t lin, uint64_t key)
 {
-	struct block *b = arena_alloc(em);
+	struct op_block *b = arena_alloc(em);
 	unsigned avail = PAGE_BYTES - (lin & PAGE_MASK);
 	bool big = key & 1;
 
@@ -286,7 +286,7 @@ static struct block *make_block(struct vcpu *cpu, struct emulator *em, const uin
  * The one instruction that begins in lin's page and ends in the next. The limit comes first: if it
  * lies in the first page, the second is not touched.
  */
-static struct block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa_t gpa, lin_t lin, uint64_t key)
+static struct op_block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa_t gpa, lin_t lin, uint64_t key)
 {
 	unsigned in_first = PAGE_BYTES - (lin & PAGE_MASK);
 	uint8_t code[16];
@@ -299,7 +299,7 @@ static struct block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa_t 
 		phys_read(cpu->phys, gpa2, code + in_first, 15 - in_first);
 
 	const uint8_t *host = phys_host(cpu->phys, gpa, false), *host2 = phys_host(cpu->phys, gpa2, false);
-	struct block *b = host && host2 ? arena_alloc(em) : em->scratch;
+	struct op_block *b = host && host2 ? arena_alloc(em) : em->scratch;
 	make_op(cpu, &b->op[0], code, 15, lin, key & 1);
 	b->n = 1;
 	b->bytes = b->op[0].in.len;
@@ -313,10 +313,10 @@ static struct block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa_t 
 }
 
 /* Code in a device or in a hole: one instruction, read and decoded each time. */
-static struct block *make_uncached(struct vcpu *cpu, struct emulator *em, gpa_t gpa, lin_t lin, uint64_t key)
+static struct op_block *make_uncached(struct vcpu *cpu, struct emulator *em, gpa_t gpa, lin_t lin, uint64_t key)
 {
 	unsigned avail = MIN(PAGE_BYTES - (lin & PAGE_MASK), 15u);
-	struct block *b = em->scratch;
+	struct op_block *b = em->scratch;
 	uint8_t code[15];
 
 	phys_read(cpu->phys, gpa, code, avail);
@@ -328,7 +328,7 @@ static struct block *make_uncached(struct vcpu *cpu, struct emulator *em, gpa_t 
 }
 
 /* A crossing block's second page must be the one mapped there now, unless the limit makes it moot. */
-static bool second_page_right(struct vcpu *cpu, const struct block *b, lin_t lin)
+static bool second_page_right(struct vcpu *cpu, const struct op_block *b, lin_t lin)
 {
 	unsigned in_first = PAGE_BYTES - (lin & PAGE_MASK);
 
@@ -346,9 +346,9 @@ static void exec_hold(struct vcpu *cpu, const struct insn *in)
 	__atomic_or_fetch(&cpu->attention, ATTN_DEBUG, __ATOMIC_RELAXED);
 }
 
-static struct block *make_hold(struct emulator *em)
+static struct op_block *make_hold(struct emulator *em)
 {
-	struct block *b = em->scratch;
+	struct op_block *b = em->scratch;
 
 	b->op[0] = (struct op){ .fn = exec_hold, .in.name = I_MOVS, .in.prefix = PREFIX_REP };	/* keeps RF */
 	b->n = 1;
@@ -356,7 +356,7 @@ static struct block *make_hold(struct emulator *em)
 	return b;
 }
 
-struct block *block_find_slow(struct vcpu *cpu, struct emulator *em)
+struct op_block *block_find_slow(struct vcpu *cpu, struct emulator *em)
 {
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
 
@@ -374,7 +374,7 @@ struct block *block_find_slow(struct vcpu *cpu, struct emulator *em)
 	if (!host)
 		return make_uncached(cpu, em, gpa, lin, key);
 
-	struct block *b = em->hash[hash_index(key)];
+	struct op_block *b = em->hash[hash_index(key)];
 	while (b && (b->key != key || (b->gpa2_page && !second_page_right(cpu, b, lin))))
 		b = b->hash_next;
 	if (!b)

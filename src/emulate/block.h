@@ -16,7 +16,7 @@ struct op {
 /* A place in the list of blocks that hold bytes of one page. A block may be in two. */
 struct block_link {
 	struct block_link *next;
-	struct block *block;
+	struct op_block *block;
 	uint64_t fd_page;
 };
 
@@ -25,10 +25,10 @@ struct block_link {
  * change how the next is to be decoded. An instruction across a page border is a block of its own.
  * Blocks know no linear address: one serves every mapping of its page.
  */
-struct block {
+struct op_block {
 	uint64_t key;			/* block_key(); 0: dropped */
 	uint64_t gpa2_page;		/* crossing block: guest-physical page number + 1 of its second page; else 0 */
-	struct block *hash_next;
+	struct op_block *hash_next;
 	struct block_link link[2];
 	uint16_t bytes, n;		/* length of all, number of ops */
 	struct op op[];
@@ -44,11 +44,11 @@ struct page_code {
 };
 
 struct emulator {
-	struct block *fast[1u << FAST_BITS];	/* by linear address: a guess, checked by key */
-	struct block *hash[1u << HASH_BITS];
-	struct block *running;			/* the block being carried out, or NULL */
-	struct block *scratch;			/* for code that is not in RAM or ROM */
-	struct block *none;			/* fills fast[]: matches nothing */
+	struct op_block *fast[1u << FAST_BITS];	/* by linear address: a guess, checked by key */
+	struct op_block *hash[1u << HASH_BITS];
+	struct op_block *running;			/* the block being carried out, or NULL */
+	struct op_block *scratch;			/* for code that is not in RAM or ROM */
+	struct op_block *none;			/* fills fast[]: matches nothing */
 	struct page_code *pages;		/* [npages] */
 	uint64_t npages;
 	uint8_t *arena;				/* blocks, one behind the other; emptied whole */
@@ -69,13 +69,13 @@ static inline unsigned fast_index(lin_t lin)
 }
 
 /* The block at CS:EIP by whatever it takes; may raise what the fetch of its first instruction does. */
-struct block *block_find_slow(struct vcpu *cpu, struct emulator *em);
+struct op_block *block_find_slow(struct vcpu *cpu, struct emulator *em);
 
-static inline struct block *block_find(struct vcpu *cpu, struct emulator *em)
+static inline struct op_block *block_find(struct vcpu *cpu, struct emulator *em)
 {
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
 	uint32_t page = cpu->tlbs[cpu->cpl == 3].code[lin >> PAGE_SHIFT];
-	struct block *b = em->fast[fast_index(lin)];
+	struct op_block *b = em->fast[fast_index(lin)];
 
 	if (likely(page != 0 && b->key == block_key(page, lin, cpu->seg[SEG_CS].attr & SEG_DB)))
 		return b;

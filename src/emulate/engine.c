@@ -11,7 +11,7 @@
 #include "emulate/block.h"
 
 /* How many ops of b may run: inside the budget and inside CS's limit. Raises #GP(0) if none is. */
-static __attribute__((noinline)) unsigned ops_allowed(struct vcpu *cpu, const struct block *b)
+static __attribute__((noinline)) unsigned ops_allowed(struct vcpu *cpu, const struct op_block *b)
 {
 	uint64_t eip = cpu->eip, budget = cpu->icount_stop - cpu->icount;
 	unsigned n = 0;
@@ -52,7 +52,7 @@ static void end_rf(struct vcpu *cpu, const struct insn *in)
 
 static inline void run_block(struct vcpu *cpu, struct emulator *em)
 {
-	struct block *b = block_find(cpu, em);
+	struct op_block *b = block_find(cpu, em);
 	unsigned n = b->n;
 
 	if (unlikely(cpu->icount_stop - cpu->icount < n || (uint64_t)cpu->eip + b->bytes > (uint64_t)cpu->seg[SEG_CS].limit + 1))
@@ -131,7 +131,7 @@ static void step(struct vcpu *cpu, void *arg)
 	struct emulator *em = cpu->emulator;
 
 	em->stepping = true;
-	struct block *b = block_find(cpu, em);
+	struct op_block *b = block_find(cpu, em);
 
 	if ((uint64_t)cpu->eip + b->op[0].in.len > (uint64_t)cpu->seg[SEG_CS].limit + 1) {
 		cpu->insn_eip = cpu->eip;

@@ -40,14 +40,14 @@ static void count(struct block_stats *s, const struct disk_request *req)
 
 static void finish(struct disk_request *req)
 {
-	struct block *block = req->owner;
+	struct image_disk *block = req->owner;
 
 	block->outstanding--;
 	count(&block->stats, req);
 	req->done(req);
 }
 
-static enum block_on_error action_for(const struct block *block, const struct disk_request *req)
+static enum block_on_error action_for(const struct image_disk *block, const struct disk_request *req)
 {
 	enum block_on_error wish = req->op == DISK_READ ? block->read_error : block->write_error;
 
@@ -58,7 +58,7 @@ static enum block_on_error action_for(const struct block *block, const struct di
 
 static void complete(struct disk_request *req)
 {
-	struct block *block = req->owner;
+	struct image_disk *block = req->owner;
 
 	if (req->error) {
 		enum block_on_error action = action_for(block, req);
@@ -78,7 +78,7 @@ static void complete(struct disk_request *req)
 	finish(req);
 }
 
-static struct disk_request *take_held(struct block *block)
+static struct disk_request *take_held(struct image_disk *block)
 {
 	struct disk_request *req = block->held;
 
@@ -90,7 +90,7 @@ static struct disk_request *take_held(struct block *block)
 
 static void *worker(void *arg)
 {
-	struct block *block = arg;
+	struct image_disk *block = arg;
 	struct block_pool *pool = block->pool;
 
 	pthread_mutex_lock(&pool->lock);
@@ -120,7 +120,7 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static void start(struct block *block, struct disk_request *req)
+static void start(struct image_disk *block, struct disk_request *req)
 {
 	struct block_pool *pool = block->pool;
 
@@ -139,7 +139,7 @@ static void start(struct block *block, struct disk_request *req)
 
 static void block_submit(struct disk *disk, struct disk_request *req)
 {
-	struct block *block = disk->arg;
+	struct image_disk *block = disk->arg;
 
 	req->owner = block;
 	block->outstanding++;
@@ -163,7 +163,7 @@ void block_poll(struct block_pool *pool)
 
 static void block_drain(struct disk *disk)
 {
-	struct block *block = disk->arg;
+	struct image_disk *block = disk->arg;
 	struct block_pool *pool = block->pool;
 
 	block->draining = true;
@@ -181,7 +181,7 @@ static void block_drain(struct disk *disk)
 	block->draining = false;
 }
 
-void block_retry(struct block *block)
+void block_retry(struct image_disk *block)
 {
 	for (struct disk_request *req = take_held(block), *next; req != NULL; req = next) {
 		next = req->next;
@@ -207,7 +207,7 @@ void block_pool_free(struct block_pool *pool)
 }
 
 /* The worker takes no signals: they are meant for the vCPU's thread. */
-static int start_worker(struct block *block)
+static int start_worker(struct image_disk *block)
 {
 	sigset_t before;
 
@@ -217,9 +217,9 @@ static int start_worker(struct block *block)
 	return -ret;
 }
 
-int block_open(struct block **out, struct block_pool *pool, struct image *image, unsigned sector_bytes)
+int block_open(struct image_disk **out, struct block_pool *pool, struct image *image, unsigned sector_bytes)
 {
-	struct block *block = calloc(1, sizeof(*block));
+	struct image_disk *block = calloc(1, sizeof(*block));
 
 	if (block == NULL)
 		return -ENOMEM;
@@ -244,7 +244,7 @@ int block_open(struct block **out, struct block_pool *pool, struct image *image,
 	return 0;
 }
 
-int block_close(struct block *block)
+int block_close(struct image_disk *block)
 {
 	if (block == NULL)
 		return 0;

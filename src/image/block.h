@@ -29,7 +29,7 @@ struct block_stats {			/* completed, without error */
 	uint64_t reads, writes, flushes, bytes_read, bytes_written, errors;
 };
 
-struct block;
+struct image_disk;
 
 struct block_pool {
 	pthread_mutex_t lock;
@@ -39,11 +39,11 @@ struct block_pool {
 	/* Called on a worker thread when a completion waits for block_poll(): wake the vCPU's thread. */
 	void (*notify)(void *arg);
 	/* On the vCPU's thread: a request has failed, and this is done about it (never BLOCK_ENOSPC). May be NULL. */
-	void (*failed)(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action);
+	void (*failed)(void *arg, const struct image_disk *block, const struct disk_request *req, enum block_on_error action);
 	void *arg;
 };
 
-struct block {
+struct image_disk {
 	struct disk disk;		/* what the chip gets */
 	struct image *image;		/* owned */
 	struct block_stats stats;	/* changed by the vCPU's thread only */
@@ -65,10 +65,10 @@ void block_pool_free(struct block_pool *pool);		/* after its disks */
 void block_poll(struct block_pool *pool);
 
 /* A disk of the image, which it takes over. The size is rounded up to sector_bytes. 0 or -errno. */
-int block_open(struct block **block, struct block_pool *pool, struct image *image, unsigned sector_bytes);
+int block_open(struct image_disk **block, struct block_pool *pool, struct image *image, unsigned sector_bytes);
 /* Make again what was held. */
-void block_retry(struct block *block);
+void block_retry(struct image_disk *block);
 /* Waits for what is under way (what is held ends with its error), flushes, closes the image. 0 or -errno of the flush. */
-int block_close(struct block *block);
+int block_close(struct image_disk *block);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct rig {
 	struct block_pool pool;
-	struct block *block;
+	struct image_disk *block;
 	char path[64];
 	unsigned notified;		/* by the worker; read after drain */
 	unsigned done, order[64];
@@ -148,7 +148,7 @@ static struct {
 	enum block_on_error action;
 } told;
 
-static void on_failed(void *arg, const struct block *block, const struct disk_request *req, enum block_on_error action)
+static void on_failed(void *arg, const struct image_disk *block, const struct disk_request *req, enum block_on_error action)
 {
 	told.calls++;
 	told.action = action;
