@@ -74,7 +74,7 @@ struct windows {
 	unsigned naliases;
 	uint32_t *nonglobal;		/* [LINEAR_PAGES] linear pages of the kernel window without G */
 	uint32_t n_nonglobal, nonglobal_drops;
-	uint32_t budget;		/* mappings in all windows */
+	uint32_t budget;		/* mappings in all windows, if no other vCPU of the process has any */
 	uint64_t clock;
 	uint32_t copies_used;
 	uint32_t *copies;		/* pool of table copies, [USER_WINDOWS * TABLES_MAX * 1024], sparse */
@@ -87,6 +87,9 @@ static void *map_zeroed(size_t bytes)
 }
 
 /* --- life --- */
+
+/* The vCPUs of this process that have windows: its mappings are for all of them. */
+static unsigned sharers;
 
 static uint32_t mapping_budget(void)
 {
@@ -120,6 +123,7 @@ int windows_init(struct vcpu *cpu)
 	if (!ws)
 		return -ENOMEM;
 	cpu->windows = ws;
+	__atomic_add_fetch(&sharers, 1, __ATOMIC_RELAXED);
 	size_t pages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
 	ws->kernel_rmap = map_zeroed(pages * sizeof(uint32_t));
 	ws->user_rmap = map_zeroed(pages * sizeof(uint32_t));
@@ -175,6 +179,7 @@ void windows_free(struct vcpu *cpu)
 	free(ws);
 	cpu->windows = NULL;
 	cpu->scan.kernel_window = cpu->scan.user_window = 0;
+	__atomic_sub_fetch(&sharers, 1, __ATOMIC_RELAXED);
 }
 
 /* --- mapping and unmapping --- */
@@ -238,7 +243,8 @@ static uint32_t total_mappings(const struct windows *ws)
 
 static void make_room(struct windows *ws, const struct window *keep)
 {
-	while (total_mappings(ws) >= ws->budget) {
+	uint32_t budget = MAX(ws->budget / __atomic_load_n(&sharers, __ATOMIC_RELAXED), 64u);
+	while (total_mappings(ws) >= budget) {
 		struct window *victim = NULL;
 		for (unsigned i = 0; i < USER_WINDOWS; i++) {
 			struct window *u = &ws->user[i];
@@ -246,7 +252,7 @@ static void make_room(struct windows *ws, const struct window *keep)
 				victim = u;
 		}
 		if (!victim)
-			victim = keep->mappings * 2 > ws->budget || !ws->kernel.mappings ? (struct window *)keep : &ws->kernel;
+			victim = keep->mappings * 2 > budget || !ws->kernel.mappings ? (struct window *)keep : &ws->kernel;
 		empty(ws, victim);
 		if (victim == keep)
 			return;

@@ -387,3 +387,46 @@ TEST(many_machines_stand_side_by_side)
 	for (unsigned i = 0; i < 64; i++)
 		plex86_destroy(m[i]);
 }
+
+/* Pages in an order that no two mappings can be one. */
+static void scattered_pages(plex86 *m)
+{
+	enum { DIRECTORY = 0x40000, PAGES = 8192, AT = 0x2000000 };
+
+	CHECK_EQ(plex86_map(m, AT, PAGES * 4096, 0, NULL), 0);
+	uint32_t *directory = plex86_memory(m, DIRECTORY, 0x10000), *table = directory + 1024;
+	directory[0] = (DIRECTORY + 0x1000) | 0x67;
+	for (uint32_t i = 0; i < 1024; i++)
+		table[i] = i << 12 | 0x67;
+	for (uint32_t t = 0; t < PAGES / 1024; t++)
+		directory[512 + t] = (DIRECTORY + 0x2000 + (t << 12)) | 0x67;
+	for (uint32_t i = 0; i < PAGES; i++)
+		table[1024 + i] = (AT + (i * 4099 % PAGES << 12)) | 0x67;
+	plex86_set(m, PLEX86_CR3, DIRECTORY);
+	CHECK_EQ(plex86_set(m, PLEX86_CR0, reg(m, PLEX86_CR0) | 0x80010000), 0);
+}
+
+PROGRAM(scatter, "mov $0x80000000, %ebx; mov $8192, %ecx; 1: incl (%ebx); add (%ebx), %eax; add $4096, %ebx; loop 1b; hlt")
+
+TEST(machines_share_the_processs_mappings_and_leave_it_some)
+{
+	plex86 *m[12];
+	void *own[200];
+
+	for (unsigned i = 0; i < 12; i++) {
+		m[i] = machine(PLEX86_SCAN, scatter);
+		scattered_pages(m[i]);
+	}
+	for (unsigned i = 0; i < 12; i++) {
+		CHECK_EQ(plex86_run(m[i], 0, 0, NULL), PLEX86_STOP_HALT);
+		CHECK_EQ(reg(m[i], PLEX86_EAX), 8192);
+	}
+	for (unsigned i = 0; i < 200; i++) {
+		own[i] = mmap(NULL, 4096, i & 1 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		CHECK(own[i] != MAP_FAILED);
+	}
+	for (unsigned i = 0; i < 200; i++)
+		munmap(own[i], 4096);
+	for (unsigned i = 0; i < 12; i++)
+		plex86_destroy(m[i]);
+}
