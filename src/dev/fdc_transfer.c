@@ -68,16 +68,24 @@ static bool advance(struct fdc *fdc)
 
 static void next_sector(struct fdc *fdc);
 
-static void flush_done(struct disk_request *req)
+/* A request came back. False: its command has ended, by an error or by a reset in between. */
+static bool goes_on(struct disk_request *req)
 {
 	struct fdc *fdc = req->arg;
 
 	fdc->pending = false;
 	if (fdc->phase != FDC_EXECUTE)
-		return;				/* a reset came in between */
+		return false;
 	if (req->error)
 		fdc_transfer_fail(fdc, ST1_CRC, ST2_CRC);
-	else
+	return !req->error;
+}
+
+static void flush_done(struct disk_request *req)
+{
+	struct fdc *fdc = req->arg;
+
+	if (goes_on(req))
 		fdc_transfer_result(fdc, fdc->tc ? 0 : ST0_ABNORMAL);
 }
 
@@ -137,28 +145,14 @@ static void deliver(struct fdc *fdc)
 
 static void read_done(struct disk_request *req)
 {
-	struct fdc *fdc = req->arg;
-
-	fdc->pending = false;
-	if (fdc->phase != FDC_EXECUTE)
-		return;
-	if (req->error)
-		fdc_transfer_fail(fdc, ST1_CRC, ST2_CRC);
-	else
-		deliver(fdc);
+	if (goes_on(req))
+		deliver(req->arg);
 }
 
 static void write_done(struct disk_request *req)
 {
-	struct fdc *fdc = req->arg;
-
-	fdc->pending = false;
-	if (fdc->phase != FDC_EXECUTE)
-		return;
-	if (req->error)
-		fdc_transfer_fail(fdc, ST1_CRC, ST2_CRC);
-	else
-		fdc_sector_moved(fdc);
+	if (goes_on(req))
+		fdc_sector_moved(req->arg);
 }
 
 /* buf holds what is to be written to the current sector. */
@@ -290,15 +284,8 @@ static void format_next(struct fdc *fdc);
 
 static void format_done(struct disk_request *req)
 {
-	struct fdc *fdc = req->arg;
-
-	fdc->pending = false;
-	if (fdc->phase != FDC_EXECUTE)
-		return;
-	if (req->error)
-		fdc_transfer_fail(fdc, ST1_CRC, ST2_CRC);
-	else
-		format_next(fdc);
+	if (goes_on(req))
+		format_next(req->arg);
 }
 
 static void format_next(struct fdc *fdc)

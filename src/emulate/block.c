@@ -16,15 +16,10 @@
 #include "cpu/intercept.h"
 #include "cpu/stops.h"
 #include "mmu/phys.h"
+#include "util/pages.h"
 
 #define ARENA_BYTES	(48u << 20)
 #define BLOCK_BYTES(n)	((sizeof(struct op_block) + (n) * sizeof(struct op) + 15) & ~(size_t)15)
-
-static void *map_zeroed(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
 
 int emulate_init(struct vcpu *cpu)
 {
@@ -34,8 +29,8 @@ int emulate_init(struct vcpu *cpu)
 		return -ENOMEM;
 	cpu->emulator = em;
 	em->npages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
-	em->pages = map_zeroed(em->npages * sizeof(*em->pages));
-	em->arena = map_zeroed(ARENA_BYTES);
+	em->pages = pages_map(em->npages * sizeof(*em->pages));
+	em->arena = pages_map(ARENA_BYTES);
 	em->scratch = calloc(1, BLOCK_BYTES(1));
 	em->none = calloc(1, BLOCK_BYTES(0));
 	if (!em->pages || !em->arena || !em->scratch || !em->none) {

@@ -11,32 +11,8 @@
 #include <unistd.h>
 
 #include "image/qcow2.h"
+#include "image/test_folder.h"
 #include "tests/test.h"
-
-static char dir[64];
-
-__attribute__((destructor)) static void remove_dir(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (dir[0] != '\0' && system(cmd) != 0)
-		fprintf(stderr, "%s is left behind\n", dir);
-}
-
-static const char *path_of(const char *name)
-{
-	static char path[8][128];
-	static unsigned turn;
-	char *p = path[turn++ & 7];
-
-	if (dir[0] == '\0') {
-		strcpy(dir, "/tmp/plex86-qcow2-XXXXXX");
-		assert_non_null(mkdtemp(dir));
-	}
-	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
-	return p;
-}
 
 __attribute__((format(printf, 1, 2))) static int run(const char *fmt, ...)
 {

@@ -16,6 +16,7 @@
 #include "mmu/phys.h"
 #include "mmu/walk.h"
 #include "mmu/window.h"
+#include "util/pages.h"
 
 #define FILL_MAX 65536u		/* entries a list holds; more: the tables are dropped whole */
 
@@ -35,18 +36,12 @@ struct mmu {
 	bool watching;			/* DR7 enables a data breakpoint, or the debugger watches */
 };
 
-static void *map_table(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 /* One stretch of address space for a privilege's three tables, so that scanned code reaches all from one register. */
 #define TLB_BYTES (TLB_PAGES * (2 * sizeof(uintptr_t) + sizeof(uint32_t)))
 
 static int tlb_alloc(struct tlb *tlb)
 {
-	uint8_t *p = map_table(TLB_BYTES);
+	uint8_t *p = pages_map(TLB_BYTES);
 	if (!p)
 		return -ENOMEM;
 	tlb->read = (uintptr_t *)p;
@@ -68,12 +63,12 @@ int mmu_init(struct vcpu *cpu)
 	if (!mmu)
 		return -ENOMEM;
 	cpu->mmu = mmu;
-	mmu->write_page = map_table((cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(uint32_t));
+	mmu->write_page = pages_map((cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(uint32_t));
 	int err = mmu->write_page ? tlb_alloc(&mmu->never) : -ENOMEM;
 	for (unsigned u = 0; u < 2 && !err; u++) {
 		err = tlb_alloc(&cpu->tlbs[u]);
 		for (unsigned g = 0; g < 2 && !err; g++) {
-			mmu->fills[u][g] = map_table(sizeof(struct fill_list));
+			mmu->fills[u][g] = pages_map(sizeof(struct fill_list));
 			if (!mmu->fills[u][g])
 				err = -ENOMEM;
 		}

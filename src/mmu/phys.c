@@ -14,13 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGES_4G (1u << 20)
+#include "util/pages.h"
 
-static void *map_zeroed(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
+#define PAGES_4G (1u << 20)
 
 int phys_init(struct phys *phys, uint64_t ram_bytes, uint64_t extra_bytes)
 {
@@ -42,8 +38,8 @@ int phys_init(struct phys *phys, uint64_t ram_bytes, uint64_t extra_bytes)
 		goto fail;
 	phys->ram = ram;
 	phys->reserved_bytes = total;
-	phys->page_flags = map_zeroed(total >> PAGE_SHIFT);
-	phys->page_region = map_zeroed(PAGES_4G);
+	phys->page_flags = pages_map(total >> PAGE_SHIFT);
+	phys->page_region = pages_map(PAGES_4G);
 	if (!phys->page_flags || !phys->page_region)
 		goto fail;
 	if (ram_bytes)

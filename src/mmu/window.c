@@ -19,6 +19,7 @@
 #include "mmu/mmu.h"
 #include "mmu/phys.h"
 #include "mmu/walk.h"
+#include "util/pages.h"
 
 #define GIB			(1ull << 30)
 #define GUARD_BYTES		(4 * GIB)		/* a 32-bit displacement reaches 2 GiB below and 6 above */
@@ -80,12 +81,6 @@ struct windows {
 	uint32_t *copies;		/* pool of table copies, [USER_WINDOWS * TABLES_MAX * 1024], sparse */
 };
 
-static void *map_zeroed(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 /* --- life --- */
 
 /* The vCPUs of this process that have windows: its mappings are for all of them. */
@@ -107,8 +102,8 @@ static int reserve(struct window *w)
 {
 	void *p = mmap(NULL, AREA_BYTES, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	w->state = map_zeroed(LINEAR_PAGES);
-	w->fd_page = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
+	w->state = pages_map(LINEAR_PAGES);
+	w->fd_page = pages_map(LINEAR_PAGES * sizeof(uint32_t));
 	if (p == MAP_FAILED || !w->state || !w->fd_page)
 		return -ENOMEM;
 	w->area = p;
@@ -125,11 +120,11 @@ int windows_init(struct vcpu *cpu)
 	cpu->windows = ws;
 	__atomic_add_fetch(&sharers, 1, __ATOMIC_RELAXED);
 	size_t pages = cpu->phys->reserved_bytes >> PAGE_SHIFT;
-	ws->kernel_rmap = map_zeroed(pages * sizeof(uint32_t));
-	ws->user_rmap = map_zeroed(pages * sizeof(uint32_t));
-	ws->flips = map_zeroed(pages);
-	ws->nonglobal = map_zeroed(LINEAR_PAGES * sizeof(uint32_t));
-	ws->copies = map_zeroed((size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
+	ws->kernel_rmap = pages_map(pages * sizeof(uint32_t));
+	ws->user_rmap = pages_map(pages * sizeof(uint32_t));
+	ws->flips = pages_map(pages);
+	ws->nonglobal = pages_map(LINEAR_PAGES * sizeof(uint32_t));
+	ws->copies = pages_map((size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
 	int err = ws->kernel_rmap && ws->user_rmap && ws->flips && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < USER_WINDOWS && !err; i++) {
 		err = reserve(&ws->user[i]);

@@ -15,14 +15,9 @@
 
 #include "mmu/phys.h"
 #include "scan/internal.h"
+#include "util/pages.h"
 
 #define BLOCK_ROOM (64u << 10)		/* more than the largest block with its cold part */
-
-static void *map_zeroed(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
 
 static int map_views(struct scanner *s)
 {
@@ -46,7 +41,7 @@ static int map_return_stacks(struct scanner *s)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct return_stack *r = &s->ret[i];
-		r->base = map_zeroed(RETURN_STACK_BYTES);
+		r->base = pages_map(RETURN_STACK_BYTES);
 		if (!r->base || mprotect(r->base, PAGE_BYTES, PROT_NONE) < 0)	/* overflow: a fault, see recover.c */
 			return -ENOMEM;
 		r->top = r->rsp = (uint64_t)(uintptr_t)r->base + RETURN_STACK_BYTES - 64;
@@ -61,13 +56,13 @@ int cache_init(struct scanner *s, size_t bytes)
 	s->max_sites = (uint32_t)(bytes / 48);
 	s->max_links = s->max_blocks * 4;
 	s->arena_bytes = bytes;
-	s->hash = map_zeroed(BLOCK_HASH * sizeof(*s->hash));
-	s->page_blocks = map_zeroed((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks));
-	s->granules = map_zeroed((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules));
-	s->order = map_zeroed(s->max_blocks * sizeof(*s->order));
-	s->sites = map_zeroed(s->max_sites * sizeof(*s->sites));
-	s->links = map_zeroed(s->max_links * sizeof(*s->links));
-	s->arena = map_zeroed(s->arena_bytes);
+	s->hash = pages_map(BLOCK_HASH * sizeof(*s->hash));
+	s->page_blocks = pages_map((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks));
+	s->granules = pages_map((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules));
+	s->order = pages_map(s->max_blocks * sizeof(*s->order));
+	s->sites = pages_map(s->max_sites * sizeof(*s->sites));
+	s->links = pages_map(s->max_links * sizeof(*s->links));
+	s->arena = pages_map(s->arena_bytes);
 	if (!s->hash || !s->page_blocks || !s->granules || !s->order || !s->sites || !s->links || !s->arena)
 		return -ENOMEM;
 	int err = map_views(s);
@@ -293,7 +288,7 @@ struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base,
 	if (!m)
 		return NULL;
 	if (!m->jump)
-		m->jump = map_zeroed(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
+		m->jump = pages_map(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
 	if (!m->jump)
 		return NULL;
 	m->jump[0].minus_key = 1;
