@@ -70,7 +70,10 @@ static uint64_t tsc(void *arg)
 	return host_clock_ns() - m->start_ns;
 }
 
-const struct cpu_bus lib_bus = { .io_read = io_read, .io_write = io_write, .intr_ack = intr_ack, .tsc = tsc };
+/* An x87 error with CR0.NE clear: nothing is wired to the pin. The next x87 instruction waits for an interrupt. */
+static void ferr(void *arg, bool level) { }
+
+const struct cpu_bus lib_bus = { .io_read = io_read, .io_write = io_write, .intr_ack = intr_ack, .tsc = tsc, .ferr = ferr };
 
 /* --- ports --- */
 
@@ -223,8 +226,12 @@ static enum intercept_verdict on_exception(struct vcpu *cpu, uint8_t vector, boo
 	int action = m->exception[vector].fn(m->exception[vector].arg, m, &e);
 	m->inside = INSIDE_NOTHING;
 	cpu->fpu_host_pe = true;
-	if (action == PLEX86_HANDLED)
+	if (action == PLEX86_HANDLED) {
+		/* the guest's own breakpoint on this instruction: seen, so it is not to come again at once */
+		if (vector == EXC_DB && cpu_breakpoints_hit(cpu, DR7_EXEC, cpu->seg[SEG_CS].base + cpu->eip, 1))
+			cpu->eflags |= EFLAGS_RF;
 		return INTERCEPT_DROP;
+	}
 	if (action != PLEX86_STOP)
 		return INTERCEPT_NOT;
 	lib_stop(m, PLEX86_STOP_EXCEPTION, e.address);
