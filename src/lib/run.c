@@ -17,7 +17,7 @@
 #include "host/gsbase.h"
 #include "scan/scan.h"
 
-#define CLOCK_LOOK	10000		/* instructions emulated between two looks at the clock */
+#define CLOCK_LOOK	2000		/* instructions emulated between two looks at the clock */
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
