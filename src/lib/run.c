@@ -163,8 +163,6 @@ static void look(plex86 *m, enum next next, const struct bounds *b)
 		snprintf(m->stop.text, sizeof(m->stop.text), "%s", scan_stop_text(cpu) ? scan_stop_text(cpu) : "the engine stopped without a reason");
 	} else if (cpu->icount >= b->icount) {
 		lib_stop(m, PLEX86_STOP_LIMIT, 0);
-	} else if (b->deadline_ns && host_clock_ns() >= b->deadline_ns) {
-		lib_stop(m, PLEX86_STOP_TIMEOUT, 0);
 	}
 }
 
@@ -182,6 +180,11 @@ static void run(plex86 *m, const struct bounds *b)
 		if (m->kicked) {
 			m->kicked = false;
 			lib_stop(m, PLEX86_STOP_KICK, 0);
+			break;
+		}
+		/* behind the clearing: the timer may have gone off before it */
+		if (b->deadline_ns && host_clock_ns() >= b->deadline_ns) {
+			lib_stop(m, PLEX86_STOP_TIMEOUT, 0);
 			break;
 		}
 		cpu->icount_stop = b->icount;

@@ -225,13 +225,12 @@ int plex86_get_fpu(plex86 *m, void *fxsave)
 
 int plex86_set_fpu(plex86 *m, const void *fxsave)
 {
-	const struct fxstate *fx = fxsave;
 	uint32_t mxcsr;
 	int err = lib_state_open(m);
 
 	if (err)
 		return err;
-	memcpy(&mxcsr, &fx->mxcsr, sizeof(mxcsr));
+	memcpy(&mxcsr, (const uint8_t *)fxsave + offsetof(struct fxstate, mxcsr), sizeof(mxcsr));
 	if (mxcsr & ~(uint32_t)MXCSR_WRITABLE)
 		return lib_fail(m, PLEX86_E_ARGUMENT, "MXCSR has reserved bits set: %#x", mxcsr);
 	memcpy(&m->cpu.fx, fxsave, sizeof(m->cpu.fx));

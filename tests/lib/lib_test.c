@@ -53,6 +53,8 @@ ENGINES(timeout_ends_a_loop)
 		CHECK(stop.eip >= CODE && stop.eip < CODE + 3);
 	}
 	CHECK(reg(m, PLEX86_EAX) > 0);
+	for (unsigned ns = 1; ns < 20000; ns += 7)		/* over before the run begins, or while it does */
+		CHECK_EQ(plex86_run(m, 0, ns, &stop), PLEX86_STOP_TIMEOUT);
 	plex86_destroy(m);
 }
 
