@@ -609,7 +609,7 @@ static void emit_insn(struct emit *e)
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
 		.flags_live = cur(e)->live_in,
 		.run_left = e->s->count_insns ? run_left(e) : 0,
-		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && vmap[I_STI] == VMAP_INLINE,
+		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && (e->mode & MODE_RING0),
 	};
 	if (!emit_stack32(e) && in->base == REG_ESP)
 		emit_flush_esp(e);		/* in an address ESP does not wrap at 64K */

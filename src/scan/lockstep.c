@@ -348,10 +348,11 @@ static void keep_emulated(struct lockstep *l)
 static bool only_dead_flags(const struct lockstep *l, const struct saved_page *p, const uint8_t *ram, uint32_t dead)
 {
 	uint32_t sp = l->emulated.gpr[REG_ESP] + l->emulated.seg[SEG_SS].base;
-	for (unsigned k = 8; k <= 12; k += 4) {
+	static const struct { uint8_t at, size; } flags[] = { { 8, 4 }, { 12, 4 }, { 4, 2 }, { 6, 2 } };	/* 16-bit frames, too */
+	for (unsigned k = 0; k < ARRAY_LEN(flags); k++) {
 		bool ok = true;
 		for (unsigned off = 0; off < PAGE_BYTES && ok; off++) {
-			unsigned at = (off - (sp + k)) & PAGE_MASK, bits = at < 4 ? dead >> 8 * at & 0xFF : 0;
+			unsigned at = (off - (sp + flags[k].at)) & PAGE_MASK, bits = at < flags[k].size ? dead >> 8 * at & 0xFF : 0;
 			uint8_t want = (off >= p->lo && off < p->hi ? p->emulated : p->before)[off];
 			ok = ((want ^ ram[off]) & ~bits) == 0;
 		}

@@ -451,7 +451,7 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
-	return stay(emulate(cpu, st, false));
+	return stay(emulate(cpu, st, allowed));		/* what follows in the block takes the gate for passed */
 }
 
 uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip, bool fpu_was_live)
@@ -559,6 +559,8 @@ enum next scan_run(struct vcpu *cpu)
 			n = s->lock ? lockstep_block(cpu) : scan_run_blocks(cpu);
 		if (s->stop_text[0])
 			return NEXT_STOP;
+		if (n == NEXT_HALT && cpu->attention)		/* a single-step trap behind HLT wakes it */
+			continue;
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
 			return n;
 	}

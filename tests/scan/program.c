@@ -4,15 +4,9 @@
  */
 #include "tests/scan/program.h"
 
-#include <string.h>
-
 enum { SEL_CODE0 = 0x08, SEL_DATA0 = 0x10, SEL_CODE3 = 0x1B, SEL_DATA3 = 0x23, SEL_TSS = 0x28, SEL_FIRST_ODD = 0x30, ODD = 6 };
 
-static bool one_in(struct random *r, uint32_t n) { return random_below(r, n) == 0; }
-
-static void put32(struct program *p, uint32_t at, uint32_t v) { memcpy(p->ram + at, &v, 4); }
-
-static struct segment descriptor(struct program *p, unsigned selector, uint32_t base, uint32_t limit, uint16_t attr)
+struct segment program_descriptor(struct program *p, unsigned selector, uint32_t base, uint32_t limit, uint16_t attr)
 {
 	uint32_t raw = attr & SEG_G ? limit >> 12 : limit, at = GDT_AT + (selector & ~7u);
 	put32(p, at, (raw & 0xFFFF) | base << 16);
@@ -26,16 +20,21 @@ static struct segment descriptor(struct program *p, unsigned selector, uint32_t 
 /* --- instructions --- */
 
 /* Would end the comparison, or make it depend on what the engines need not agree in. */
-static bool unwanted(const struct insn *in, bool user)
+static bool unwanted(const struct insn *in, const struct program *p)
 {
+	bool user = p->user;
 	switch (in->name) {
 	case I_FNSAVE: case I_FNSTENV: case I_FXSAVE:		/* x87 pointers */
 	case I_HLT: case I_RDTSC: case I_INT1: case I_CPUID:
 	case I_SYSENTER: case I_SYSEXIT: case I_CLFLUSH:
 		return true;
-	case I_LGDT: case I_LIDT: case I_LLDT: case I_LTR: case I_LMSW: case I_RDMSR: case I_WRMSR: case I_IRET: case I_RETF:
-	case I_JMPF: case I_CALLF: case I_INVD: case I_WBINVD: case I_CLTS:
+	case I_LGDT: case I_LIDT: case I_LLDT: case I_LTR: case I_LMSW: case I_RDMSR: case I_WRMSR: case I_INVD: case I_WBINVD:
+	case I_CLTS:
 		return !user;
+	case I_RETF: case I_JMPF: case I_CALLF:
+		return !user && !p->real;
+	case I_IRET:
+		return !user || p->real;			/* TF */
 	case I_MOV:
 		return !user && (in->opnd[0].kind == OPND_CR || in->opnd[0].kind == OPND_DR);
 	case I_POPF:
@@ -47,6 +46,8 @@ static bool unwanted(const struct insn *in, bool user)
 
 static uint32_t random_word(struct random *r, const struct program *p)
 {
+	if (p->sixteen)
+		return program_word_16(r, p);
 	uint32_t alias = p->paging && one_in(r, 4) ? ALIAS_BASE : 0;
 	switch (random_below(r, 10)) {
 	case 0:
@@ -94,7 +95,7 @@ static unsigned put_insn(struct random *r, const struct program *p, uint8_t *cod
 			uint32_t v = random_word(r, p);
 			memcpy(b + n, &v, 4);
 		}
-		if (decode_insn(&in, b, 15, true) != DECODE_OK || in.len > room || unwanted(&in, p->user))
+		if (decode_insn(&in, b, 15, !p->sixteen) != DECODE_OK || in.len > room || unwanted(&in, p))
 			continue;
 		if (in.opnd[0].kind == OPND_REL)
 			aim(r, &in, b, slot, off);
@@ -119,7 +120,9 @@ static void put_slot(struct random *r, struct program *p, unsigned slot)
 		uint32_t v = random_word(r, p);
 		unsigned reg = random_below(r, 8);
 		if (reg == REG_ESP)
-			v = one_in(r, 8) ? v : STACK_AT - random_below(r, 64) * 4;
+			v = one_in(r, 8) ? v : (p->sixteen ? 0xF000 : STACK_AT) - random_below(r, 64) * 4;
+		if (p->sixteen)
+			code[n++] = 0x66;
 		code[n++] = (uint8_t)(0xB8 | reg);
 		memcpy(code + n, &v, 4);
 		n += 4;
@@ -130,6 +133,16 @@ static void put_slot(struct random *r, struct program *p, unsigned slot)
 		if (len == 0 || one_in(r, 8))
 			break;
 	}
+}
+
+/* Random memory, code in it, HLT behind. */
+void program_slots(struct random *r, struct program *p)
+{
+	for (uint32_t at = CODE_AT; at < RAM_BYTES; at += 4)
+		put32(p, at, one_in(r, 4) ? random_word(r, p) : random_next(r));
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		put_slot(r, p, slot);
+	memset(p->ram + CODE_AT + SLOTS * SLOT_BYTES, 0xF4, 64);
 }
 
 /* --- the machine around it --- */
@@ -180,7 +193,7 @@ static uint32_t odd_rights(struct random *r)
 }
 
 /* Identity, with odd data pages; at ALIAS_BASE code and data again, in another order and with other rights. */
-static void put_pages(struct random *r, struct program *p)
+void program_pages(struct random *r, struct program *p)
 {
 	put32(p, PAGE_DIR, PAGE_TABLE | 7);
 	put32(p, PAGE_DIR + 4, ALIAS_TABLE | (one_in(r, 4) ? 5 : 7));
@@ -199,16 +212,16 @@ static void put_segments(struct random *r, struct program *p)
 {
 	struct vcpu *cpu = &p->cpu;
 	unsigned dpl = p->user ? 0x60 : 0;
-	struct segment code0 = descriptor(p, SEL_CODE0, 0, 0xFFFFFFFF, 0xC09B), data0 = descriptor(p, SEL_DATA0, 0, 0xFFFFFFFF, 0xC093);
-	struct segment code3 = descriptor(p, SEL_CODE3, 0, 0xFFFFFFFF, 0xC0FB), data3 = descriptor(p, SEL_DATA3, 0, 0xFFFFFFFF, 0xC0F3);
+	struct segment code0 = program_descriptor(p, SEL_CODE0, 0, 0xFFFFFFFF, 0xC09B), data0 = program_descriptor(p, SEL_DATA0, 0, 0xFFFFFFFF, 0xC093);
+	struct segment code3 = program_descriptor(p, SEL_CODE3, 0, 0xFFFFFFFF, 0xC0FB), data3 = program_descriptor(p, SEL_DATA3, 0, 0xFFFFFFFF, 0xC0F3);
 	struct segment odd[ODD];
 
-	descriptor(p, SEL_TSS, TSS_AT, 0x67, 0x008B);
+	program_descriptor(p, SEL_TSS, TSS_AT, 0x67, 0x008B);
 	for (unsigned i = 0; i < ODD; i++) {
 		static const uint16_t kinds[] = { 0xC093, 0x4093, 0xC091, 0x4097, 0x4093, 0xC09B };
 		uint16_t attr = kinds[random_below(r, ARRAY_LEN(kinds))] | (uint16_t)dpl;
 		uint32_t limit = attr & SEG_G ? 0xFFFFFFFF : DATA_AT + random_below(r, DATA_END - DATA_AT);
-		odd[i] = descriptor(p, SEL_FIRST_ODD + i * 8 + (p->user ? 3 : 0), one_in(r, 2) ? 0 : random_below(r, 0x8000),
+		odd[i] = program_descriptor(p, SEL_FIRST_ODD + i * 8 + (p->user ? 3 : 0), one_in(r, 2) ? 0 : random_below(r, 0x8000),
 		    attr & SEG_G ? limit : limit & 0xFFFFF, attr);
 	}
 	for (unsigned i = 0; i < 6; i++)
@@ -232,13 +245,9 @@ void program_make(struct program *p, struct random *r)
 	memset(p, 0, sizeof(*p));
 	p->paging = !one_in(r, 3);
 	p->user = !one_in(r, 3);
-	for (uint32_t at = CODE_AT; at < RAM_BYTES; at += 4)
-		put32(p, at, one_in(r, 4) ? random_word(r, p) : random_next(r));
-	for (unsigned slot = 0; slot < SLOTS; slot++)
-		put_slot(r, p, slot);
-	memset(p->ram + CODE_AT + SLOTS * SLOT_BYTES, 0xF4, 64);
+	program_slots(r, p);
 	put_handlers(p);
-	put_pages(r, p);
+	program_pages(r, p);
 	put_segments(r, p);
 	for (unsigned i = 0; i < 8; i++)
 		cpu->gpr[i] = random_word(r, p);

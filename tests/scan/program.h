@@ -7,6 +7,8 @@
 #ifndef PLEX86_TESTS_SCAN_PROGRAM_H
 #define PLEX86_TESTS_SCAN_PROGRAM_H
 
+#include <string.h>
+
 #include "cpu/cpu.h"
 #include "tests/insn/insn.h"
 
@@ -22,8 +24,19 @@ struct program {
 	uint8_t ram[RAM_BYTES];
 	struct vcpu cpu;		/* architectural part */
 	bool paging, user;
+	bool sixteen;			/* 16-bit code */
+	bool real;			/* ... in real or vm86 mode */
 };
 
 void program_make(struct program *p, struct random *r);
+void program_make_16(struct program *p, struct random *r);	/* real, vm86 or 16-bit protected mode (program16.c) */
+
+/* What both are made of. */
+static inline bool one_in(struct random *r, uint32_t n) { return random_below(r, n) == 0; }
+static inline void put32(struct program *p, uint32_t at, uint32_t v) { memcpy(p->ram + at, &v, 4); }
+struct segment program_descriptor(struct program *p, unsigned selector, uint32_t base, uint32_t limit, uint16_t attr);
+uint32_t program_word_16(struct random *r, const struct program *p);
+void program_slots(struct random *r, struct program *p);
+void program_pages(struct random *r, struct program *p);
 
 #endif
