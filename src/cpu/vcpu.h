@@ -160,8 +160,6 @@ struct scan_state {
 	bool user_window_stale;		/* window_select() has something to do first */
 	bool plain;			/* no alignment checks, no data breakpoints, no --protect-code */
 	uint64_t jump_cache;		/* of the current mode */
-	uint64_t cs_key;		/* CS base << 32: with EIP the key of that hash */
-	uint32_t cs_index;		/* what to add to EIP for its index */
 	uint64_t r15;			/* guest ESP less what the block has pending, plus the window's base in direct code */
 	uint32_t tlb_serial;		/* counts what drops TLB entries */
 	uint64_t saved[9];		/* registers put aside by the short call-out */

@@ -107,7 +107,7 @@ void cache_reset(struct scanner *s)
 		if (!s->modes[i].jump)
 			continue;
 		madvise(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
-		s->modes[i].jump[0].minus_key = 1;	/* an empty entry must not match, not even EIP 0 */
+		jump_clear(&s->modes[i], jump_at(&s->modes[i], s->modes[i].cs_base, 0));
 		s->modes[i].used = false;
 	}
 	s->nblocks = s->nsites = s->nlinks = 0;
@@ -226,10 +226,9 @@ void cache_drop(struct scanner *s, struct block *b)
 	b->in = NULL;
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		struct mode_slot *m = &s->modes[i];
-		unsigned at = jump_index(b->mode, b->cs_base, b->eip);
-		struct jump_entry *e = m->used ? &m->jump[at] : NULL;
+		struct jump_entry *e = m->used ? jump_at(m, b->cs_base, b->eip) : NULL;
 		if (e && e->host == b->far)
-			*e = (struct jump_entry){ .minus_key = at == 0 };
+			jump_clear(m, e);
 	}
 	b->dead = true;
 	s->dropped = true;
@@ -291,10 +290,10 @@ struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base,
 		m->jump = pages_map(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
 	if (!m->jump)
 		return NULL;
-	m->jump[0].minus_key = 1;
 	m->used = true;
 	m->mode = mode;
 	m->cs_base = cs_base;
 	m->cs_limit = cs_limit;
+	jump_clear(m, jump_at(m, cs_base, 0));
 	return m;
 }

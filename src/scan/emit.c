@@ -650,7 +650,8 @@ static void emit_insn(struct emit *e)
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_EMULATE:
-		emit_call_monitor(e, SITE_ENDS);
+		if (!emit_far(e))
+			emit_call_monitor(e, SITE_ENDS);
 		break;
 	}
 }

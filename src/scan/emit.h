@@ -88,8 +88,10 @@ void emit_unpark_flags(struct emit *e);
  * string; AH to BH with memory. False: the monitor's. */
 bool emit_small(struct emit *e);
 bool emit_high_byte(struct emit *e);
+void emit_check_target(struct emit *e, unsigned reg);	/* an EIP in reg beyond CS's limit: the emulator's */
 
-/* emit_seg.c: instructions with a segment register. False: the monitor's. */
+/* emit_seg.c: instructions with a segment register; far branches of real and vm86 mode. False: the monitor's. */
 bool emit_segment(struct emit *e);
+bool emit_far(struct emit *e);
 
 #endif

@@ -144,7 +144,7 @@ static bool pushf(struct emit *e)
 static bool beyond(const struct emit *e) { return emit_branch_target(e) > e->block->cs_limit; }
 
 /* The same for the target in reg, zero-extended: the emulator then does the whole instruction. */
-static void check_target(struct emit *e, unsigned reg)
+void emit_check_target(struct emit *e, unsigned reg)
 {
 	uint32_t limit = e->block->cs_limit;
 
@@ -173,7 +173,7 @@ static bool call(struct emit *e)
 			emit_begin(e);
 		}
 		load_operand(e, &in->opnd[0], R9, size);
-		check_target(e, R9);
+		emit_check_target(e, R9);
 	}
 	struct host_mem m = emit_stack(e, -(int)size, size, true);
 	asm_mov_ri(b, R8, cur(e)->eip + in->len);
@@ -196,7 +196,7 @@ static bool ret(struct emit *e)
 	const struct insn *in = &cur(e)->in;
 
 	load_scratch(e, R11, emit_stack(e, 0, in->opsize, false), in->opsize);
-	check_target(e, R11);
+	emit_check_target(e, R11);
 	e->esp_off += in->opsize + (in->nopnd ? (int)(in->imm & 0xFFFF) : 0);
 	emit_flush_esp(e);
 	asm_ret(&e->b);
@@ -220,7 +220,7 @@ static bool jmp(struct emit *e)
 		emit_begin(e);
 	}
 	load_operand(e, o, R11, in->opsize);
-	check_target(e, R11);
+	emit_check_target(e, R11);
 	emit_flush_esp(e);
 	emit_indirect(e, false);
 	return true;

@@ -112,7 +112,9 @@ void emit_indirect(struct emit *e, bool call)
 		return;
 	}
 	struct host_mem entry = { .base = R9, .index = R10, .scale = 3 };
-	asm_op_rr(b, OP2(0xB7), R10, R11);			/* movzwl r11w, r10d */
+	if (e->block->cs_base & (JUMP_CACHE_ENTRIES - 1))
+		asm_lea(b, R10, MEM_BASE(R11, (int32_t)e->block->cs_base));
+	asm_op_rr(b, OP2(0xB7), R10, e->block->cs_base & (JUMP_CACHE_ENTRIES - 1) ? R10 : R11);	/* movzwl: jump_at() */
 	asm_mov_ri64(b, R9, (uint64_t)(uintptr_t)slot->jump);
 	asm_lea(b, R10, (struct host_mem){ .base = R10, .index = R10 });
 	asm_mov_rr64(b, R8, RCX);
@@ -141,8 +143,16 @@ void emit_return_point(struct emit *e)
 	struct asm_buf *b = &e->b;
 	struct cold *c = emit_cold(e, e->s->glue.lookup, 0);
 	asm_mov_rr64(b, R8, RCX);
+	if (mode_keyed(e->mode)) {		/* the same EIP in another code segment is another place */
+		asm_load(b, RCX, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, seg[SEG_CS].base)));
+		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - e->block->cs_base)));
+		asm_byte(b, 0xE3);		/* jrcxz over mov (3) and jmp (5) */
+		asm_byte(b, 8);
+		asm_mov_rr64(b, RCX, R8);
+		c->from[c->nfrom++] = asm_jmp(b, NULL);
+	}
 	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - next_eip(e))));
-	asm_byte(b, 0xE3);			/* jrcxz over mov (3) and jmp (5) */
+	asm_byte(b, 0xE3);
 	asm_byte(b, 8);
 	asm_mov_rr64(b, RCX, R8);
 	c->from[c->nfrom++] = asm_jmp(b, NULL);

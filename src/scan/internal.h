@@ -144,10 +144,10 @@ enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast
 #define RETURN_STACK_BYTES (256u << 10)
 
 struct jump_entry {			/* hash of indirect branch targets, per mode */
-	uint64_t minus_key;		/* two's complement of CS base << 32 | EIP, so that the test needs no flags */
+	uint32_t minus_eip, minus_base;	/* two's complement of EIP and CS's base, so that the test needs no flags */
 	uint8_t *host;			/* far entry */
 };
-#define JUMP_CACHE_ENTRIES 65536u	/* index: 16 bits, see jump_index() */
+#define JUMP_CACHE_ENTRIES 65536u	/* index: the low 16 bits of the linear address */
 
 #define SCAN_MODES 32
 struct mode_slot {
@@ -157,12 +157,16 @@ struct mode_slot {
 	struct jump_entry *jump;
 };
 
-static inline unsigned jump_index(uint32_t mode, uint32_t cs_base, uint32_t eip)
+static inline struct jump_entry *jump_at(const struct mode_slot *slot, uint32_t cs_base, uint32_t eip)
 {
-	return (mode_keyed(mode) ? cs_base + eip : eip) & (JUMP_CACHE_ENTRIES - 1);
+	return &slot->jump[(cs_base + eip) & (JUMP_CACHE_ENTRIES - 1)];
 }
 
-static inline uint64_t jump_minus_key(uint32_t cs_base, uint32_t eip) { return 0 - ((uint64_t)cs_base << 32 | eip); }
+/* An empty entry must match nothing, not even EIP 0, which it would where that belongs. */
+static inline void jump_clear(const struct mode_slot *slot, struct jump_entry *e)
+{
+	*e = (struct jump_entry){ .minus_eip = e == jump_at(slot, slot->cs_base, 0) };
+}
 
 struct glue {				/* executable addresses of the stubs */
 	uint8_t *enter, *exit, *exit_async;
@@ -221,7 +225,7 @@ struct scanner {
 	} ret[2];
 	uint32_t epoch;				/* scan.epoch they belong to */
 	struct mode_slot *slot;			/* current mode */
-	uint32_t cs_base, cs_limit;		/* ... and CS */
+	uint32_t cs_base, cs_limit;		/* ... and CS, where not mode_keyed() */
 	unsigned next_slot;			/* the next to be given to another mode */
 	struct glue glue;
 	struct emit *emit;			/* emit.c's working space */

@@ -54,7 +54,8 @@ void scan_switch_mode(struct scanner *s, struct mode_slot *slot, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
 	struct return_stack *r = &s->ret[(mode & MODE_USER) != 0];
-	uint32_t cs_base = cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
+	/* where keyed the hash and the returns look at the base themselves */
+	uint32_t cs_base = mode_keyed(mode) ? 0 : cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
 	if (s->slot && cpu->scan.ret_rsp != 0)
 		s->ret[(s->slot->mode & MODE_USER) != 0].rsp = cpu->scan.ret_rsp;
 	if (r->mode != mode || r->cs_base != cs_base || r->cs_limit != cs_limit) {	/* EIPs alone do not tell one CS from another */
@@ -66,8 +67,6 @@ void scan_switch_mode(struct scanner *s, struct mode_slot *slot, uint32_t mode)
 	s->slot = slot;
 	s->cs_base = cs_base;
 	s->cs_limit = cs_limit;
-	cpu->scan.cs_key = (uint64_t)cs_base << 32;
-	cpu->scan.cs_index = mode_keyed(mode) ? cs_base : 0;
 	cpu->scan.ret_rsp = r->rsp;
 	cpu->scan.jump_cache = (uintptr_t)slot->jump;
 }
@@ -118,8 +117,8 @@ static uint8_t *go(struct vcpu *cpu)
 	struct mode_slot *slot = find_slot(s, mode, cs);
 	if (!slot)
 		return QUICK_DISPATCH;
-	const struct jump_entry *known = &slot->jump[jump_index(mode, cs->base, cpu->eip)];
-	if (known->minus_key != jump_minus_key(cs->base, cpu->eip))
+	const struct jump_entry *known = jump_at(slot, cs->base, cpu->eip);
+	if (known->minus_eip + cpu->eip != 0 || known->minus_base + cs->base != 0)
 		return QUICK_DISPATCH;
 	if (s->slot != slot)
 		scan_switch_mode(s, slot, mode);

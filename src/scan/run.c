@@ -122,6 +122,8 @@ static void set_mode(struct scanner *s, uint32_t mode)
 		s->ret[0].rsp = s->ret[0].top;
 		s->ret[1].rsp = s->ret[1].top;
 	}
+	if (mode_keyed(mode))		/* the hash and the returns look at the base themselves */
+		cs_base = 0;
 	if (s->slot && s->slot->mode == mode && s->cs_base == cs_base && s->cs_limit == cs_limit) {
 		if (cpu->scan.ret_rsp == 0)
 			cpu->scan.ret_rsp = r->rsp;
@@ -176,10 +178,9 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	cpu->insn_eip = cpu->eip;
 	set_mode(s, mode);
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
-	unsigned index = jump_index(mode, s->cs_base, cpu->eip);
-	uint64_t minus_key = jump_minus_key(s->cs_base, cpu->eip);
-	const struct jump_entry *known = &s->slot->jump[index];
-	if (known->minus_key == minus_key && !want) {	/* its entry looks whether the page is still the same */
+	uint32_t cs_base = cpu->seg[SEG_CS].base;
+	const struct jump_entry *known = jump_at(s->slot, cs_base, cpu->eip);
+	if (known->minus_eip + cpu->eip == 0 && known->minus_base + cs_base == 0 && !want) {	/* its entry looks whether the page is still the same */
 		METER_END(cpu, LOOKUP);
 		return resume(cpu, known->host, 0);
 	}
@@ -196,7 +197,8 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		return resume(cpu, b->near, 0);
 	}
 	METER_END(cpu, LOOKUP);
-	s->slot->jump[index] = (struct jump_entry){ .minus_key = minus_key, .host = b->far };
+	*jump_at(s->slot, cs_base, cpu->eip) = (struct jump_entry){ .minus_eip = 0 - cpu->eip, .minus_base = 0 - cs_base,
+	    .host = b->far };
 	return resume(cpu, b->near, 0);
 }
 

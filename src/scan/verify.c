@@ -168,7 +168,7 @@ static bool in_fields(const struct field *f, size_t n, int64_t off, unsigned siz
 static bool in_segment(int64_t off, unsigned size)
 {
 	static const struct field field[] = { { offsetof(struct segment, selector), 2 }, { offsetof(struct segment, base), 4 },
-		{ offsetof(struct segment, data_state), 1 } };
+		{ offsetof(struct segment, data_state), 1 }, { offsetof(struct segment, code_state), 1 } };
 	int64_t at = off - (int64_t)offsetof(struct vcpu, seg);
 	return at >= 0 && at < (int64_t)sizeof(((struct vcpu *)0)->seg) &&
 	    in_fields(field, ARRAY_LEN(field), at % (int64_t)sizeof(struct segment), size);
