@@ -486,12 +486,10 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc < 0)
 		return rc;
 	vm->ready = 1;
-	if (cfg->trace_items) {
-		rc = trace_open(&vm->trace, cfg->trace_items, cfg->trace_filter, cfg->trace_file, err);
-		if (rc < 0)
-			return rc;
-		vm->cpu.trace = &vm->trace;
-	}
+	rc = trace_open(&vm->trace, cfg->trace_items, cfg->trace_filter, cfg->trace_cpls, cfg->trace_file, err);
+	if (rc < 0)
+		return rc;
+	vm->trace.counts = cfg->engine != ENGINE_SCAN || cfg->clock == CLOCK_INSTRUCTIONS;
 	rc = phys_init(&vm->phys, cfg->ram_bytes, EXTRA_BYTES);
 	if (rc < 0)
 		return error_set(err, rc, "cannot reserve %llu MiB for the guest: %s",

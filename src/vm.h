@@ -83,7 +83,7 @@ struct vm_config {
 	bool meter_instructions;	/* scanned code counts its instructions */
 	bool start_paused;		/* -S */
 	struct gdb_config gdb;
-	const char *trace_items, *trace_filter, *trace_file;	/* -d, -dfilter, -D */
+	const char *trace_items, *trace_filter, *trace_cpls, *trace_file;	/* -d, -dfilter, -dcpl, -D */
 };
 
 struct vm_serial {			/* a serial port and what it is connected to */

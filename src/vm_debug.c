@@ -66,8 +66,10 @@ int vm_debug_points(struct vm *vm, const lin_t *brk, unsigned nbrk, const struct
 
 int vm_debug_trace(struct vm *vm)
 {
-	const struct trace *t = &vm->trace;
-	bool steps = vm->cpu.trace && (t->items & TRACE_STEPS);
+	struct trace *t = &vm->trace;
+	bool steps = t->items & TRACE_STEPS;
+
+	vm->cpu.trace = t->items ? t : NULL;
 	struct stops *s = steps || vm->stops ? table(vm) : NULL;
 
 	if (s == NULL)
@@ -117,6 +119,8 @@ static enum next held_instruction(struct vm *vm)
 	if (cpu->trace)
 		trace_step(cpu);
 	next = emulate_step(cpu);
+	if (cpu->trace)
+		trace_stepped(cpu);
 	if (by_page && vm->run == emulate_run && stops_page(s, pc(cpu)))
 		s->held = HELD_PAGE;	/* what the engine would find, at once */
 	return next;
@@ -167,6 +171,8 @@ bool vm_debug_step(struct vm *vm, unsigned sstep)
 		cpu->icount_stop = cpu->icount + 1;	/* REP: one element */
 		next = emulate_step(cpu);
 		cpu->icount_stop = stop;
+		if (cpu->trace)
+			trace_stepped(cpu);
 	}
 	cpu->interrupts_held = false;
 	cpu_attend(cpu, ATTN_EVENT | ATTN_KICK);

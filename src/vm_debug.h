@@ -11,7 +11,7 @@ struct vm;
 
 /* Breakpoints and watchpoints from now on, instead of those there were. 0 or -ENOMEM. */
 int vm_debug_points(struct vm *vm, const lin_t *brk, unsigned nbrk, const struct watch *watch, unsigned nwatch);
-/* The trace's items or filter were set: code that it wants step by step is held from now on. 0 or -ENOMEM. */
+/* The trace's items or filter were set: the CPU tells it from now on, code that it wants step by step is held from now on. 0 or -ENOMEM. */
 int vm_debug_trace(struct vm *vm);
 void vm_debug_free(struct vm *vm);
 

@@ -183,6 +183,12 @@ static int set_trace_filter(struct options *o, const char *arg, struct error *er
 	return 0;
 }
 
+static int set_trace_cpls(struct options *o, const char *arg, struct error *err)
+{
+	o->vm.trace_cpls = arg;
+	return 0;
+}
+
 static int set_trace_file(struct options *o, const char *arg, struct error *err)
 {
 	o->vm.trace_file = arg;
@@ -697,6 +703,7 @@ static const struct option option_table[] = {
 	{ "meter-instructions", NULL, NULL, "count the instructions of scanned code, too (slower)", set_meter_instructions, true },
 	{ "d", NULL, "ITEM,...", "trace (-d help lists the items)", set_trace, false },
 	{ "dfilter", NULL, "RANGE,...", "only at these linear addresses: start..last or start+length", set_trace_filter, false },
+	{ "dcpl", NULL, "CPL,...", "only at these privilege levels: 0 the kernel, 3 programs", set_trace_cpls, true },
 	{ "D", NULL, "FILE", "where the trace goes (default: standard error)", set_trace_file, false },
 	{ NULL, NULL, NULL, "About plex86", NULL, false },
 	{ "h", "help", NULL, "this text", set_help, false },

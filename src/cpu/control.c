@@ -3,6 +3,7 @@
  */
 #include "cpu/cpuid.h"
 #include "cpu/descriptor.h"
+#include "meter/trace.h"
 #include "mmu/mmu.h"
 #include "mmu/phys.h"
 
@@ -96,6 +97,7 @@ void cpu_set_cr0(struct vcpu *cpu, uint32_t val)
 		cpu_raise(cpu, EXC_GP, 0);
 	val = (val & CR0_VALID) | CR0_ET;	/* reserved bits are ignored */
 	changed = old ^ val;
+	trace_only(cpu, EVENT_CR, 0, val);
 	set_paging(cpu, val, cpu->cr3, cpu->cr4, changed & (CR0_PG | CR0_CD | CR0_NW));
 	if (changed & (CR0_PG | CR0_PE | CR0_WP))
 		mmu_flush(cpu, true);
@@ -109,6 +111,7 @@ void cpu_set_cr3(struct vcpu *cpu, uint32_t val)
 {
 	METER_ADD(cpu, cr3_loads, 1);
 	METER_ADD(cpu, cr3_switches, val != cpu->cr3);
+	trace_only(cpu, EVENT_CR, 3, val);
 	set_paging(cpu, cpu->cr0, val, cpu->cr4, true);
 	mmu_flush(cpu, false);
 }
@@ -119,6 +122,7 @@ void cpu_set_cr4(struct vcpu *cpu, uint32_t val)
 
 	if (val & ~(uint32_t)CR4_VALID)
 		cpu_raise(cpu, EXC_GP, 0);
+	trace_only(cpu, EVENT_CR, 4, val);
 	set_paging(cpu, cpu->cr0, cpu->cr3, val, changed & (CR4_PAE | CR4_PSE | CR4_PGE));
 	if (changed & (CR4_PAE | CR4_PSE | CR4_PGE))
 		mmu_flush(cpu, true);

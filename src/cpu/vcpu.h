@@ -139,9 +139,12 @@ enum event_kind {
 	EVENT_IN, EVENT_OUT,	/* vector: size; a: port, b: value */
 	EVENT_HALT,
 	EVENT_RESET,
+	EVENT_CR,		/* vector: which control register; a: what was written */
+	EVENT_INVLPG,		/* a: linear address */
 };
 struct cpu_event {
 	uint8_t kind, vector;
+	uint8_t cpl;
 	uint16_t cs;
 	uint32_t eip, a, b;
 	uint64_t icount;

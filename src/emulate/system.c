@@ -7,6 +7,7 @@
 #include "cpu/descriptor.h"
 #include "emulate/handlers.h"
 #include "emulate/operand.h"
+#include "meter/trace.h"
 
 static void need_cpl0(struct vcpu *cpu)
 {
@@ -296,7 +297,9 @@ void exec_ARPL(struct vcpu *cpu, const struct insn *in)
 void exec_INVLPG(struct vcpu *cpu, const struct insn *in)
 {
 	need_cpl0(cpu);
-	mmu_flush_page(cpu, cpu->seg[in->seg].base + insn_ea(cpu, in));
+	lin_t lin = cpu->seg[in->seg].base + insn_ea(cpu, in);
+	trace_only(cpu, EVENT_INVLPG, 0, lin);
+	mmu_flush_page(cpu, lin);
 }
 
 /* Guest memory is the host's, coherent: there is nothing to write back or to lose. */
@@ -352,6 +355,7 @@ void exec_CPUID(struct vcpu *cpu, const struct insn *in)
 void exec_HLT(struct vcpu *cpu, const struct insn *in)
 {
 	need_cpl0(cpu);
+	trace_only(cpu, EVENT_HALT, 0, 0);
 	cpu->halted = true;
 	cpu_attend(cpu, ATTN_EVENT);
 }

@@ -40,14 +40,14 @@ void report_registers(FILE *f, const struct vcpu *cpu)
 	    cpu->dr[6], cpu->dr[7], (unsigned long long)cpu->efer);
 }
 
-/* Up to len bytes of memory at lin that can be had without a side effect; returns how many. */
-static unsigned peek(struct vcpu *cpu, lin_t lin, uint8_t *buf, unsigned len)
+/* Up to len bytes of memory that can be had without a side effect; returns how many. */
+static unsigned peek(struct vcpu *cpu, uint64_t at, bool physical, uint8_t *buf, unsigned len)
 {
 	for (unsigned i = 0; i < len; i++) {
-		gpa_t gpa;
+		gpa_t gpa = at + i;
 		const uint8_t *host;
 
-		if (!mmu_translate(cpu, lin + i, &gpa))
+		if (!physical && !mmu_translate(cpu, (lin_t)gpa, &gpa))
 			return i;
 		host = phys_host(cpu->phys, gpa, false);
 		if (host == NULL)
@@ -57,33 +57,74 @@ static unsigned peek(struct vcpu *cpu, lin_t lin, uint8_t *buf, unsigned len)
 	return len;
 }
 
-void report_instruction(FILE *f, struct vcpu *cpu, uint32_t eip)
+unsigned report_disasm(struct vcpu *cpu, uint64_t at, bool physical, bool big, uint32_t eip, char hex[REPORT_HEX], char *text, size_t size)
 {
-	const struct segment *cs = &cpu->seg[SEG_CS];
 	uint8_t code[15];
-	char text[160], hex[2 * sizeof(code) + 1] = "";
-	unsigned n = peek(cpu, cs->base + eip, code, sizeof(code));
+	unsigned n = peek(cpu, at, physical, code, sizeof(code));
 
-	fprintf(f, " %04X.%08X  ", cs->selector, eip);
+	hex[0] = '\0';
 	if (n == 0) {
-		fputs("(no memory there)\n", f);
-		return;
+		snprintf(text, size, "(no memory there)");
+		return 0;
 	}
-	unsigned len = disasm_att(text, sizeof(text), code, n, cs->attr & SEG_DB, eip);
+	unsigned len = disasm_att(text, size, code, n, big, eip);
 	for (unsigned i = 0; i < len; i++)
 		snprintf(hex + 2 * i, 3, "%02X", code[i]);
-	fprintf(f, "%-24s %s\n", hex, text);
+	return len;
+}
+
+unsigned report_instruction(FILE *f, struct vcpu *cpu, uint32_t eip)
+{
+	const struct segment *cs = &cpu->seg[SEG_CS];
+	char text[160], hex[REPORT_HEX];
+	unsigned len = report_disasm(cpu, (lin_t)(cs->base + eip), false, cs->attr & SEG_DB, eip, hex, text, sizeof(text));
+
+	if (len)
+		fprintf(f, " %04X.%08X  %-24s %s\n", cs->selector, eip, hex, text);
+	else
+		fprintf(f, " %04X.%08X  %s\n", cs->selector, eip, text);
+	return len;
+}
+
+/* The words on top of the stack, as wide as it is. */
+static void report_stack(FILE *f, struct vcpu *cpu)
+{
+	const struct segment *ss = &cpu->seg[SEG_SS];
+	bool big = ss->attr & SEG_DB, any = false;
+	unsigned width = big ? 4 : 2;
+
+	for (unsigned i = 0; i < 8; i++) {
+		uint32_t off = cpu->gpr[REG_ESP] + i * width, val = 0;
+
+		if (!big)
+			off &= 0xFFFF;
+		if (peek(cpu, (lin_t)(ss->base + off), false, (uint8_t *)&val, width) != width)
+			break;
+		if (i == 0)
+			fprintf(f, "Stack at %04X.%08X:", ss->selector, off);
+		fprintf(f, " %0*X", (int)width * 2, val);
+		any = true;
+	}
+	if (any)
+		fputc('\n', f);
 }
 
 void report_all(FILE *f, struct vcpu *cpu)
 {
+	uint32_t eip = cpu->eip;
+
 	report_registers(f, cpu);
 	fputs("Current instruction:\n", f);
-	report_instruction(f, cpu, cpu->eip);
+	unsigned len = report_instruction(f, cpu, eip);
+	if (len)
+		fputs("Behind it:\n", f);
+	for (unsigned i = 0; i < 4 && len; i++)
+		len = report_instruction(f, cpu, eip += len);
+	report_stack(f, cpu);
 	unsigned n = MIN(cpu->nevents, (uint32_t)CPU_EVENTS);
 	if (n)
-		fputs("Last events (instruction count, address, event):\n", f);
+		fputs("Last events (instruction count, CPL, address, event):\n", f);
 	for (unsigned i = cpu->nevents - n; i != cpu->nevents; i++)
-		event_print(f, &cpu->event[i % CPU_EVENTS]);
+		event_print(f, &cpu->event[i % CPU_EVENTS], true);
 	fprintf(f, "%llu instructions\n", (unsigned long long)cpu->icount);
 }

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "meter/disasm.h"
+#include "meter/trace.h"
 #include "mmu/phys.h"
 
 #define MAX_PAGES 64
@@ -561,6 +562,10 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 	for (unsigned i = 0; i < n; i++)
 		memcpy(l->page[i].scanned, page_now(l, &l->page[i]), PAGE_BYTES);
 	undo(l, true);
+	if (cpu->trace) {			/* this pass is the one that counts */
+		trace_hold(cpu->trace);
+		trace_drop(cpu->trace);
+	}
 	e = begun == LOCK_BRANCHED ? l->b.n : (unsigned)begun;
 	bool part = e > 0 && l->b.rep[e - 1] && l->scanned.eip == l->b.eip[e - 1];
 	e = emulate_pass(l, e - part, next);
@@ -573,6 +578,12 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 		put_page(l, l->page[i].fd_page, l->page[i].scanned, 0, PAGE_BYTES);
 	put_state(cpu, &l->scanned);
 	return e;
+}
+
+static void release_trace(struct vcpu *cpu)
+{
+	if (cpu->trace)
+		trace_release(cpu->trace);
 }
 
 enum next lockstep_block(struct vcpu *cpu)
@@ -594,9 +605,12 @@ enum next lockstep_block(struct vcpu *cpu)
 	l->npages = 0;
 	l->overflow = false;
 	l->watching = true;
+	if (cpu->trace)
+		trace_hold(cpu->trace);
 	uint64_t mmio = cpu->phys->mmio_accesses;
 	unsigned emulated = emulate_pass(l, l->b.stop, &next);
 	if (cpu->phys->mmio_accesses != mmio || l->overflow || next != NEXT_RUN) {
+		release_trace(cpu);
 		l->watching = false;
 		l->alone += emulated;
 		return next;
@@ -605,6 +619,8 @@ enum next lockstep_block(struct vcpu *cpu)
 	keep_emulated(l);
 	undo(l, false);
 
+	if (cpu->trace)
+		cpu->trace->muted = true;	/* the same events once more */
 	s->lock_entered = false;
 	s->lock_at = 0;
 	uint64_t icount_stop = cpu->icount_stop;	/* scanned code does not count exactly */
@@ -618,6 +634,7 @@ enum next lockstep_block(struct vcpu *cpu)
 		emulated = emulate_again(l, begun, &attention, &next);
 	s->emulate_one = faulted;
 	l->watching = false;
+	release_trace(cpu);
 
 	const char *what = compare(l, begun, emulated);
 	if (scan_next != next)

@@ -274,7 +274,9 @@ def triple_fault_without_reboot_ends_with_status_3_and_a_report():
     check((code, out), (3, ""))
     check(err.split("\n")[0], "plex86: triple fault")
     check_in("Current instruction:\n 0008.00100007  0F0B                     ud2\n", err)
-    check_in("exception #UD", err)
+    check_in("\nBehind it:\n 0008.00100009  ", err)
+    check_in("\nStack at 0010.", err)
+    check_in("exception v=06 e=0000", err)
 
 
 @test
@@ -381,16 +383,16 @@ def trace_of_instructions_and_ports_goes_to_a_file():
     with temp(b"") as f:
         check(flat("hello", "-d", "in_asm,io", "-D", f.name), (0, "hello from ring 0\n", ""))
         text = open(f.name).read()
-        check_in(" 0008.00100000  56                       push    %esi\n", text)
-        check_in("out 1 bytes, port 03f8: 68\n", text)
-        check_in("out 2 bytes, port 0604: 2000\n", text)
+        check_in(" 0 0008:00100000 asm 56                     push    %esi\n", text)
+        check_in("out port=03f8 size=1 val=68\n", text)
+        check_in("out port=0604 size=2 val=2000\n", text)
 
 
 @test
 def trace_filter_leaves_out_other_addresses():
     with temp(b"") as f:
         check(flat("hello", "-d", "exec", "-dfilter", "0x100000+1", "-D", f.name)[0], 0)
-        check(open(f.name).read(), " 0008.00100000\n")
+        check(open(f.name).read()[12:], " 0 0008:00100000 exec\n")
 
 
 # --- console
