@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/devices.h"
+#include "control/inspect.h"
 #include "host/sandbox.h"
 #include "mmu/mmu.h"
 #include "vm.h"
@@ -35,6 +36,62 @@ static bool number(struct line *l, unsigned i, int64_t *val)
 		return true;
 	fprintf(l->out, "Error: expected a number%s%s\r\n", i < l->n ? ", not " : "", i < l->n ? l->word[i] : "");
 	return false;
+}
+
+/* A register's value by name; $pc is the linear address of the next instruction. */
+static bool register_value(const struct vcpu *cpu, const char *name, size_t len, int64_t *val)
+{
+	static const char *const gpr[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+	static const char *const seg[] = { "es", "cs", "ss", "ds", "fs", "gs" };
+	const struct { const char *name; uint32_t val; } more[] = {
+		{ "eip", cpu->eip }, { "pc", cpu->seg[SEG_CS].base + cpu->eip }, { "eflags", cpu->eflags }, { "cr0", cpu->cr0 },
+		{ "cr2", cpu->cr2 }, { "cr3", cpu->cr3 }, { "cr4", cpu->cr4 }, { "ssbase", cpu->seg[SEG_SS].base },
+		{ "csbase", cpu->seg[SEG_CS].base }, { "dsbase", cpu->seg[SEG_DS].base },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(gpr); i++)
+		if (strlen(gpr[i]) == len && memcmp(gpr[i], name, len) == 0)
+			return *val = cpu->gpr[i], true;
+	for (unsigned i = 0; i < ARRAY_LEN(seg); i++)
+		if (strlen(seg[i]) == len && memcmp(seg[i], name, len) == 0)
+			return *val = cpu->seg[i].selector, true;
+	for (unsigned i = 0; i < ARRAY_LEN(more); i++)
+		if (strlen(more[i].name) == len && memcmp(more[i].name, name, len) == 0)
+			return *val = more[i].val, true;
+	return false;
+}
+
+/* Numbers and $REGISTERs with + and - between, all words from i on. */
+static bool address(struct line *l, unsigned i, int64_t *val)
+{
+	bool minus = false, ok = i < l->n;
+
+	*val = 0;
+	for (; ok && i < l->n; i++) {
+		for (const char *p = l->word[i]; *p && ok; ) {
+			int64_t term = 0;
+			char *end;
+
+			if (*p == '+' || *p == '-') {
+				minus = *p++ == '-';
+				continue;
+			}
+			if (*p == '$') {
+				size_t len = strcspn(++p, "+-");
+				ok = register_value(&l->vm->cpu, p, len, &term);
+				end = (char *)p + len;
+			} else {
+				term = strtoll(p, &end, 0);
+				ok = end != p && (*end == '\0' || *end == '+' || *end == '-');
+			}
+			*val += minus ? -term : term;
+			minus = false;
+			p = end;
+		}
+	}
+	if (!ok)
+		fputs("Error: expected an address: numbers and registers as $pc, $esp, with + and - between\r\n", l->out);
+	return ok;
 }
 
 static void cmd_sendkey(struct line *l)
@@ -103,7 +160,7 @@ static struct format parse_format(struct line *l)
 	for (; *p; p++) {
 		if (*p == 'b' || *p == 'h' || *p == 'w' || *p == 'g')
 			f.size = *p == 'b' ? 1 : *p == 'h' ? 2 : *p == 'w' ? 4 : 8;
-		else if (strchr("xduoc", *p))
+		else if (strchr("xduoci", *p))
 			f.form = *p;
 	}
 	if (f.form == 'c')
@@ -135,6 +192,28 @@ static void print_value(FILE *out, const struct format *f, uint64_t v)
 	}
 }
 
+/* Instructions, as CS has them. */
+static void disassemble(struct line *l, const struct format *f, int64_t at, bool physical)
+{
+	struct vcpu *cpu = &l->vm->cpu;
+	const struct segment *cs = &cpu->seg[SEG_CS];
+	char hex[REPORT_HEX], text[160];
+
+	for (unsigned i = 0; i < f->count; i++) {
+		uint64_t where = physical ? (uint64_t)at : (lin_t)at;
+		/* branches say where they go in the terms of EIP, which is the address in flat code */
+		unsigned len = report_disasm(cpu, where, physical, cs->attr & SEG_DB, physical ? (uint32_t)at : (uint32_t)at - cs->base,
+		    hex, text, sizeof(text));
+
+		if (len == 0) {
+			fputs("Cannot access memory at that address\r\n", l->out);
+			return;
+		}
+		fprintf(l->out, "0x%08llx:  %-22s %s\r\n", (unsigned long long)where, hex, text);
+		at += len;
+	}
+}
+
 /* As the processor would read: video memory too, and where a device answers, it is asked. */
 static void dump(struct line *l, bool physical)
 {
@@ -142,8 +221,12 @@ static void dump(struct line *l, bool physical)
 	unsigned per_line = f.size == 8 ? 2 : 16 / f.size;
 	int64_t at;
 
-	if (!number(l, 0, &at))
+	if (!address(l, 0, &at))
 		return;
+	if (f.form == 'i') {
+		disassemble(l, &f, at, physical);
+		return;
+	}
 	for (unsigned i = 0; i < f.count; i++, at += f.size) {
 		uint64_t v = 0;
 
@@ -229,6 +312,27 @@ static void cmd_gdbserver(struct line *l)
 		fputs("Disabled gdbserver\r\n", l->out);
 }
 
+/* QEMU's words: "log in_asm,int", "log none". */
+static void cmd_log(struct line *l)
+{
+	struct error err = { "" };
+
+	if (strcmp(l->word[0], "help") == 0)
+		trace_list_items(l->out);
+	else if (trace_set_items(&l->vm->trace, l->word[0], &err) < 0)
+		failed(l, &err);
+	else if (vm_debug_trace(l->vm) < 0)
+		fputs("Error: no memory for the trace\r\n", l->out);
+}
+
+static void cmd_logfile(struct line *l)
+{
+	struct error err = { "" };
+
+	if (trace_set_file(&l->vm->trace, l->word[0], &err) < 0)
+		failed(l, &err);
+}
+
 /* --- info --- */
 
 static void info_status(struct line *l)
@@ -245,6 +349,12 @@ static void info_registers(struct line *l)
 {
 	report_registers(l->out, &l->vm->cpu);
 }
+
+static void info_tlb(struct line *l) { inspect_tlb(l->vm, l->out); }
+static void info_mem(struct line *l) { inspect_mem(l->vm, l->out); }
+static void info_pic(struct line *l) { inspect_pic(l->vm, l->out); }
+static void info_irq(struct line *l) { inspect_irq(l->vm, l->out); }
+static void info_lapic(struct line *l) { inspect_lapic(l->vm, l->out); }
 
 static void info_pci_function(struct line *l, const struct pci_dev *d)
 {
@@ -315,6 +425,11 @@ static const struct info {
 } infos[] = {
 	{ "status", "running or paused", info_status },
 	{ "registers", "the processor's registers", info_registers },
+	{ "tlb", "the page tables: linear, physical, flags", info_tlb },
+	{ "mem", "linear memory in ranges of equal rights", info_mem },
+	{ "pic", "interrupt controllers: I/O APIC and 8259A", info_pic },
+	{ "irq", "how often each interrupt line was raised", info_irq },
+	{ "lapic", "the local APIC", info_lapic },
 	{ "pci", "PCI functions and where they are", info_pci },
 	{ "block", "drives and their images", info_block },
 	{ "version", "of plex86", info_version },
@@ -357,7 +472,9 @@ static const struct command {
 	{ "screendump", NULL, 1, "FILE [-f FORMAT]", "the screen as png or ppm", cmd_screendump },
 	{ "screentext", NULL, 0, "", "what a text mode shows", cmd_screentext },
 	{ "xp", NULL, 1, "/FMT ADDR", "physical memory", cmd_xp },
-	{ "x", NULL, 1, "/FMT ADDR", "memory at a linear address", cmd_x },
+	{ "x", NULL, 1, "/FMT ADDR", "memory at a linear address; x/10i $pc: instructions", cmd_x },
+	{ "log", NULL, 1, "ITEM,...", "trace these from now on, as -d; none, help", cmd_log },
+	{ "logfile", NULL, 1, "FILE", "where the trace goes, as -D", cmd_logfile },
 	{ "pmemsave", NULL, 3, "ADDR SIZE FILE", "physical memory to a file", cmd_pmemsave },
 	{ "eject", NULL, 1, "[-f] DEVICE", "take the medium out (info block names the drives)", cmd_eject },
 	{ "change", NULL, 2, "DEVICE FILE [FORMAT]", "put another medium in", cmd_change },

@@ -40,6 +40,7 @@ void ioapic_set_pin(struct ioapic *io, unsigned pin, bool level)
 {
 	bool was = io->pins >> pin & 1;
 
+	io->raised[pin] += level && !was;
 	io->pins = level ? io->pins | 1u << pin : io->pins & ~(1u << pin);
 	if (io->redirect[pin] & E_LEVEL)
 		service_level(io, pin);

@@ -14,6 +14,7 @@ struct ioapic {
 	uint8_t select, id;
 	uint64_t redirect[IOAPIC_PINS];
 	uint32_t pins;			/* levels, after polarity has been taken out: 1 = asserted by the board */
+	uint64_t raised[IOAPIC_PINS];	/* how often each pin was asserted, for people */
 	/* host: a message to the local APIC. false: nobody took it. */
 	bool (*send)(void *arg, uint8_t dest, bool logical, unsigned mode, uint8_t vector, bool level);
 	void *arg;

@@ -115,6 +115,7 @@ void pic_set_irq(struct pic *pic, unsigned irq, bool level)
 {
 	if (irq >= 16 || irq == CASCADE)
 		return;
+	pic->raised[irq] += level && !(pic->chip[irq >> 3].lines >> (irq & 7) & 1);
 	chip_set_line(&pic->chip[irq >> 3], irq & 7, level);
 	pic_cascade(pic);
 }

@@ -21,6 +21,7 @@ struct pic_chip {
 
 struct pic {
 	struct pic_chip chip[2];	/* 0 master, 1 slave */
+	uint64_t raised[16];		/* how often each line has risen, for people */
 };
 
 void pic_reset(struct pic *pic);

@@ -382,6 +382,44 @@ class Packets(Guest):
                 self.assertIn(b'Error', text)
                 self.assertFalse(os.path.exists(other))
 
+    def test_the_monitor_shows_tables_instructions_and_controllers(self):
+        r = self.attach(self.start())
+        self.assertEqual(r.monitor('info tlb'), 'PG disabled\n')
+        r.say('Z0,%x,1' % SYM['mapped'])
+        self.assertEqual(r.say('c')[:3], 'T05')
+        self.assertEqual(r.monitor('info tlb'), '%016x: %016x --P-A---W\n%016x: %016x --P-----W\n' % (0, 0, 0xC0000000, 0))
+        self.assertEqual(r.monitor('info mem'), ''.join('%016x-%016x 0000000000400000 -rw\n' % (at, at + 0x400000)
+                                                        for at in (0, 0xC0000000)))
+        code = r.monitor('x/3i $pc')
+        self.assertRegex(code, r'^0x%08x:  A1\w+ +movl +0xC\w+, %%eax\n' % SYM['mapped'])
+        self.assertEqual(code.count('\n'), 3)
+        self.assertEqual(r.monitor('xp/3i %#x' % SYM['mapped']), code)
+        self.assertEqual(int(r.monitor('x/wx $esp+4').split()[1], 16), r.word(r.register(ESP) + 4))
+        self.assertIn('Error', r.monitor('x/i $nonsense'))
+        self.assertIn('Cannot access', r.monitor('x/i 0xd0000000'))
+        self.assertRegex(r.monitor('info pic'), r'pic0: irr=00 imr=ff isr=00 hprio=0 irq_base=00 rr_sel=0 elcr=00 fnm=0\n')
+        self.assertIn('SPIV    0x000000ff APIC disabled', r.monitor('info lapic'))
+        self.assertIn('IRQ statistics for isa-i8259', r.monitor('info irq'))
+
+    def test_the_monitor_turns_the_trace_on_and_off(self):
+        m = self.start()
+        r = self.attach(m)
+        path = os.path.join(m.dir.name, 'trace')
+        r.monitor('logfile ' + path)
+        self.assertIn('Error', r.monitor('log nothing'))
+        self.assertIn('in_asm', r.monitor('log help'))
+        r.monitor('log exec,int')
+        r.say('s')
+        r.monitor('log none')
+        r.say('s')
+        r.monitor('log int')
+        r.say('c')
+        m.proc.wait(60)
+        with open(path) as f:
+            lines = [line[12:].strip() for line in f]
+        self.assertEqual(lines[0], '0 0008:00100000 exec')
+        self.assertEqual([line.split()[2] for line in lines[1:]], ['exception', 'int'] * 2)
+
     def test_tcp_is_for_this_host(self):
         with socket.socket() as probe:                                  # a free port
             probe.bind(('127.0.0.1', 0))
