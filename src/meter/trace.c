@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "host/broker.h"
 
 static const struct {
 	const char *name;
@@ -145,7 +146,7 @@ int trace_set_items(struct trace *t, const char *items, struct error *err)
 
 int trace_set_file(struct trace *t, const char *path, struct error *err)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f = host_fopen(path, "w");	/* once the machine runs the sandbox says where */
 
 	if (f == NULL)
 		return error_set(err, -errno, "trace file '%s': %s", path, strerror(errno));
