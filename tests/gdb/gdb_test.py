@@ -293,12 +293,15 @@ class Packets(Guest):
         self.assertEqual(r.say('c'), 'W00')
 
     def test_scanned_code_stops_at_breakpoints_that_come_later(self):
-        r = self.attach(self.start(guest='spin', wait=False))
-        eip = r.register(EIP)
+        m = self.start(guest='spin', wait=False)
+        r = self.attach(m)
         for _ in range(3):
             r.send('c')
+            m.wait_text('spinning')
             r.sock.sendall(b'\x03')
             self.assertEqual(r.packet(), 'T02thread:01;')
+        while r.memory(r.register(EIP), 2) != b'\xeb\xfe':              # JMP to itself
+            r.say('s')
         eip = r.register(EIP)
         r.say('Z0,%x,1' % eip)
         r.say('s')
