@@ -437,7 +437,8 @@ static int init_cpu(struct vm *vm)
 	vm->run = emulate_run;
 	bool lockstep = vm->cfg->engine == ENGINE_LOCKSTEP;
 	if (rc == 0 && (lockstep || (vm->cfg->engine == ENGINE_SCAN && vm->cfg->clock == CLOCK_HOST))) {
-		rc = scan_init(cpu, 0);
+		cpu->scan.max_mappings = vm->cfg->max_mappings;
+		rc = scan_init(cpu, vm->cfg->code_cache_bytes);
 		if (rc == 0 && vm->cfg->perf_map)
 			rc = scan_perf_map(cpu);
 		for (unsigned i = 0; rc == 0 && i < ARRAY_LEN(vm->cfg->virtualize) && vm->cfg->virtualize[i]; i++)

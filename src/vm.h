@@ -67,6 +67,8 @@ struct vm_config {
 	bool protect_code;
 	bool perf_map;			/* scanned blocks are listed for perf */
 	enum vm_clock clock;
+	uint64_t code_cache_bytes;	/* for scanned code; 0: the usual */
+	uint32_t max_mappings;		/* of the host's, as vm.max_map_count; 0: what that says */
 	bool verify_code;		/* check every block of scanned code before it runs */
 	bool no_reboot;
 	bool no_shutdown;		/* a guest that powers off is stopped, and can be reset */

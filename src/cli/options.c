@@ -302,6 +302,27 @@ static int set_perf_map(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+#define CODE_CACHE_MIN	(256u << 10)
+
+static int set_code_cache(struct options *o, const char *arg, struct error *err)
+{
+	if (!parse_size(arg, 1 << 10, &o->vm.code_cache_bytes) || o->vm.code_cache_bytes < CODE_CACHE_MIN ||
+	    o->vm.code_cache_bytes > 1u << 30)
+		return error_set(err, -EINVAL, "--code-cache '%s': it is from 256 K to 1 G, in KiB or with a suffix K, M, G", arg);
+	o->vm.code_cache_bytes &= ~(uint64_t)4095;
+	return 0;
+}
+
+static int set_max_mappings(struct options *o, const char *arg, struct error *err)
+{
+	uint64_t n;
+
+	if (!parse_number(arg, INT32_MAX, &n) || n < 1024)
+		return error_set(err, -EINVAL, "--max-mappings '%s': it is a number from 1024 on", arg);
+	o->vm.max_mappings = (uint32_t)n;
+	return 0;
+}
+
 static int set_verify_code(struct options *o, const char *arg, struct error *err)
 {
 	o->vm.verify_code = true;
@@ -690,6 +711,9 @@ static const struct option option_table[] = {
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ "sandbox", NULL, "WHAT", "on (default): the running monitor can open no file or socket, and start\nnothing; strict: nothing is opened for it either; off.\n"
 	    "[,path=FOLDER] where it may write files later; [,namespaces=on]", set_sandbox, true },
+	{ "code-cache", NULL, "SIZE", "room for scanned code in KiB, or with a suffix K, M, G (default 32M)", set_code_cache, true },
+	{ "max-mappings", NULL, "N", "get by with a share of N mappings of the host's (default: what\n"
+	    "vm.max_map_count says)", set_max_mappings, true },
 	{ NULL, NULL, NULL, "Looking inside", NULL, false },
 	{ "virtualize", NULL, "INSN", "stop with a report at this instruction: a mnemonic, or mnemonic and\n"
 	    "text of its operands as \"mov %cr0\" (several may be given)", set_virtualize, true },

@@ -170,6 +170,7 @@ struct scan_state {
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
 	bool protect_code;		/* data accesses to pages with scanned code stop the VM */
 	bool trapped;			/* ... and one has */
+	uint32_t max_mappings;		/* of the host's to get by with, as vm.max_map_count; 0: what that says */
 	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */
 	uint8_t sse_closed;		/* the same for SSE; also CR4.OSFXSR clear */

@@ -86,10 +86,10 @@ struct windows {
 /* The vCPUs of this process that have windows: its mappings are for all of them. */
 static unsigned sharers;
 
-static uint32_t mapping_budget(void)
+static uint32_t mapping_budget(const struct vcpu *cpu)
 {
-	long max = 65530;
-	FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+	long max = cpu->scan.max_mappings ? (long)cpu->scan.max_mappings : 65530;
+	FILE *f = cpu->scan.max_mappings ? NULL : fopen("/proc/sys/vm/max_map_count", "r");
 	if (f) {
 		if (fscanf(f, "%ld", &max) != 1)
 			max = 65530;
@@ -134,7 +134,7 @@ int windows_init(struct vcpu *cpu)
 	if (!err)
 		err = reserve(&ws->kernel);
 	ws->kernel.kernel = ws->kernel.used = true;
-	ws->budget = mapping_budget();
+	ws->budget = mapping_budget(cpu);
 	cpu->scan.kernel_window = (uint64_t)(uintptr_t)ws->kernel.base;
 	mmu_update_direct(cpu);
 	if (err)

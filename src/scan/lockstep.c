@@ -31,9 +31,12 @@
 
 #define MAX_PAGES 64
 #define MAX_ENTRIES 512
+#define POOL_PAGES 256			/* more than MAX_PAGES: most blocks write where the last ones did */
 
 struct saved_page {
 	uint64_t fd_page;
+	bool known;			/* before[] is what the page holds now */
+	bool used;			/* in page[]: by this block */
 	unsigned lo, hi;		/* where the emulator's pass changed it */
 	bool table;			/* a walk set A or D in it */
 	bool ahead;			/* the passes' A and D bits differ: both's stay */
@@ -55,8 +58,11 @@ struct lockstep {
 	FILE *report;
 	struct vcpu before, emulated, scanned;
 	bool watching, overflow;
-	struct saved_page page[MAX_PAGES];
+	struct saved_page *page[MAX_PAGES];	/* written by this block */
 	unsigned npages;
+	struct saved_page pool[POOL_PAGES];
+	unsigned next_victim;
+	uint8_t slot[1024];			/* by the low bits of fd_page: where in the pool it may be */
 	struct { bool user; uint32_t page; } entry[MAX_ENTRIES];	/* TLB entries made */
 	unsigned nentries;
 	uint64_t blocks, insns, once, alone, again, differences;
@@ -64,26 +70,54 @@ struct lockstep {
 
 /* --- memory --- */
 
+static struct saved_page *pool_page(struct lockstep *l, uint64_t fd_page)
+{
+	uint8_t *slot = &l->slot[fd_page & (sizeof(l->slot) - 1)];
+	struct saved_page *p = &l->pool[*slot];
+
+	if (p->fd_page == fd_page)
+		return p;
+	do
+		p = &l->pool[l->next_victim++ % POOL_PAGES];
+	while (p->used);
+	*slot = (uint8_t)(p - l->pool);
+	p->fd_page = fd_page;
+	p->known = false;
+	return p;
+}
+
+/* What is saved no longer counts: somebody else may have written. */
+static void forget_pages(struct lockstep *l)
+{
+	for (unsigned i = 0; i < POOL_PAGES; i++)
+		l->pool[i].known = false;
+}
+
 static void on_write(struct memory_watcher *w, uint64_t fd_page, bool table)
 {
 	struct lockstep *l = (struct lockstep *)w;
-	if (!l->watching)
-		return;
-	for (unsigned i = 0; i < l->npages; i++)
-		if (l->page[i].fd_page == fd_page) {
-			l->page[i].table |= table;
-			return;
-		}
-	if (l->npages == MAX_PAGES) {
-		l->overflow = true;
+	struct saved_page *p = pool_page(l, fd_page);
+	if (!l->watching) {
+		p->known = false;
 		return;
 	}
-	struct saved_page *p = &l->page[l->npages++];
-	p->fd_page = fd_page;
+	if (p->used) {
+		p->table |= table;
+		return;
+	}
+	if (l->npages == MAX_PAGES) {
+		l->overflow = true;
+		p->known = false;
+		return;
+	}
+	l->page[l->npages++] = p;
+	p->used = true;
 	p->lo = p->hi = 0;
 	p->ahead = false;
 	p->table = table;
-	memcpy(p->before, l->s->cpu->phys->ram + (fd_page << PAGE_SHIFT), PAGE_BYTES);
+	if (!p->known)
+		memcpy(p->before, l->s->cpu->phys->ram + (fd_page << PAGE_SHIFT), PAGE_BYTES);
+	p->known = true;
 }
 
 static void on_entry(struct memory_watcher *w, bool user, uint32_t page)
@@ -144,6 +178,13 @@ static void put_page(struct lockstep *l, uint64_t fd_page, const uint8_t *bytes,
 }
 
 /* --- processor state --- */
+
+static void save_state(struct vcpu *to, const struct vcpu *cpu)
+{
+	memcpy(to, cpu, offsetof(struct vcpu, tsc_hz));
+	memcpy(to->event, cpu->event, sizeof(to->event));
+	to->nevents = cpu->nevents;
+}
 
 /* Back to a state saved in the same block: everything but what belongs to the engines and the host. */
 static void put_state(struct vcpu *cpu, const struct vcpu *to)
@@ -325,7 +366,7 @@ static void undo(struct lockstep *l, bool whole)
 	struct vcpu *cpu = l->s->cpu;
 	clear_entries(l, false);
 	for (unsigned i = 0; i < l->npages; i++)
-		put_page(l, l->page[i].fd_page, l->page[i].before, whole ? 0 : l->page[i].lo, whole ? PAGE_BYTES : l->page[i].hi);
+		put_page(l, l->page[i]->fd_page, l->page[i]->before, whole ? 0 : l->page[i]->lo, whole ? PAGE_BYTES : l->page[i]->hi);
 	put_state(cpu, &l->before);
 	__atomic_and_fetch(&cpu->attention, ~(uint32_t)(ATTN_EVENT | ATTN_CODE), __ATOMIC_SEQ_CST);
 }
@@ -333,9 +374,9 @@ static void undo(struct lockstep *l, bool whole)
 static void keep_emulated(struct lockstep *l)
 {
 	struct vcpu *cpu = l->s->cpu;
-	l->emulated = *cpu;
+	save_state(&l->emulated, cpu);
 	for (unsigned i = 0; i < l->npages; i++) {
-		struct saved_page *p = &l->page[i];
+		struct saved_page *p = l->page[i];
 		const uint8_t *ram = page_now(l, p);
 		changed_range(p, ram);
 		memcpy(p->emulated + p->lo, ram + p->lo, p->hi - p->lo);
@@ -406,7 +447,7 @@ static const char *compare(struct lockstep *l, int begun, unsigned emulated)
 		cpu->shadow = l->emulated.shadow;
 	const char *what = state_difference(&l->emulated, cpu, ~dead, refused && l->b.mmx[emulated]);
 	for (unsigned i = 0; !what && i < l->npages; i++) {
-		struct saved_page *p = &l->page[i];
+		struct saved_page *p = l->page[i];
 		const uint8_t *ram = page_now(l, p);
 		bool around = memcmp(p->before, ram, p->lo) == 0 && memcmp(p->before + p->hi, ram + p->hi, PAGE_BYTES - p->hi) == 0;
 		if (around && memcmp(p->emulated + p->lo, ram + p->lo, p->hi - p->lo) == 0)
@@ -506,7 +547,7 @@ static void report(struct lockstep *l, const char *what, int begun, unsigned emu
 	print_state(f, "scanned", &scanned);
 	print_vectors(f, &l->emulated, &scanned);
 	for (unsigned i = 0; i < l->npages; i++)
-		print_page(l, &l->page[i], f);
+		print_page(l, l->page[i], f);
 	undo(l, true);
 	print_block(l, f);
 }
@@ -518,9 +559,19 @@ static void find(struct vcpu *cpu, void *arg)
 	*(struct block **)arg = scan_find_block(cpu);
 }
 
+/* The next block begins with no page of its own. */
+static void end_block(struct lockstep *l)
+{
+	for (unsigned i = 0; i < l->npages; i++)
+		l->page[i]->used = false;
+	l->npages = 0;
+}
+
+/* It may be one that has a device write to memory. */
 static enum next alone(struct lockstep *l)
 {
 	l->alone++;
+	forget_pages(l);
 	return emulate_step(l->s->cpu);
 }
 
@@ -528,9 +579,15 @@ static enum next alone(struct lockstep *l)
 static void settle(struct lockstep *l, uint32_t attention)
 {
 	struct vcpu *cpu = l->s->cpu;
-	for (unsigned i = 0; i < l->npages; i++)	/* may be other dead flags */
-		if (!l->page[i].ahead)
-			put_page(l, l->page[i].fd_page, l->page[i].emulated, l->page[i].lo, l->page[i].hi);
+	for (unsigned i = 0; i < l->npages; i++) {
+		struct saved_page *p = l->page[i];
+		p->known = !p->ahead;
+		if (p->ahead)
+			continue;
+		put_page(l, p->fd_page, p->emulated, p->lo, p->hi);	/* may be other dead flags */
+		memcpy(p->before + p->lo, p->emulated + p->lo, p->hi - p->lo);
+	}
+	end_block(l);
 	put_state(cpu, &l->emulated);
 	__atomic_or_fetch(&cpu->attention, attention & ATTN_EVENT, __ATOMIC_SEQ_CST);
 	clear_entries(l, true);
@@ -557,10 +614,10 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 	unsigned n = l->npages, e;
 
 	l->again++;
-	l->scanned = *cpu;
+	save_state(&l->scanned, cpu);
 	*attention |= cpu->attention;
 	for (unsigned i = 0; i < n; i++)
-		memcpy(l->page[i].scanned, page_now(l, &l->page[i]), PAGE_BYTES);
+		memcpy(l->page[i]->scanned, page_now(l, l->page[i]), PAGE_BYTES);
 	undo(l, true);
 	if (cpu->trace) {			/* this pass is the one that counts */
 		trace_hold(cpu->trace);
@@ -575,7 +632,7 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 	keep_emulated(l);
 	undo(l, true);
 	for (unsigned i = 0; i < n; i++)
-		put_page(l, l->page[i].fd_page, l->page[i].scanned, 0, PAGE_BYTES);
+		put_page(l, l->page[i]->fd_page, l->page[i]->scanned, 0, PAGE_BYTES);
 	put_state(cpu, &l->scanned);
 	return e;
 }
@@ -584,6 +641,11 @@ static void release_trace(struct vcpu *cpu)
 {
 	if (cpu->trace)
 		trace_release(cpu->trace);
+}
+
+void lockstep_begin(struct scanner *s)
+{
+	forget_pages(s->lock);
 }
 
 enum next lockstep_block(struct vcpu *cpu)
@@ -601,8 +663,7 @@ enum next lockstep_block(struct vcpu *cpu)
 		l->once += l->b.stop == 0;
 		return alone(l);
 	}
-	l->before = *cpu;
-	l->npages = 0;
+	save_state(&l->before, cpu);
 	l->overflow = false;
 	l->watching = true;
 	if (cpu->trace)
@@ -613,6 +674,8 @@ enum next lockstep_block(struct vcpu *cpu)
 		release_trace(cpu);
 		l->watching = false;
 		l->alone += emulated;
+		end_block(l);
+		forget_pages(l);
 		return next;
 	}
 	uint32_t attention = cpu->attention;
@@ -663,6 +726,8 @@ int scan_lockstep(struct vcpu *cpu, FILE *report)
 	s->lock = l;
 	l->s = s;
 	l->report = report;
+	for (unsigned i = 0; i < POOL_PAGES; i++)
+		l->pool[i].fd_page = UINT64_MAX;
 	l->watcher = (struct memory_watcher){ on_write, on_entry };
 	cpu->watcher = &l->watcher;
 	mmu_flush(cpu, true);

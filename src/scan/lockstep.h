@@ -8,6 +8,9 @@
 
 #define LOCK_BRANCHED (-1)	/* scanner.lock_at: the block was left by a branch, or at its end */
 
+/* From here on it is only lockstep_block() that runs: before, devices may have written to memory. */
+void lockstep_begin(struct scanner *s);
+
 /* One block (or instruction, where there is nothing to compare) from the current state. */
 enum next lockstep_block(struct vcpu *cpu);
 

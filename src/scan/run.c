@@ -535,6 +535,8 @@ static enum next emulate_chunk(struct vcpu *cpu)
 enum next scan_run(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
+	if (s->lock)
+		lockstep_begin(s);
 	for (;;) {
 		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
 			return NEXT_ATTENTION;
@@ -553,6 +555,8 @@ enum next scan_run(struct vcpu *cpu)
 		}
 		if (unlikely(cpu->stops && stops_hold(cpu)))
 			return NEXT_ATTENTION;
+		if (s->lock && (one || scan_mode(cpu) == MODE_NONE))
+			lockstep_begin(s);
 		if (one)
 			n = emulate_step(cpu);
 		else if (scan_mode(cpu) == MODE_NONE)

@@ -2,8 +2,9 @@
  * Random programs (program.h) on three machines: the emulator, scanned code as it is meant to run, and
  * lock-step. They must end in the same state, and lock-step must find nothing on the way. Every block
  * passes the verifier.
- * usage: scan-fuzz [-16] [programs [seed [first [slots]]]]
- * -16: 16-bit code in real, vm86 and protected mode. slots: of each program; to find where one goes wrong
+ * usage: scan-fuzz [-16] [programs [seed [first [slots [limit]]]]]
+ * -16: 16-bit code in real, vm86 and protected mode. slots of each program, and instructions to carry out: to
+ * find where one goes wrong
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "tests/scan/program.h"
 
 #define LIMIT 20000		/* instructions; programs that go on longer run in lock-step only */
+static uint64_t limit = LIMIT;
 
 enum engine { EMULATED, SCANNED, LOCKSTEP, ENGINES };
 static const char *const engine_name[] = { "emulated", "scanned", "lock-step" };
@@ -216,7 +218,7 @@ static bool shows_pointers(struct machine *m, const struct program *p)
 	struct vcpu *cpu = &m->cpu;
 
 	machine_load(m, p);
-	while (cpu->icount < LIMIT) {
+	while (cpu->icount < limit) {
 		struct insn in;
 		uint8_t bytes[15];
 		gpa_t gpa;
@@ -250,7 +252,7 @@ static bool run_program(struct machine m[ENGINES], struct host_kick *kick, unsig
 	memset(p.ram + CODE_AT + slots * SLOT_BYTES, 0xF4, (SLOTS - slots) * SLOT_BYTES);
 	for (unsigned i = 0; i < ENGINES; i++)
 		machine_load(&m[i], &p);
-	m[EMULATED].cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = LIMIT;
+	m[EMULATED].cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = limit;
 	next[EMULATED] = machine_run(&m[EMULATED], kick);
 	t->programs++;
 	t->ended[next[EMULATED]]++;
@@ -282,6 +284,7 @@ int main(int argc, char **argv)
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	unsigned bad = 0, slots = argc > 4 ? MIN((unsigned)strtoul(argv[4], NULL, 0), (unsigned)SLOTS) : SLOTS;
 
+	limit = argc > 5 ? strtoull(argv[5], NULL, 0) : LIMIT;
 	for (unsigned i = 0; i < ENGINES; i++)
 		machine_init(&m[i], (enum engine)i);
 	must(host_kick_init(&kick, &m[SCANNED].cpu.attention, ATTN_KICK));
