@@ -40,6 +40,8 @@ uint32_t machine_read32(struct machine *m, gpa_t gpa);
 void machine_scan(struct machine *m, size_t cache_bytes, bool direct);
 /* Run scanned code until HLT, a triple fault, a stop, or attention other than kicks. */
 enum next machine_scan_run(struct machine *m);
+/* The same for so long at most: it ends with ATTN_KICK. */
+enum next machine_scan_for(struct machine *m, long ns);
 /* Where signals go: to the machine that runs. Made by the first machine_scan(). */
 struct host_kick *machine_kick(void);
 

@@ -41,11 +41,10 @@ void machine_scan(struct machine *m, size_t cache_bytes, bool direct)
 	machine_kick()->hook_arg = &m->cpu;
 }
 
-enum next machine_scan_run(struct machine *m)
+static void take_turn(struct machine *m)
 {
 	struct vcpu *cpu = &m->cpu;
 	struct host_kick *kick = machine_kick();
-	enum next next;
 
 	kick->attention = &cpu->attention;
 	kick->hook_arg = cpu;
@@ -54,9 +53,32 @@ enum next machine_scan_run(struct machine *m)
 	cpu->scanner->stop_text[0] = 0;
 	if (m->direct)
 		window_promote(cpu);
+}
+
+enum next machine_scan_run(struct machine *m)
+{
+	struct vcpu *cpu = &m->cpu;
+	enum next next;
+
+	take_turn(m);
 	do {
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 		next = scan_run(cpu);
 	} while (next == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)(ATTN_KICK | ATTN_EVENT)) && cpu->icount < cpu->icount_stop);
+	return next;
+}
+
+enum next machine_scan_for(struct machine *m, long ns)
+{
+	struct itimerspec it = { .it_value.tv_nsec = ns };
+	enum next next;
+
+	take_turn(m);
+	timer_settime(machine_kick()->timer, 0, &it, NULL);
+	do
+		next = scan_run(&m->cpu);
+	while (next == NEXT_ATTENTION && !(m->cpu.attention & ~(uint32_t)ATTN_EVENT));
+	it.it_value.tv_nsec = 0;
+	timer_settime(machine_kick()->timer, 0, &it, NULL);
 	return next;
 }

@@ -4,11 +4,13 @@
  * The first byte chooses the mode; the rest are repeated over the page at 1000h, where the guest starts with
  * registers made from them too, and where its exceptions lead. What must hold, whatever the bytes: the
  * monitor lives; EFLAGS keeps its fixed bits; icount ends where it was told to; and running block by
- * block comes to the same registers and memory as one instruction at a time.
+ * block comes to the same registers and memory as one instruction at a time. As scanned code it runs until a
+ * kick ends it, some 100,000 instructions later, and every block passes the verifier.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scan/scan.h"
 #include "tests/machine.h"
 
 /* By field: the padding is whatever a copy left there. */
@@ -19,6 +21,8 @@ static bool same_segment(const struct segment *a, const struct segment *b)
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SCAN_NS 300000
 
 enum {
 	RAM_BYTES = 1 << 20, BUDGET = 20000,
@@ -85,10 +89,14 @@ static void begin(struct machine *m, const uint8_t *data, size_t size, unsigned 
 	struct vcpu *cpu = &m->cpu;
 	struct vcpu fresh = {
 		.tlbs = { cpu->tlbs[0], cpu->tlbs[1] }, .mmu = cpu->mmu, .phys = cpu->phys, .bus = cpu->bus,
-		.bus_arg = cpu->bus_arg, .emulator = cpu->emulator,
+		.bus_arg = cpu->bus_arg, .emulator = cpu->emulator, .scanner = cpu->scanner, .windows = cpu->windows,
+		.scan = cpu->scan,
 	};
 
 	emulate_flush(cpu);
+	if (cpu->scanner)
+		scan_flush(cpu);
+	fresh.scan.epoch = cpu->scan.epoch;
 	*cpu = fresh;
 	cpu->tlb = &cpu->tlbs[0];
 	cpu_reset(cpu);
@@ -136,26 +144,40 @@ static void check(const struct machine *m)
 
 	must(m, "EFLAGS", (cpu->eflags & 0xFFC0802A) == EFLAGS_FIXED1);
 	must(m, "no register", cpu->gpr[REG_NONE] == 0);
-	must(m, "icount", cpu->icount <= BUDGET);
 	must(m, "cpl", cpu->cpl <= 3);
+}
+
+static void run_scanned(struct machine *m)
+{
+	struct vcpu *cpu = &m->cpu;
+	enum next next = machine_scan_for(m, SCAN_NS);
+
+	must(m, "a way for scanned code to end", next != NEXT_STOP && !scan_stop_text(cpu));
+	check(m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct machine *a, *b;
+	static struct machine *a, *b, *s;
 
 	if (size < 2)
 		return 0;
 	if (!a) {
 		a = machine_new(RAM_BYTES);
 		b = machine_new(RAM_BYTES);
+		s = machine_new(RAM_BYTES);
+		machine_scan(s, 1 << 20, true);
 	}
 	unsigned mode = data[0] % MODES;
 	begin(a, data + 1, size - 1, mode);
 	begin(b, data + 1, size - 1, mode);
+	begin(s, data + 1, size - 1, mode);
+	s->cpu.icount_stop = UINT64_MAX;
 	run_blocks(a);
 	run_steps(b);
+	run_scanned(s);
 	check(a);
+	must(a, "icount", a->cpu.icount <= BUDGET);
 	must(a, "icount of blocks and steps", a->cpu.icount == b->cpu.icount);
 	must(a, "eip", a->cpu.eip == b->cpu.eip && a->cpu.seg[SEG_CS].base == b->cpu.seg[SEG_CS].base);
 	must(a, "registers", memcmp(a->cpu.gpr, b->cpu.gpr, sizeof(a->cpu.gpr)) == 0);
