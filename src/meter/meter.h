@@ -153,14 +153,14 @@ static inline void meter_end(struct meters *m, struct meter_sampler *s)
 /* Charge the rest of the enclosing block to cause, then again what was before. */
 #ifdef PLEX86_METERS
 #define METER_SCOPE(cpu, cause)									\
-	__attribute__((cleanup(meter_scope_end))) struct meter_scope meter_scope_ =			\
+	__attribute__((cleanup(meter_scope_end), unused)) struct meter_scope meter_scope_ =			\
 	    { &(cpu)->meters, (uint8_t)METER_SWITCH(cpu, cause) }
 struct meter_scope { struct meters *m; uint8_t was; };
 static inline void meter_scope_end(struct meter_scope *s) { meter_switch(s->m, (enum meter_cause)s->was); }
 
 /* The rest of the enclosing block runs in tier 0, which counts all it carries out in icount. */
 #define METER_TIER0(cpu)									\
-	__attribute__((cleanup(meter_tier0_end))) struct meter_tier0 meter_tier0_ =			\
+	__attribute__((cleanup(meter_tier0_end), unused)) struct meter_tier0 meter_tier0_ =			\
 	    { &(cpu)->meters, &(cpu)->icount, meter_not_retired(&(cpu)->meters) - (cpu)->icount }
 struct meter_tier0 { struct meters *m; const uint64_t *icount; uint64_t minus_before; };
 static inline uint64_t meter_not_retired(const struct meters *m) { return m->rep_elements + m->faulted; }
