@@ -139,7 +139,7 @@ PROGRAM16(scan_keeps_flags_across_16_bit_limit_checks, ALL,
 PROGRAM16(scan_runs_a_16_bit_stack, ALL,
 	"push %sp; push $5; push %ax; pop %bx; mov %sp, %ax; add $4, %sp; sub $16, %sp; mov %sp, %cx; push %bp; mov %sp, %bp; push %eax\n"
 	"push $0x1234; pushl $7; popl %edx; lea 8(%esp), %esp; push (%bx); pop (%si); pop %di; leave; pushl %esp; popl %edi; push %cs; pop %dx; pushl %ds\n"
-	"mov %esp, %ebp; add $2, %bp; mov %bp, %sp; pushw %es:4; popl %es:8; pusha; popa; pushal; popal; enter $8, $1; leavew; pop %ax; sub $0xfe00, %sp; add $0xfe00, %sp")
+	"mov %esp, %ebp; add $2, %bp; mov %bp, %sp; pushw %es:4; popl %es:8; pusha; popa; pushal; popal; enter $8, $1; leave; pop %ax; sub $0xfe00, %sp; add $0xfe00, %sp")
 
 PROGRAM16(scan_wraps_sp_at_64k, BIT(REAL) | BIT(VM86) | BIT(PROTECTED),
 	"mov $4, %sp; push %ax; push %cx; push %dx; push %bx; pop %si; pop %di; pop %ax; pop %bp; mov $2, %sp; push $8; push $9\n"
