@@ -645,6 +645,7 @@ static void release_trace(struct vcpu *cpu)
 
 void lockstep_begin(struct scanner *s)
 {
+	end_block(s->lock);
 	forget_pages(s->lock);
 }
 

@@ -1,17 +1,22 @@
 /*
- * Random programs (program.h) on three machines: the emulator, scanned code as it is meant to run, and
- * lock-step. They must end in the same state, and lock-step must find nothing on the way. Every block
- * passes the verifier.
+ * Random programs (program.h) on four machines: the emulator, scanned code as it is meant to run, the same with
+ * hardly room for code, and lock-step. They must end in the same state, and lock-step must find nothing on the
+ * way. Every block passes the verifier. Scanned code is kicked at random moments by a timer; 32-bit programs in
+ * ring 3 then get an interrupt, whose handler leaves no trace.
  * usage: scan-fuzz [-16] [programs [seed [first [slots [limit]]]]]
  * -16: 16-bit code in real, vm86 and protected mode. slots of each program, and instructions to carry out: to
  * find where one goes wrong
  */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "emulate/emulate.h"
 #include "host/kick.h"
+#include "host/signals.h"
 #include "mmu/phys.h"
 #include "scan/verify.h"
 #include "tests/scan/program.h"
@@ -19,20 +24,29 @@
 #define LIMIT 20000		/* instructions; programs that go on longer run in lock-step only */
 static uint64_t limit = LIMIT;
 
-enum engine { EMULATED, SCANNED, LOCKSTEP, ENGINES };
-static const char *const engine_name[] = { "emulated", "scanned", "lock-step" };
+#define SMALL_CACHE (256u << 10)
+#define KICK_NS 150000
+
+enum engine { EMULATED, SCANNED, CROWDED, LOCKSTEP, ENGINES };
+static const char *const engine_name[] = { "emulated", "scanned", "crowded", "lock-step" };
 
 struct machine {
 	struct vcpu cpu;
 	struct phys phys;
 	enum engine engine;
+	bool interrupts;		/* the program has a handler for them */
 };
 
-struct totals { unsigned long programs, whole, images, ended[NEXT_STOP + 1]; uint64_t insns; };
+struct totals { unsigned long programs, whole, images, tables, kicks, interrupts, ended[NEXT_STOP + 1]; uint64_t insns; };
 
 static uint32_t io_read(void *arg, uint16_t port, unsigned size) { return port * 0x01010101u; }
 static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val) { }
-static int intr_ack(void *arg) { return 0xFF; }
+static int intr_ack(void *arg)
+{
+	((struct machine *)arg)->cpu.intr_line = false;
+	return INTERRUPT_VECTOR;
+}
+
 static uint64_t tsc(void *arg) { return 0; }
 static void ferr(void *arg, bool level) { }
 static void a20_changed(void *arg) { }
@@ -66,13 +80,14 @@ static void machine_init(struct machine *m, enum engine engine)
 	m->phys.arg = m;
 	cpu->phys = &m->phys;
 	cpu->bus = &bus;
+	cpu->bus_arg = m;
 	cpu->icount_stop = UINT64_MAX;
 	must(mmu_init(cpu));
 	must(emulate_init(cpu));
 	cpu_reset(cpu);
 	if (engine == EMULATED)
 		return;
-	must(scan_init(cpu, 0));
+	must(scan_init(cpu, engine == CROWDED ? SMALL_CACHE : 0));
 	must(scan_verify(cpu));
 	if (engine == LOCKSTEP)
 		must(scan_lockstep(cpu, stdout));
@@ -84,6 +99,7 @@ static void machine_load(struct machine *m, const struct program *p)
 
 	memcpy(m->phys.ram, p->ram, RAM_BYTES);
 	memcpy(cpu, &p->cpu, offsetof(struct vcpu, cpl));
+	m->interrupts = !p->sixteen;
 	cpu->attention = 0;
 	cpu->tf_armed = cpu->shadow_armed = cpu->rf_armed = false;
 	cpu->icount = 0;
@@ -97,8 +113,44 @@ static void machine_load(struct machine *m, const struct program *p)
 		scan_flush(cpu);
 }
 
+static timer_t kick_timer(void)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_KICK_SIGNAL };
+	timer_t timer;
+
+	ev._sigev_un._tid = host_thread_id();
+	must(timer_create(CLOCK_MONOTONIC, &ev, &timer) == 0 ? 0 : -errno);
+	return timer;
+}
+
+static void kick_every(timer_t timer, long ns)
+{
+	struct itimerspec it = { { 0, ns }, { 0, ns } };
+	timer_settime(timer, 0, &it, NULL);
+}
+
+/* Kicks come at any moment; one in ring 3 becomes an interrupt. */
+static enum next run_kicked(struct machine *m, struct host_kick *kick, timer_t timer, struct totals *t)
+{
+	struct vcpu *cpu = &m->cpu;
+	enum next next;
+
+	kick_every(timer, KICK_NS);
+	while ((next = scan_run(cpu)) == NEXT_ATTENTION) {
+		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
+		t->kicks++;
+		if (m->interrupts && cpu->cpl == 3 && cpu->eflags & EFLAGS_IF) {
+			cpu->intr_line = true;
+			cpu_attend(cpu, ATTN_EVENT);
+			t->interrupts++;
+		}
+	}
+	kick_every(timer, 0);
+	return next;
+}
+
 /* Signals go to the machine that runs; each scanner believes that GS is its own. */
-static enum next machine_run(struct machine *m, struct host_kick *kick)
+static enum next machine_run(struct machine *m, struct host_kick *kick, timer_t timer, struct totals *t)
 {
 	struct vcpu *cpu = &m->cpu;
 	if (m->engine == EMULATED)
@@ -108,6 +160,8 @@ static enum next machine_run(struct machine *m, struct host_kick *kick)
 	cpu->scanner->gs_base = 0;
 	cpu->scanner->emulate_one = false;
 	cpu->scanner->stop_text[0] = 0;
+	if (m->engine != LOCKSTEP)
+		return run_kicked(m, kick, timer, t);
 	enum next next = scan_run(cpu);
 	while (next == NEXT_ATTENTION && cpu->attention == 0 && cpu->icount < cpu->icount_stop)
 		next = scan_run(cpu);
@@ -138,18 +192,24 @@ static const char *difference(const struct machine *e, const struct machine *m, 
 	return NULL;
 }
 
-/* First byte of RAM that differs, or RAM_BYTES. dead: flags may be, in the image of an exception that no handler has seen. */
-static uint32_t memory_difference(const struct machine *e, const struct machine *m, bool dead)
+/*
+ * First byte of RAM that differs, or RAM_BYTES. But what interrupts have left: their count, and what lies below
+ * ring 0's stack when a program in ring 3 ends. dead: flags may be, in the image of an exception that no handler
+ * has seen.
+ */
+static uint32_t memory_difference(const struct program *p, const struct machine *e, const struct machine *m, bool dead)
 {
 	const uint32_t ignored = dead ? 0x01010101u * ((EFLAGS_ARITH & 0xFF) | EFLAGS_ARITH >> 8) : 0;	/* at any address */
 	for (uint32_t at = 0; at < RAM_BYTES; at += PAGE_BYTES) {
+		if (p->user && m->interrupts && at == KERNEL_STACK - PAGE_BYTES)
+			continue;
 		if (memcmp(e->phys.ram + at, m->phys.ram + at, PAGE_BYTES) == 0)
 			continue;
 		for (uint32_t i = at; i < at + PAGE_BYTES; i += 4) {
 			uint32_t a, b;
 			memcpy(&a, e->phys.ram + i, 4);
 			memcpy(&b, m->phys.ram + i, 4);
-			if ((a ^ b) & ~ignored)
+			if ((a ^ b) & ~ignored && (i != INTERRUPTS || !m->interrupts))
 				return i;
 		}
 	}
@@ -194,7 +254,7 @@ static bool complain(unsigned long number, const struct machine *e, const struct
 	return false;
 }
 
-static bool agrees(unsigned long number, const struct machine *e, enum next e_next, const struct machine *m, enum next next)
+static bool agrees(unsigned long number, const struct program *p, const struct machine *e, enum next e_next, const struct machine *m, enum next next)
 {
 	char text[64];
 
@@ -205,7 +265,7 @@ static bool agrees(unsigned long number, const struct machine *e, enum next e_ne
 	const char *what = difference(e, m, next == NEXT_TRIPLE_FAULT);
 	if (what)
 		return complain(number, e, m, what);
-	uint32_t at = memory_difference(e, m, next == NEXT_TRIPLE_FAULT);
+	uint32_t at = memory_difference(p, e, m, next == NEXT_TRIPLE_FAULT);
 	if (at == RAM_BYTES)
 		return true;
 	snprintf(text, sizeof(text), "memory at %x: %02x, not %02x", at, m->phys.ram[at], e->phys.ram[at]);
@@ -235,67 +295,97 @@ static bool shows_pointers(struct machine *m, const struct program *p)
 	return false;
 }
 
-static bool run_program(struct machine m[ENGINES], struct host_kick *kick, unsigned long number, uint64_t seed, unsigned slots,
-    bool sixteen, struct totals *t)
+/*
+ * Has the program written to its own page tables (not the handlers: they only allow more, and say so)? What the
+ * processor still knows of the old ones is its own business, and that of each engine.
+ */
+static bool tables_written(const struct machine *e, const struct program *p)
+{
+	for (uint32_t at = PAGE_DIR; p->paging && at < GDT_AT; at += 4) {
+		uint32_t was, now;
+		memcpy(&was, p->ram + at, 4);
+		memcpy(&now, e->phys.ram + at, 4);
+		if ((was ^ now) & ~0x80000067u)		/* NX, D, A, U, W, P */
+			return true;
+	}
+	return false;
+}
+
+static struct rig {
+	struct machine m[ENGINES];
+	struct host_kick kick;
+	timer_t timer;
+	struct totals totals;
+	bool sixteen;
+} rig;
+
+static bool run_program(unsigned long number, uint64_t seed, unsigned slots)
 {
 	static struct program p;
+	struct machine *m = rig.m, *e = &m[EMULATED];
+	struct totals *t = &rig.totals;
 	struct random r = { (seed + number * 0x9E3779B97F4A7C15u) | 1 };
 	enum next next[ENGINES];
-	bool ok = true;
+	bool ok[ENGINES] = { true, true, true, true };
 
 	for (unsigned i = 0; i < 8; i++)
 		random_next(&r);
-	if (sixteen)
+	if (rig.sixteen)
 		program_make_16(&p, &r);
 	else
 		program_make(&p, &r);
 	memset(p.ram + CODE_AT + slots * SLOT_BYTES, 0xF4, (SLOTS - slots) * SLOT_BYTES);
 	for (unsigned i = 0; i < ENGINES; i++)
 		machine_load(&m[i], &p);
-	m[EMULATED].cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = limit;
-	next[EMULATED] = machine_run(&m[EMULATED], kick);
+	e->cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = limit;
+	next[EMULATED] = emulate_run(&e->cpu);
 	t->programs++;
 	t->ended[next[EMULATED]]++;
-	t->insns += m[EMULATED].cpu.icount;
-	if (next[EMULATED] != NEXT_ATTENTION) {
-		t->whole++;
-		next[SCANNED] = machine_run(&m[SCANNED], kick);
-		ok = agrees(number, &m[EMULATED], next[EMULATED], &m[SCANNED], next[SCANNED]);
+	t->insns += e->cpu.icount;
+	bool tables = tables_written(e, &p);
+	t->tables += tables;
+	t->whole += next[EMULATED] != NEXT_ATTENTION && !tables;
+	for (enum engine i = SCANNED; i <= LOCKSTEP; i++) {
+		if (i != LOCKSTEP && (tables || next[EMULATED] == NEXT_ATTENTION))	/* it may never end */
+			continue;
+		next[i] = machine_run(&m[i], &rig.kick, rig.timer, t);
+		ok[i] = tables ? !scan_stop_text(&m[i].cpu) : agrees(number, &p, e, next[EMULATED], &m[i], next[i]);
 	}
-	next[LOCKSTEP] = machine_run(&m[LOCKSTEP], kick);
-	bool ok2 = agrees(number, &m[EMULATED], next[EMULATED], &m[LOCKSTEP], next[LOCKSTEP]);
-	if (!ok && shows_pointers(&m[EMULATED], &p)) {
+	if ((!ok[SCANNED] || !ok[CROWDED]) && shows_pointers(e, &p)) {
 		printf("program %lu: stores x87 pointers: not compared\n", number);
 		t->images++;
-		ok = true;
+		ok[SCANNED] = ok[CROWDED] = true;
 	}
-	return ok && ok2;
+	return ok[SCANNED] && ok[CROWDED] && ok[LOCKSTEP];
 }
 
 int main(int argc, char **argv)
 {
-	static struct machine m[ENGINES];
-	static struct totals t;
-	static struct host_kick kick;
-	bool sixteen = argc > 1 && strcmp(argv[1], "-16") == 0;
-	argc -= sixteen;
-	argv += sixteen;
+	const struct totals *t = &rig.totals;
+	rig.sixteen = argc > 1 && strcmp(argv[1], "-16") == 0;
+	argc -= rig.sixteen;
+	argv += rig.sixteen;
 	unsigned long n = argc > 1 ? strtoul(argv[1], NULL, 0) : 300, first = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	unsigned bad = 0, slots = argc > 4 ? MIN((unsigned)strtoul(argv[4], NULL, 0), (unsigned)SLOTS) : SLOTS;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	limit = argc > 5 ? strtoull(argv[5], NULL, 0) : LIMIT;
 	for (unsigned i = 0; i < ENGINES; i++)
-		machine_init(&m[i], (enum engine)i);
-	must(host_kick_init(&kick, &m[SCANNED].cpu.attention, ATTN_KICK));
-	kick.kick_hook = scan_kick;
-	kick.tick_hook = scan_tick;
-	kick.fault_hook = scan_fault;
+		machine_init(&rig.m[i], (enum engine)i);
+	must(host_kick_init(&rig.kick, &rig.m[SCANNED].cpu.attention, ATTN_KICK));
+	rig.kick.kick_hook = scan_kick;
+	rig.kick.tick_hook = scan_tick;
+	rig.kick.fault_hook = scan_fault;
+	rig.timer = kick_timer();
 	for (unsigned long i = first; i < first + n && bad < 5; i++)
-		bad += !run_program(m, &kick, i, seed, slots, sixteen, &t);
-	printf("%lu programs (%lu also unlimited), %llu instructions; ended by HLT %lu, triple fault %lu, limit %lu; %u differences\n",
-	    t.programs, t.whole, (unsigned long long)t.insns, t.ended[NEXT_HALT], t.ended[NEXT_TRIPLE_FAULT], t.ended[NEXT_ATTENTION], bad);
-	scan_verify_summary(&m[SCANNED].cpu, stdout);
-	scan_lockstep_summary(&m[LOCKSTEP].cpu, stdout);
+		bad += !run_program(i, seed, slots);
+	printf("%lu programs (%lu also unlimited), %llu instructions; ended by HLT %lu, triple fault %lu, limit %lu; "
+	    "%lu kicks, %lu interrupts; %lu wrote to their page tables, %lu stored x87 pointers; %u differences\n", t->programs,
+	    t->whole, (unsigned long long)t->insns, t->ended[NEXT_HALT], t->ended[NEXT_TRIPLE_FAULT], t->ended[NEXT_ATTENTION],
+	    t->kicks, t->interrupts, t->tables, t->images, bad);
+	for (enum engine i = SCANNED; i <= LOCKSTEP; i++)
+		scan_verify_summary(&rig.m[i].cpu, stdout);
+	scan_lockstep_summary(&rig.m[LOCKSTEP].cpu, stdout);
 	return bad ? 1 : 0;
 }

@@ -48,7 +48,7 @@ static uint32_t random_word(struct random *r, const struct program *p)
 {
 	if (p->sixteen)
 		return program_word_16(r, p);
-	uint32_t alias = p->paging && one_in(r, 4) ? ALIAS_BASE : 0;
+	uint32_t alias = p->paging && one_in(r, 4) ? p->large && one_in(r, 3) ? LARGE_BASE : ALIAS_BASE : 0;
 	switch (random_below(r, 10)) {
 	case 0:
 		return random_next(r);
@@ -147,35 +147,28 @@ void program_slots(struct random *r, struct program *p)
 
 /* --- the machine around it --- */
 
-/* The frame's EIP becomes the next slot: error code dropped, all registers kept. Arithmetic flags become
- * 0: scanned code does not keep those that are dead where it was, but going on elsewhere they are live. */
-static void put_handlers(struct program *p)
+extern const uint8_t handlers[], handlers_error[], handlers_page_fault[], handlers_interrupt[], handlers_end[];
+
+static uint32_t handler_of(unsigned vector)
 {
-	static const uint8_t drop[] = { 0x83, 0xC4, 0x04 };				/* add $4, %esp */
-	static const uint8_t next[] = {
-		0xDB, 0xE3,								/* fninit: an MMX instruction that faults has made TOP 0, or not */
-		0x50,									/* push %eax */
-		0x36, 0xA1, NEXT_SLOT & 0xFF, NEXT_SLOT >> 8, 0, 0,			/* mov %ss:NEXT_SLOT, %eax */
-		0x83, 0xC0, SLOT_BYTES,							/* add $32, %eax */
-		0x36, 0xA3, NEXT_SLOT & 0xFF, NEXT_SLOT >> 8, 0, 0,			/* mov %eax, %ss:NEXT_SLOT */
-		0x89, 0x44, 0x24, 0x04,							/* mov %eax, 4(%esp) */
-		0x81, 0x64, 0x24, 0x0C, 0x2A, 0xF7, 0xFF, 0xFF,				/* andl $~EFLAGS_ARITH, 12(%esp) */
-		0x3D, (CODE_AT + SLOTS * SLOT_BYTES) & 0xFF, (CODE_AT + SLOTS * SLOT_BYTES) >> 8 & 0xFF,
-		(CODE_AT + SLOTS * SLOT_BYTES) >> 16, 0,				/* cmp $end, %eax */
-		0x73, 0x02,								/* jae to hlt */
-		0x58, 0xCF,								/* pop %eax; iret */
-		0xF4,
-	};
+	bool error = vector == EXC_DF || (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_AC;
+	const uint8_t *at = vector == INTERRUPT_VECTOR ? handlers_interrupt : vector == EXC_PF ? handlers_page_fault :
+	    error ? handlers_error : handlers;
+	return HANDLERS_AT + (uint32_t)(at - handlers);
+}
+
+static void put_handlers(struct random *r, struct program *p)
+{
 	for (unsigned v = 0; v < 256; v++) {
-		bool error = v == EXC_DF || (v >= EXC_TS && v <= EXC_PF) || v == EXC_AC;
-		uint32_t at = HANDLERS_AT + (error ? 0 : 0x40);
-		put32(p, IDT_AT + v * 8, (at & 0xFFFF) | SEL_CODE0 << 16);
+		put32(p, IDT_AT + v * 8, (handler_of(v) & 0xFFFF) | SEL_CODE0 << 16);
 		put32(p, IDT_AT + v * 8 + 4, v % 3 ? 0x8E00 : 0xEE00);
 	}
-	memcpy(p->ram + HANDLERS_AT, drop, sizeof(drop));
-	memcpy(p->ram + HANDLERS_AT + sizeof(drop), next, sizeof(next));
-	memcpy(p->ram + HANDLERS_AT + 0x40, next, sizeof(next));
+	memcpy(p->ram + HANDLERS_AT, handlers, (size_t)(handlers_end - handlers));
 	put32(p, NEXT_SLOT, CODE_AT);
+	/* in ring 3 only: elsewhere the frame of what is tried again shows flags that are dead */
+	put32(p, REPAIRS, p->user && p->paging ? random_below(r, 30) : 0);
+	put32(p, PTES, p->paging == PAGING_PAE ? PTES_BASE + 0x200000 : PTES_BASE);
+	put32(p, ENTRY_SHIFT, p->paging == PAGING_PAE ? 3 : 2);
 	put32(p, TSS_AT + 4, KERNEL_STACK);
 	put32(p, TSS_AT + 8, SEL_DATA0);
 	put32(p, TSS_AT + 0x64, 0x68 << 16);
@@ -192,19 +185,36 @@ static uint32_t odd_rights(struct random *r)
 	}
 }
 
+static void put_entry(struct program *p, uint32_t table, unsigned i, uint32_t entry, bool nx)
+{
+	bool pae = p->paging == PAGING_PAE;
+	put32(p, table + i * (pae ? 8 : 4), entry);
+	if (pae)
+		put32(p, table + i * 8 + 4, nx ? 0x80000000u : 0);
+}
+
 /* Identity, with odd data pages; at ALIAS_BASE code and data again, in another order and with other rights. */
 void program_pages(struct random *r, struct program *p)
 {
-	put32(p, PAGE_DIR, PAGE_TABLE | 7);
-	put32(p, PAGE_DIR + 4, ALIAS_TABLE | (one_in(r, 4) ? 5 : 7));
+	bool pae = p->paging == PAGING_PAE, nx = p->cpu.efer & EFER_NXE;
+	unsigned shift = pae ? 21 : 22;
+
+	put_entry(p, PAGE_DIR, 0, PAGE_TABLE | 7, false);
+	put_entry(p, PAGE_DIR, ALIAS_BASE >> shift, ALIAS_TABLE | (one_in(r, 4) ? 5 : 7), nx && one_in(r, 8));
+	put_entry(p, PAGE_DIR, (PTES_BASE >> shift) + (pae ? 1 : 0), PAGE_DIR | 3, false);
+	if (p->large)
+		put_entry(p, PAGE_DIR, LARGE_BASE >> shift, 0x80 | odd_rights(r) | (one_in(r, 2) ? 0x100 : 0), nx && one_in(r, 4));
+	if (pae)
+		put32(p, PDPT, PAGE_DIR | 1);
 	for (uint32_t page = 0; page < RAM_BYTES >> 12; page++) {
-		uint32_t at = page << 12, rights = 7 | (one_in(r, 2) ? 0x60 : 0);
+		uint32_t at = page << 12, rights = 7 | (one_in(r, 2) ? 0x60 : 0) | (one_in(r, 4) ? 0x100 : 0);
 		if (at < CODE_AT)
 			rights = 3;
 		else if (at >= DATA_AT && at < DATA_END)
 			rights = odd_rights(r);
-		put32(p, PAGE_TABLE + page * 4, at | rights);
-		put32(p, ALIAS_TABLE + page * 4, at < CODE_AT ? 0 : (one_in(r, 3) ? DATA_AT + (random_below(r, 64) << 12) : at) | odd_rights(r));
+		put_entry(p, PAGE_TABLE, page, at | rights, nx && at >= DATA_AT && one_in(r, 4));
+		put_entry(p, ALIAS_TABLE, page, at < CODE_AT ? 0 : (one_in(r, 3) ? DATA_AT + (random_below(r, 64) << 12) : at) |
+		    odd_rights(r) | (one_in(r, 8) ? 0x100 : 0), nx && one_in(r, 4));
 	}
 }
 
@@ -243,20 +253,26 @@ void program_make(struct program *p, struct random *r)
 	struct vcpu *cpu = &p->cpu;
 
 	memset(p, 0, sizeof(*p));
-	p->paging = !one_in(r, 3);
+	p->paging = (enum paging)random_below(r, 3);
+	p->large = p->paging && one_in(r, 2);
 	p->user = !one_in(r, 3);
 	program_slots(r, p);
-	put_handlers(p);
+	cpu->efer = p->paging == PAGING_PAE && one_in(r, 2) ? EFER_NXE : 0;
+	put_handlers(r, p);
 	program_pages(r, p);
 	put_segments(r, p);
 	for (unsigned i = 0; i < 8; i++)
 		cpu->gpr[i] = random_word(r, p);
 	cpu->gpr[REG_ESP] = STACK_AT;
 	cpu->eip = CODE_AT;
-	cpu->eflags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH) | (one_in(r, 8) ? EFLAGS_DF : 0);
+	cpu->eflags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH) | (one_in(r, 8) ? EFLAGS_DF : 0) |
+	    (p->user ? EFLAGS_IF : 0);
 	cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (one_in(r, 2) ? CR0_WP : 0) | (p->paging ? CR0_PG : 0);
-	cpu->cr3 = PAGE_DIR;
-	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	cpu->cr3 = p->paging == PAGING_PAE ? PDPT : PAGE_DIR;
+	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (p->large ? CR4_PSE : 0) | (p->paging == PAGING_PAE ? CR4_PAE : 0) |
+	    (one_in(r, 2) ? CR4_PGE : 0);
+	if (p->paging == PAGING_PAE)
+		cpu->pdpte[0] = PAGE_DIR | 1;
 	for (unsigned i = 0; i < 8; i++)
 		for (unsigned k = 0; k < 16; k++)
 			cpu->fx.xmm[i][k] = (uint8_t)random_next(r);

@@ -2,7 +2,7 @@
  * Random guest programs (program.c), and what runs them on several engines (fuzz.c).
  *
  * A program is a row of slots of 32 bytes. Whatever faults goes on in the next slot that no fault has
- * led to yet: the handlers are guest code, too. Behind the last slot is HLT.
+ * led to yet, or is repaired and tried again: the handlers are guest code, too. Behind the last slot is HLT.
  */
 #ifndef PLEX86_TESTS_SCAN_PROGRAM_H
 #define PLEX86_TESTS_SCAN_PROGRAM_H
@@ -15,15 +15,22 @@
 #define RAM_BYTES	0x100000u
 enum {				/* guest-physical = linear, but for the aliases */
 	PAGE_DIR = 0x1000, PAGE_TABLE = 0x2000, ALIAS_TABLE = 0x3000, GDT_AT = 0x4000, IDT_AT = 0x5000, TSS_AT = 0x6000,
-	HANDLERS_AT = 0x7000, NEXT_SLOT = 0x6800, KERNEL_STACK = 0x9000,
+	HANDLERS_AT = 0x7000, KERNEL_STACK = 0x9000, PDPT = 0x6C00,
+	NEXT_SLOT = 0x6800, REPAIRS = 0x6804, PTES = 0x6808, ENTRY_SHIFT = 0x680C, INTERRUPTS = 0x6810,	/* handlers.S */
 	CODE_AT = 0x10000, SLOT_BYTES = 32, SLOTS = 192, DATA_AT = 0x20000, DATA_END = 0x60000, STACK_AT = 0x70000,
 };
 #define ALIAS_BASE	0x00400000u	/* with paging: other linear addresses of code and data */
+#define LARGE_BASE	0x00800000u	/* with large pages: all of RAM again */
+#define PTES_BASE	0x3FC00000u	/* page tables, for the handlers */
+#define INTERRUPT_VECTOR 0xF0		/* a handler that leaves no trace */
+
+enum paging { PAGING_OFF, PAGING_32, PAGING_PAE };
 
 struct program {
 	uint8_t ram[RAM_BYTES];
 	struct vcpu cpu;		/* architectural part */
-	bool paging, user;
+	enum paging paging;
+	bool user, large;
 	bool sixteen;			/* 16-bit code */
 	bool real;			/* ... in real or vm86 mode */
 };

@@ -125,7 +125,7 @@ static void vm86_mode(struct random *r, struct program *p, uint16_t cs)
 		put32(p, IDT_AT + v * 8, (at & 0xFFFF) | SEL_CODE0_32 << 16);
 		put32(p, IDT_AT + v * 8 + 4, 0xEE00);
 	}
-	p->paging = one_in(r, 2);
+	p->paging = one_in(r, 2) ? PAGING_32 : PAGING_OFF;
 	if (p->paging)
 		program_pages(r, p);
 	cpu->cr3 = PAGE_DIR;
