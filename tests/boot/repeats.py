@@ -17,7 +17,7 @@ import monitors
 
 VARYING = re.compile(r"^\[ *[0-9.]+\]|[0-9]+\.[0-9]+|\b[0-9]{4,}\b|BogoMIPS|lpj=|clocksource|tsc:|sched_clock|random:", re.M)
 # how fast the machine is, and what a timer came before: these lines are there or not, and where
-TIMED = re.compile(r"clocksource|tsc|sched_clock|random|BogoMIPS|lpj|[Rr]efined|hrtimer|rcu|raid6|xor:|input:|Freeing|Memory:|real|user|sys")
+TIMED = re.compile(r"clocksource|tsc|sched_clock|random|BogoMIPS|lpj|[Rr]efined|hrtimer|rcu|raid6|xor:|input:|Freeing|Memory:|PM-Timer|real|user|sys")
 
 
 def stable(log):
