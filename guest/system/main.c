@@ -12,13 +12,22 @@ extern uint32_t user_eflags;
 
 static unsigned checks, failures;
 
-/* Compilers call this one by themselves. */
+/* Compilers call these by themselves. */
 void *memset(void *to, int c, unsigned n);
 void *memset(void *to, int c, unsigned n)
 {
 	void *at = to;
 
 	ASM("rep stosb" : "+D"(at), "+c"(n) : "a"(c) : "memory");
+	return to;
+}
+
+void *memcpy(void *to, const void *from, unsigned n);
+void *memcpy(void *to, const void *from, unsigned n)
+{
+	void *at = to;
+
+	ASM("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory");
 	return to;
 }
 

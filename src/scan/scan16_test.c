@@ -152,12 +152,12 @@ PROGRAM16(scan_pairs_16_bit_calls_and_returns, ALL,
 
 PROGRAM16(scan_loops_on_cx, ALL,
 	"mov $5, %cx; xor %ax, %ax; 1: inc %ax; loop 1b; mov $9, %cx; 2: cmp $4, %cx; loopne 2b; pushf; pop %dx; and $0xfff, %dx; 3: jcxz 4f; cmp %cx, %cx; loope 3b; 4: jcxz 5f; inc %si\n"
-	"5: mov $3, %ecx; addr32 loop 6f; 6: jecxz 7f; inc %di; 7: loop 8f; 8: loop 9f; 9:")
+	"5: mov $3, %ecx; .byte 0x67; loop 6f; 6: jecxz 7f; inc %di; 7: loop 8f; 8: loop 9f; 9:")
 
 PROGRAM16(scan_runs_16_bit_strings, ALL,
 	"cld; xor %si, %si; mov $0x40, %di; lodsb; lodsw; stosw; movsb; movsw; lodsl; stosl; mov $9, %cx; rep movsw; cmpsb; pushf; pop %dx; and $0xfff, %dx; scasw; std; lodsb; movsb; cld\n"
-	"mov $0xfffe, %si; lodsw; lodsb; mov $0xfffe, %di; stosw; stosb; xor %di, %di; mov $200, %cx; mov $0x55, %al; repne scasb; stc; lodsb; adc $0, %ah; es lodsb; mov $3, %ecx; addr32 rep movsb; addr32 lodsb\n"
-	"mov $0x10, %bx; mov $7, %al; xlat; es xlat; addr32 xlat")
+	"mov $0xfffe, %si; lodsw; lodsb; mov $0xfffe, %di; stosw; stosb; xor %di, %di; mov $200, %cx; mov $0x55, %al; repne scasb; stc; lodsb; adc $0, %ah; es lodsb; mov $3, %ecx; .byte 0x67; rep movsb; .byte 0x67; lodsb\n"
+	"mov $0x10, %bx; mov $7, %al; xlat; es xlat; .byte 0x67; xlat")
 
 PROGRAM16(scan_loads_segments_of_real_mode, SEGMENTED,
 	"mov %ds, %ax; add $1, %ax; mov %ax, %ds; mov (2), %cx; mov %ax, %es; mov %cx, %es:(4); push %ds; pop %fs; mov %fs:(0), %dx; movw $0x10, (0); movw $0x2100, (2); les (0), %di; lds %es:(4), %si\n"
