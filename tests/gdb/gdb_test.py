@@ -66,7 +66,7 @@ class Scripts(Guest):
         text = self.run_gdb(m, '''
             break work
             continue
-            printf "1: %x %d %x\\n", $eax, $ecx, $eip
+            printf "1: %x %d %d\\n", $eax, $ecx, $eip == (int)&work
             continue
             printf "2: %d %d\\n", *(int*)&counter, $ecx
             delete
@@ -86,7 +86,7 @@ class Scripts(Guest):
             continue
             printf "5: %d %d %d\\n", *(int*)&total, *(int*)&faults, *(int*)&traps
             detach''')
-        for want in ['1: 11223344 3 1000c6', '2: 1 2', '3: debugger', 'cs             0x8', 'cr0            0x11                [ PE ET ]',
+        for want in ['1: 11223344 3 1', '2: 1 2', '3: debugger', 'cs             0x8', 'cr0            0x11                [ PE ET ]',
                      'cr4            0x210               [ PSE OSFXSR ]', 'cs_limit       0xffffffff', 'fctrl          0x37f',
                      'mxcsr          0x1f80', 'st 3.142 1.0 xmm 3.5', 'ud2', 'int3', '4: 40 7 2.5', '5: 44 2 2']:
             self.assertIn(want, text)
