@@ -150,11 +150,14 @@ void scan_tick(void *arg, void *ucontext)
 	if (!s)
 		return;
 	s->ticking = false;
-	if (cpu->cpl != 3 || !within(pc, s->rx, s->rx + s->used))
+	bool scanned = within(pc, s->rx, s->rx + s->used);
+	/* a checked REP instruction spends its time in the emulator: that is user code's time as well */
+	if (cpu->cpl != 3 || !(scanned || wary_waits(s)))
 		return;
 	s->tick_in_user = true;
 	cpu_attend(cpu, ATTN_EVENT);
-	step_or_leave(cpu, uc);
+	if (scanned)
+		step_or_leave(cpu, uc);
 }
 
 void scan_kick(void *arg, void *ucontext)
