@@ -57,7 +57,9 @@ uint16_t table_read16(struct vcpu *cpu, lin_t lin);
 uint32_t table_read32(struct vcpu *cpu, lin_t lin);
 
 bool segment_in_limit(const struct segment *s, uint32_t off, unsigned size);
-struct segment segment_null(uint16_t selector);
+static inline struct segment segment_null(uint16_t selector) { return (struct segment){ .selector = selector }; }
+/* The flat segments that SYSENTER and SYSEXIT load without looking at any table. */
+struct segment segment_flat(uint16_t selector, bool code);
 /* What a real-mode (or, fixed, a vm86) load makes of a segment register. */
 struct segment segment_real(const struct vcpu *cpu, struct segment old, uint16_t selector);
 struct segment segment_vm86(uint16_t selector);
@@ -108,8 +110,6 @@ struct event {
 void interrupt_enter(struct vcpu *cpu, const struct event *ev);	/* interrupt.c; may raise */
 enum next event_deliver(struct vcpu *cpu, struct event ev);		/* exception.c; never raises */
 
-/* ES, DS, FS, GS that the outer level may not have become null. */
-void segments_drop_privileged(struct vcpu *cpu);
 /* Code segment of a RETF or IRET, with every check. */
 struct segment segment_return_code(struct vcpu *cpu, uint16_t selector);
 /* cpu_task_switch(), for an event through a task gate too (ev not NULL). */

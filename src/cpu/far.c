@@ -160,18 +160,6 @@ void cpu_far_call(struct vcpu *cpu, uint16_t selector, uint32_t offset, unsigned
 	far_transfer(cpu, selector, offset, opsize, true);
 }
 
-/* The flat segments that SYSENTER and SYSEXIT load without looking at any table. */
-static struct segment flat_segment(uint16_t selector, bool code)
-{
-	struct segment s = {
-		.selector = selector,
-		.limit = 0xFFFFFFFF,
-		.attr = SEG_G | SEG_DB | SEG_P | (selector & 3) << 5 | SEG_S | SEG_READABLE | SEG_ACCESSED | (code ? SEG_CODE : 0),
-	};
-	segment_derive(&s);
-	return s;
-}
-
 void cpu_sysenter(struct vcpu *cpu)
 {
 	uint16_t cs = cpu->sysenter_cs & 0xFFFC;
@@ -179,8 +167,8 @@ void cpu_sysenter(struct vcpu *cpu)
 	if (!cpu_protected(cpu) || cs == 0)
 		cpu_raise(cpu, EXC_GP, 0);
 	cpu->eflags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
-	cpu->seg[SEG_CS] = flat_segment(cs, true);
-	cpu->seg[SEG_SS] = flat_segment(cs + 8, false);
+	cpu->seg[SEG_CS] = segment_flat(cs, true);
+	cpu->seg[SEG_SS] = segment_flat(cs + 8, false);
 	cpu->gpr[REG_ESP] = cpu->sysenter_esp;
 	cpu->eip = cpu->sysenter_eip;
 	cpu_update_mode(cpu);
@@ -192,8 +180,8 @@ void cpu_sysexit(struct vcpu *cpu)
 
 	if (!cpu_protected(cpu) || cs == 0 || cpu->cpl != 0)
 		cpu_raise(cpu, EXC_GP, 0);
-	cpu->seg[SEG_CS] = flat_segment((cs + 16) | 3, true);
-	cpu->seg[SEG_SS] = flat_segment((cs + 24) | 3, false);
+	cpu->seg[SEG_CS] = segment_flat((cs + 16) | 3, true);
+	cpu->seg[SEG_SS] = segment_flat((cs + 24) | 3, false);
 	cpu->gpr[REG_ESP] = cpu->gpr[REG_ECX];
 	cpu->eip = cpu->gpr[REG_EDX];
 	cpu_update_mode(cpu);

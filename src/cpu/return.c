@@ -1,7 +1,7 @@
 /*
  * Far RET and IRET, in all modes.				[SDM 2, "RET", "IRET/IRETD"]
  */
-#include "cpu/descriptor.h"
+#include "cpu/segment_inline.h"
 
 struct segment segment_return_code(struct vcpu *cpu, uint16_t selector)
 {

@@ -4,7 +4,9 @@
  * A cache is filled when the register is loaded and never again from the table. Real mode changes
  * selector and base only: limit and attributes stay, which is what "unreal mode" lives on.
  */
-#include "cpu/descriptor.h"
+#include <string.h>
+
+#include "cpu/segment_inline.h"
 #include "mmu/mmu.h"
 
 #define DEFINE_TABLE_READ(bits)							\
@@ -122,9 +124,15 @@ bool segment_in_limit(const struct segment *s, uint32_t off, unsigned size)
 	return last <= s->limit;
 }
 
-struct segment segment_null(uint16_t selector)
+struct segment segment_flat(uint16_t selector, bool code)
 {
-	return (struct segment){ .selector = selector };
+	struct segment s = {
+		.selector = selector,
+		.limit = 0xFFFFFFFF,
+		.attr = SEG_G | SEG_DB | SEG_P | (selector & 3) << 5 | SEG_S | SEG_READABLE | SEG_ACCESSED | (code ? SEG_CODE : 0),
+	};
+	segment_derive(&s);
+	return s;
 }
 
 struct segment segment_vm86(uint16_t selector)
@@ -170,40 +178,10 @@ struct segment segment_stack(struct vcpu *cpu, uint16_t selector, unsigned cpl, 
 	return descriptor_segment(&d, selector);
 }
 
-/* The GDT's descriptor as it is now, if the TLB reaches it: as good as descriptor_need() reads it. */
-static bool gdt_peek(const struct vcpu *cpu, uint16_t selector, uint64_t *raw)
-{
-	lin_t lin = cpu->gdtr.base + (selector & ~7u);
-	uintptr_t host = cpu->tlbs[0].read[lin >> PAGE_SHIFT];
-
-	if ((selector & 4) || (selector | 7u) > cpu->gdtr.limit || host == 0 || (lin & PAGE_MASK) > PAGE_BYTES - 8)
-		return false;
-	memcpy(raw, (const void *)(host + lin), sizeof(*raw));
-	return true;
-}
-
-/*
- * A register loaded with a descriptor that was checked and loaded before, at the same CPL, and has
- * not changed since, gets the same again: system calls reload DS, ES and FS each way.
- */
-static bool load_again(struct vcpu *cpu, unsigned seg, uint16_t selector, uint64_t *raw)
-{
-	const struct segment_memo *m = &cpu->segment_memo[selector >> 3 & 7];
-
-	if (!gdt_peek(cpu, selector, raw)) {
-		*raw = 0;
-		return false;
-	}
-	if (m->selector != selector || m->cpl != cpu->cpl || m->raw != *raw)
-		return false;
-	cpu->seg[seg] = m->segment;
-	return true;
-}
-
 void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 {
 	struct descriptor d;
-	uint64_t raw;
+	uint64_t raw = 0;
 
 	if (!cpu_protected(cpu) || cpu_vm86(cpu)) {
 		segment_load_real(cpu, seg, selector);
@@ -217,7 +195,7 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 		cpu->seg[seg] = segment_null(selector);
 		return;
 	}
-	if (load_again(cpu, seg, selector, &raw))
+	if (gdt_peek(cpu, selector, &raw) && segment_load_again(cpu, seg, selector, raw))
 		return;
 	descriptor_need(cpu, selector, &d, EXC_GP);
 	if (!desc_readable(&d))
@@ -230,18 +208,6 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t selector)
 	cpu->seg[seg] = descriptor_segment(&d, selector);
 	if (raw >> 40 & SEG_ACCESSED)		/* as it is in the table, else it changes now */
 		cpu->segment_memo[selector >> 3 & 7] = (struct segment_memo){ selector, cpu->cpl, raw, cpu->seg[seg] };
-}
-
-void segments_drop_privileged(struct vcpu *cpu)
-{
-	static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
-
-	for (unsigned i = 0; i < ARRAY_LEN(data); i++) {
-		struct segment *s = &cpu->seg[data[i]];
-		bool conforming = (s->attr & (SEG_CODE | SEG_CONFORMING)) == (SEG_CODE | SEG_CONFORMING);
-		if (!conforming && (unsigned)(s->attr >> 5 & 3) < cpu->cpl)
-			*s = segment_null(0);
-	}
 }
 
 /*

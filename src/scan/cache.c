@@ -261,9 +261,12 @@ void cache_link(struct scanner *s, struct link *l, struct block *to)
 	METER_ADD(s->cpu, chained, 1);
 }
 
-/* A slot of another mode, emptied. Not one whose hash is named in blocks. */
+/* The next free slot, or one of another mode, emptied: not one whose hash is named in blocks. */
 static struct mode_slot *take_slot(struct scanner *s)
 {
+	for (unsigned i = 0; i < SCAN_MODES; i++)
+		if (!s->modes[i].used)
+			return &s->modes[i];
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		struct mode_slot *m = &s->modes[s->next_slot++ % SCAN_MODES];
 		if (!mode_keyed(m->mode) || m == s->slot)
@@ -277,13 +280,12 @@ static struct mode_slot *take_slot(struct scanner *s)
 /* NULL: too many modes, the cache must be emptied first. */
 struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
 {
-	unsigned i;
 	if (mode_keyed(mode))
 		cs_base = 0;
-	for (i = 0; i < SCAN_MODES && s->modes[i].used; i++)
-		if (s->modes[i].mode == mode && s->modes[i].cs_base == cs_base && s->modes[i].cs_limit == cs_limit)
-			return &s->modes[i];
-	struct mode_slot *m = i < SCAN_MODES ? &s->modes[i] : take_slot(s);
+	struct mode_slot *m = mode_slot_of(s->modes, mode, cs_base, cs_limit);
+	if (m)
+		return m;
+	m = take_slot(s);
 	if (!m)
 		return NULL;
 	if (!m->jump)

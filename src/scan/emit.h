@@ -79,6 +79,7 @@ struct link *emit_link(struct emit *e, uint8_t *field, uint32_t target);
 uint32_t emit_branch_target(const struct emit *e);
 void emit_indirect(struct emit *e, bool call);		/* to EIP r11d */
 void emit_return_point(struct emit *e);			/* behind a host call */
+void emit_call_out(struct emit *e, bool direct);	/* CALL, its push done: to its target, or to EIP r9d; and behind it */
 void emit_loop(struct emit *e);				/* count in ECX */
 void emit_flags_image(struct emit *e);			/* r9d = EFLAGS as PUSHF pushes it */
 void emit_park_flags(struct emit *e);			/* where they are live: into AX, RAX into r8 */

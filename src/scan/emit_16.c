@@ -179,15 +179,7 @@ static bool call(struct emit *e)
 	asm_mov_ri(b, R8, cur(e)->eip + in->len);
 	store(e, m, R8, size);
 	e->esp_off -= (int)size;
-	emit_flush_esp(e);
-	if (direct) {
-		emit_link(e, asm_call(b, NULL), emit_branch_target(e));
-	} else {
-		asm_mov_rr(b, R11, R9);
-		emit_indirect(e, true);
-	}
-	emit_return_point(e);
-	e->fpu_known = e->sse_known = false;
+	emit_call_out(e, direct);
 	return true;
 }
 

@@ -159,6 +159,20 @@ void emit_return_point(struct emit *e)
 	asm_mov_rr64(b, RCX, R8);
 }
 
+void emit_call_out(struct emit *e, bool direct)
+{
+	struct asm_buf *b = &e->b;
+	emit_flush_esp(e);
+	if (direct) {
+		emit_link(e, asm_call(b, NULL), emit_branch_target(e));
+	} else {
+		asm_mov_rr(b, R11, R9);
+		emit_indirect(e, true);
+	}
+	emit_return_point(e);
+	e->fpu_known = e->sse_known = false;
+}
+
 static void emit_call(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
@@ -169,15 +183,7 @@ static void emit_call(struct emit *e)
 	struct host_mem m = emit_stack(e, -4, 4, true);
 	asm_store_imm(b, m, next_eip(e));
 	e->esp_off -= 4;
-	emit_flush_esp(e);
-	if (direct) {
-		emit_link(e, asm_call(b, NULL), emit_branch_target(e));
-	} else {
-		asm_mov_rr(b, R11, R9);
-		emit_indirect(e, true);
-	}
-	emit_return_point(e);
-	e->fpu_known = e->sse_known = false;
+	emit_call_out(e, direct);
 }
 
 static void emit_ret(struct emit *e)

@@ -86,6 +86,18 @@ static void emit_enter(struct scanner *s, struct asm_buf *b)
 	asm_jmp(b, g->resume);
 }
 
+/* C function fn(vcpu, number, address) on the monitor's stack; its result in rax. */
+static void emit_call_c(struct asm_buf *b, uint64_t fn)
+{
+	asm_store64(b, CPU(scan.ret_rsp), RSP);
+	asm_load64(b, RSP, CPU(scan.host_rsp));
+	asm_mov_rr64(b, RDI, R13);
+	asm_mov_rr(b, RSI, R10);
+	asm_mov_rr(b, RDX, R11);
+	asm_mov_ri64(b, RAX, fn);
+	asm_op_rr(b, OP1(0xFF), 2, RAX);
+}
+
 typedef uint8_t *callout_fn(struct vcpu *, uint32_t, uint32_t);
 
 /* called: the block calls it, and mostly goes on behind the call; else it jumps here. */
@@ -101,13 +113,7 @@ static uint8_t *emit_callout(struct scanner *s, struct asm_buf *b, callout_fn *f
 		if (reg != REG_ESP)
 			asm_store(b, gpr(reg), reg);
 	asm_store64(b, CPU(scan.r15), R15);
-	asm_store64(b, CPU(scan.ret_rsp), RSP);
-	asm_load64(b, RSP, CPU(scan.host_rsp));
-	asm_mov_rr64(b, RDI, R13);
-	asm_mov_rr(b, RSI, R10);
-	asm_mov_rr(b, RDX, R11);
-	asm_mov_ri64(b, RAX, (uint64_t)(uintptr_t)fn);
-	asm_op_rr(b, OP1(0xFF), 2, RAX);
+	emit_call_c(b, (uint64_t)(uintptr_t)fn);
 	asm_store64(b, CPU(scan.resume), RAX);
 	if (called) {
 		asm_op_rm(b, OP1W(0x3B), RAX, CPU(scan.callsite));	/* cmp */
@@ -128,13 +134,7 @@ static void emit_fill(struct scanner *s, struct asm_buf *b)
 	g->fill = asm_here(b);
 	for (unsigned i = 0; i < ARRAY_LEN(kept); i++)
 		asm_store64(b, MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, scan.saved) + i * 8)), kept[i]);
-	asm_store64(b, CPU(scan.ret_rsp), RSP);
-	asm_load64(b, RSP, CPU(scan.host_rsp));
-	asm_mov_rr64(b, RDI, R13);
-	asm_mov_rr(b, RSI, R10);
-	asm_mov_rr(b, RDX, R11);
-	asm_mov_ri64(b, RAX, (uint64_t)(uintptr_t)scan_fill);
-	asm_op_rr(b, OP1(0xFF), 2, RAX);
+	emit_call_c(b, (uint64_t)(uintptr_t)scan_fill);
 	asm_mov_rr64(b, R10, RAX);
 	asm_mov_ri(b, RCX, 0);
 	asm_alu_mi(b, ALU_CMP, CPU(attention), 0);

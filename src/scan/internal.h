@@ -135,8 +135,8 @@ struct quick {
 		uint8_t vector;
 		struct quick_segment cs, ss;
 	} gate[8];
-	uint32_t enter_cs, exit_cs;			/* SYSENTER_CS they belong to; 0: empty */
-	struct segment enter[2], exit[2];		/* CS, SS */
+	uint32_t sysenter_cs;				/* what these belong to; 0: empty */
+	struct segment enter[2], exit[2];		/* CS, SS of SYSENTER, SYSEXIT */
 };
 /* What r10d tells scan_slow(): site << 2 and */
 enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast path cannot do it */
@@ -157,6 +157,15 @@ struct mode_slot {
 	struct jump_entry *jump;
 };
 
+/* cs_base: 0 where mode_keyed(). NULL: there is none yet. */
+static inline struct mode_slot *mode_slot_of(struct mode_slot *slots, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+{
+	for (unsigned i = 0; i < SCAN_MODES && slots[i].used; i++)
+		if (slots[i].mode == mode && slots[i].cs_base == cs_base && slots[i].cs_limit == cs_limit)
+			return &slots[i];
+	return NULL;
+}
+
 static inline struct jump_entry *jump_at(const struct mode_slot *slot, uint32_t cs_base, uint32_t eip)
 {
 	return &slot->jump[(cs_base + eip) & (JUMP_CACHE_ENTRIES - 1)];
@@ -166,6 +175,12 @@ static inline struct jump_entry *jump_at(const struct mode_slot *slot, uint32_t 
 static inline void jump_clear(const struct mode_slot *slot, struct jump_entry *e)
 {
 	*e = (struct jump_entry){ .minus_eip = e == jump_at(slot, slot->cs_base, 0) };
+}
+
+/* Is it the entry of this target? */
+static inline bool jump_is(const struct jump_entry *e, uint32_t cs_base, uint32_t eip)
+{
+	return e->minus_eip + eip == 0 && e->minus_base + cs_base == 0;
 }
 
 struct glue {				/* executable addresses of the stubs */

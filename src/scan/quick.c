@@ -71,17 +71,6 @@ void scan_switch_mode(struct scanner *s, struct mode_slot *slot, uint32_t mode)
 	cpu->scan.jump_cache = (uintptr_t)slot->jump;
 }
 
-/* Of a mode with one CS base; NULL: there is none yet. */
-static struct mode_slot *find_slot(struct scanner *s, uint32_t mode, const struct segment *cs)
-{
-	for (unsigned i = 0; i < SCAN_MODES && s->modes[i].used; i++) {
-		struct mode_slot *slot = &s->modes[i];
-		if (slot->mode == mode && slot->cs_base == cs->base && slot->cs_limit == cs->limit)
-			return slot;
-	}
-	return NULL;
-}
-
 /* The window of the new level; false: that takes the monitor. */
 static bool switch_window(struct scanner *s, uint32_t mode)
 {
@@ -114,11 +103,11 @@ static uint8_t *go(struct vcpu *cpu)
 	uint32_t mode = scan_mode(cpu);
 	if (mode == MODE_NONE || mode_keyed(mode) || !switch_window(s, mode))
 		return QUICK_DISPATCH;
-	struct mode_slot *slot = find_slot(s, mode, cs);
+	struct mode_slot *slot = mode_slot_of(s->modes, mode, cs->base, cs->limit);
 	if (!slot)
 		return QUICK_DISPATCH;
 	const struct jump_entry *known = jump_at(slot, cs->base, cpu->eip);
-	if (known->minus_eip + cpu->eip != 0 || known->minus_base + cs->base != 0)
+	if (!jump_is(known, cs->base, cpu->eip))
 		return QUICK_DISPATCH;
 	if (s->slot != slot)
 		scan_switch_mode(s, slot, mode);
@@ -149,27 +138,21 @@ static bool no_alignment_checks(const struct vcpu *cpu, uint32_t eflags)
 static bool same_segment(const struct vcpu *cpu, const struct quick_segment *q, uint16_t selector)
 {
 	uint64_t raw;
-	return q->seg.selector == selector && (selector & 0xFFFC) && quick_descriptor(cpu, selector, &raw) && raw == q->raw;
+	return q->seg.selector == selector && !selector_null(selector) && gdt_peek(cpu, selector, &raw) && raw == q->raw;
 }
 
 /* DS, ES, FS, GS. popped: what ESP moves by. */
 static uint8_t *load(struct vcpu *cpu, const struct site *st, uint16_t selector, unsigned popped)
 {
-	const struct segment_memo *m = &cpu->segment_memo[selector >> 3 & 7];
-	static const struct segment null_segment;
-	const struct segment *seg = &null_segment;
 	unsigned reg = st->in.opnd[0].reg;
-	if (selector & 0xFFFC) {
-		uint64_t raw;
-		if (m->selector != selector || m->cpl != cpu->cpl || !quick_descriptor(cpu, selector, &raw) || raw != m->raw)
-			return NULL;
-		seg = &m->segment;
-	}
-	cpu->seg[reg] = *seg;
-	cpu->seg[reg].selector = selector;
+	uint64_t raw;
+	if (selector_null(selector))
+		cpu->seg[reg] = segment_null(selector);
+	else if (!gdt_peek(cpu, selector, &raw) || !segment_load_again(cpu, reg, selector, raw))
+		return NULL;
 	cpu->gpr[REG_ESP] += popped;
 	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
-	if (seg->data_state == mode_seg(st->block->mode, reg))
+	if (cpu->seg[reg].data_state == mode_seg(st->block->mode, reg))
 		return (uint8_t *)(uintptr_t)cpu->scan.callsite;
 	return go(cpu);
 }
@@ -182,7 +165,7 @@ static uint8_t *quick_mov(struct vcpu *cpu, const struct site *st)
 static uint8_t *quick_pop(struct vcpu *cpu, const struct site *st)
 {
 	uint16_t selector;
-	const void *p = mode_seg(st->block->mode, SEG_SS) == SEG_FLAT ? quick_host(cpu->tlb->read, cpu->gpr[REG_ESP], 4) : NULL;
+	const void *p = mode_seg(st->block->mode, SEG_SS) == SEG_FLAT ? tlb_reach(cpu->tlb->read, cpu->gpr[REG_ESP], 4) : NULL;
 	if (!p)
 		return NULL;
 	memcpy(&selector, p, 2);
@@ -190,17 +173,6 @@ static uint8_t *quick_pop(struct vcpu *cpu, const struct site *st)
 }
 
 /* --- changes of level --- */
-
-static void drop_privileged(struct vcpu *cpu)		/* as segments_drop_privileged() at CPL 3 */
-{
-	static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
-	for (unsigned i = 0; i < ARRAY_LEN(data); i++) {
-		struct segment *s = &cpu->seg[data[i]];
-		bool conforming = (s->attr & (SEG_CODE | SEG_CONFORMING)) == (SEG_CODE | SEG_CONFORMING);
-		if (!conforming && (s->attr >> 5 & 3) < 3)
-			*s = (struct segment){ .selector = 0 };
-	}
-}
 
 static uint8_t *quick_iret(struct vcpu *cpu, const struct site *st)
 {
@@ -211,7 +183,7 @@ static uint8_t *quick_iret(struct vcpu *cpu, const struct site *st)
 	    mode_seg(st->block->mode, SEG_SS) != SEG_FLAT)
 		return NULL;
 	uint32_t esp = cpu->gpr[REG_ESP], frame[5];
-	const void *p = quick_host(cpu->tlb->read, esp, sizeof(frame));
+	const void *p = tlb_reach(cpu->tlb->read, esp, sizeof(frame));
 	if (!p)
 		return NULL;
 	memcpy(frame, p, sizeof(frame));
@@ -229,7 +201,7 @@ static uint8_t *quick_iret(struct vcpu *cpu, const struct site *st)
 	if (outer) {
 		cpu->seg[SEG_SS] = q->ret_ss.seg;
 		set_cpl(cpu, 3);
-		drop_privileged(cpu);
+		segments_drop_privileged(cpu);
 	}
 	cpu->eflags = (cpu->eflags & ~loaded) | (flags & loaded) | EFLAGS_FIXED1;
 	cpu->rf_armed = false;
@@ -248,7 +220,7 @@ static uint8_t *quick_int(struct vcpu *cpu, const struct site *st)
 	if (!quick_gate_now(cpu, vector, &raw) || raw != g->raw || !quick_stack_now(cpu, &esp, &ss0) ||
 	    !same_segment(cpu, &g->cs, (uint16_t)(raw >> 16) & 0xFFFC) || !same_segment(cpu, &g->ss, ss0))
 		return NULL;
-	uint32_t *frame = esp < 20 ? NULL : quick_host(cpu->tlbs[0].write, esp - 20, 20);
+	uint32_t *frame = esp < 20 ? NULL : tlb_reach(cpu->tlbs[0].write, esp - 20, 20);
 	if (!frame)
 		return NULL;
 	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
@@ -271,7 +243,7 @@ static uint8_t *quick_int(struct vcpu *cpu, const struct site *st)
 static uint8_t *quick_sysenter(struct vcpu *cpu)
 {
 	const struct quick *q = &cpu->scanner->quick;
-	if (q->enter_cs == 0 || q->enter_cs != cpu->sysenter_cs || (cpu->eflags & EFLAGS_VM) || !cpu->scan.plain)
+	if (q->sysenter_cs == 0 || q->sysenter_cs != cpu->sysenter_cs || (cpu->eflags & EFLAGS_VM) || !cpu->scan.plain)
 		return NULL;
 	cpu->eflags &= ~(uint32_t)(EFLAGS_IF | EFLAGS_RF);
 	cpu->seg[SEG_CS] = q->enter[0];
@@ -285,7 +257,7 @@ static uint8_t *quick_sysenter(struct vcpu *cpu)
 static uint8_t *quick_sysexit(struct vcpu *cpu)
 {
 	const struct quick *q = &cpu->scanner->quick;
-	if (q->exit_cs == 0 || q->exit_cs != cpu->sysenter_cs || cpu->cpl != 0 || !cpu->scan.plain ||
+	if (q->sysenter_cs == 0 || q->sysenter_cs != cpu->sysenter_cs || cpu->cpl != 0 || !cpu->scan.plain ||
 	    !no_alignment_checks(cpu, cpu->eflags))
 		return NULL;
 	cpu->seg[SEG_CS] = q->exit[0];

@@ -180,7 +180,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	uint32_t cs_base = cpu->seg[SEG_CS].base;
 	const struct jump_entry *known = jump_at(s->slot, cs_base, cpu->eip);
-	if (known->minus_eip + cpu->eip == 0 && known->minus_base + cs_base == 0 && !want) {	/* its entry looks whether the page is still the same */
+	if (jump_is(known, cs_base, cpu->eip) && !want) {	/* its entry looks whether the page is still the same */
 		METER_END(cpu, LOOKUP);
 		return resume(cpu, known->host, 0);
 	}
@@ -291,7 +291,7 @@ static struct segment made_of(uint64_t raw, uint16_t selector)
 static bool learn_segment(const struct vcpu *cpu, struct quick_segment *q, const struct segment *seg)
 {
 	uint64_t raw;
-	if (!quick_descriptor(cpu, seg->selector, &raw) || !(raw >> 40 & SEG_ACCESSED))
+	if (!gdt_peek(cpu, seg->selector, &raw) || !(raw >> 40 & SEG_ACCESSED))
 		return false;
 	struct segment made = made_of(raw, seg->selector);
 	if (made.base != seg->base || made.limit != seg->limit || made.attr != seg->attr)
@@ -337,6 +337,16 @@ static void learn_return(struct vcpu *cpu)
 		q->ret_cs[1].seg.selector = 0;
 }
 
+static void learn_flat(struct quick *q, uint32_t sysenter_cs)
+{
+	uint16_t cs = sysenter_cs & 0xFFFC;
+	q->sysenter_cs = sysenter_cs;
+	q->enter[0] = segment_flat(cs, true);
+	q->enter[1] = segment_flat(cs + 8, false);
+	q->exit[0] = segment_flat((cs + 16) | 3, true);
+	q->exit[1] = segment_flat((cs + 24) | 3, false);
+}
+
 /* The instruction was carried out the long way: may the next be quick? from: CPL before. */
 static void learn(struct vcpu *cpu, const struct site *st, unsigned from)
 {
@@ -352,19 +362,9 @@ static void learn(struct vcpu *cpu, const struct site *st, unsigned from)
 		if (from == 0)
 			learn_return(cpu);
 		break;
-	case I_SYSENTER:
-		if (cpu->eip == cpu->sysenter_eip && cpu->cpl == 0 && cpu->seg[SEG_CS].selector == (cpu->sysenter_cs & 0xFFFC)) {
-			q->enter_cs = cpu->sysenter_cs;
-			q->enter[0] = cpu->seg[SEG_CS];
-			q->enter[1] = cpu->seg[SEG_SS];
-		}
-		break;
-	case I_SYSEXIT:
-		if (cpu->cpl == 3 && cpu->seg[SEG_CS].selector == (((cpu->sysenter_cs & 0xFFFC) + 16) | 3)) {
-			q->exit_cs = cpu->sysenter_cs;
-			q->exit[0] = cpu->seg[SEG_CS];
-			q->exit[1] = cpu->seg[SEG_SS];
-		}
+	case I_SYSENTER: case I_SYSEXIT:
+		if (cpu->sysenter_cs & 0xFFFC)
+			learn_flat(q, cpu->sysenter_cs);
 		break;
 	}
 }
