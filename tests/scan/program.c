@@ -248,6 +248,17 @@ static void put_segments(struct random *r, struct program *p)
 	segment_derive(&cpu->tr);
 }
 
+void program_rest(struct random *r, struct vcpu *cpu)
+{
+	for (unsigned i = 0; i < 8; i++)
+		for (unsigned k = 0; k < 16; k++)
+			cpu->fx.xmm[i][k] = (uint8_t)random_next(r);
+	cpu->fx.fcw = 0x37F;
+	cpu->fx.mxcsr = 0x1F80;
+	cpu->fx.mxcsr_mask = 0xFFFF;
+	cpu->a20 = true;
+}
+
 void program_make(struct program *p, struct random *r)
 {
 	struct vcpu *cpu = &p->cpu;
@@ -273,11 +284,5 @@ void program_make(struct program *p, struct random *r)
 	    (one_in(r, 2) ? CR4_PGE : 0);
 	if (p->paging == PAGING_PAE)
 		cpu->pdpte[0] = PAGE_DIR | 1;
-	for (unsigned i = 0; i < 8; i++)
-		for (unsigned k = 0; k < 16; k++)
-			cpu->fx.xmm[i][k] = (uint8_t)random_next(r);
-	cpu->fx.fcw = 0x37F;
-	cpu->fx.mxcsr = 0x1F80;
-	cpu->fx.mxcsr_mask = 0xFFFF;
-	cpu->a20 = true;
+	program_rest(r, cpu);
 }

@@ -45,5 +45,6 @@ struct segment program_descriptor(struct program *p, unsigned selector, uint32_t
 uint32_t program_word_16(struct random *r, const struct program *p);
 void program_slots(struct random *r, struct program *p);
 void program_pages(struct random *r, struct program *p);
+void program_rest(struct random *r, struct vcpu *cpu);	/* x87, SSE, A20: the same in every mode */
 
 #endif

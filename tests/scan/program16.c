@@ -189,11 +189,5 @@ void program_make_16(struct program *p, struct random *r)
 	else
 		protected_mode(r, p, base);
 	put32(p, NEXT_SLOT, cpu->eip);
-	for (unsigned i = 0; i < 8; i++)
-		for (unsigned k = 0; k < 16; k++)
-			cpu->fx.xmm[i][k] = (uint8_t)random_next(r);
-	cpu->fx.fcw = 0x37F;
-	cpu->fx.mxcsr = 0x1F80;
-	cpu->fx.mxcsr_mask = 0xFFFF;
-	cpu->a20 = true;
+	program_rest(r, cpu);
 }
