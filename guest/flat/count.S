@@ -6,15 +6,6 @@
 #include "pc.inc"
 	.set N, 50000
 	.set M, 2000
-
-.macro gate vector, to
-	mov $\to, %eax
-	mov %ax, idt + \vector * 8
-	movw $0x08, idt + \vector * 8 + 2
-	movw $0x8E00, idt + \vector * 8 + 4
-	shr $16, %eax
-	mov %ax, idt + \vector * 8 + 6
-.endm
 	.set GATE, 6
 
 	.globl _start

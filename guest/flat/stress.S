@@ -14,19 +14,6 @@
 	.set DATA, 0x200000		/* 64 pages mapped on demand */
 	.set DATA_PAGES, 64
 
-.macro gate vector, to, attr=0x8E00
-	mov $\to, %eax
-	mov %ax, idt + \vector * 8
-	movw $0x08, idt + \vector * 8 + 2
-	movw $\attr, idt + \vector * 8 + 4
-	shr $16, %eax
-	mov %ax, idt + \vector * 8 + 6
-.endm
-.macro pic port, value
-	mov $\value, %al
-	out %al, $\port
-.endm
-
 	.globl _start
 _start:
 	cld
@@ -49,19 +36,10 @@ _start:
 	gate 6, unexpected
 	gate 0x80, service, 0xEE00
 	lidt idtr
-	pic 0x20, 0x11
-	pic 0xA0, 0x11
-	pic 0x21, 0x20
-	pic 0xA1, 0x28
-	pic 0x21, 4
-	pic 0xA1, 2
-	pic 0x21, 1
-	pic 0xA1, 1
-	pic 0x21, 0xFE
-	pic 0xA1, 0xFF
-	pic 0x43, 0x34
-	pic 0x40, 100
-	pic 0x40, 0
+	pics_with_irq_0
+	write_port 0x43, 0x34
+	write_port 0x40, 100
+	write_port 0x40, 0
 
 	mov $PD, %edi			/* 4 MiB at their own addresses, for everyone */
 	xor %eax, %eax

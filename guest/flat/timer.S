@@ -5,38 +5,12 @@
 #include "pc.inc"
 	.globl _start
 _start:
-	mov $idt + 0x20 * 8, %edi
-	mov $tick, %eax
-	mov %ax, (%edi)
-	movw $0x08, 2(%edi)
-	movw $0x8E00, 4(%edi)
-	shr $16, %eax
-	mov %ax, 6(%edi)
+	gate 0x20, tick
 	lidt idtr
-	mov $0x11, %al			/* both 8259A: vectors 20h and 28h, only IRQ 0 open */
-	out %al, $0x20
-	out %al, $0xA0
-	mov $0x20, %al
-	out %al, $0x21
-	mov $0x28, %al
-	out %al, $0xA1
-	mov $4, %al
-	out %al, $0x21
-	mov $2, %al
-	out %al, $0xA1
-	mov $1, %al
-	out %al, $0x21
-	out %al, $0xA1
-	mov $0xFE, %al
-	out %al, $0x21
-	mov $0xFF, %al
-	out %al, $0xA1
-	mov $0x34, %al			/* counter 0, mode 2, 1193 */
-	out %al, $0x43
-	mov $0xA9, %al
-	out %al, $0x40
-	mov $0x04, %al
-	out %al, $0x40
+	pics_with_irq_0
+	write_port 0x43, 0x34		/* counter 0, mode 2, 1193 */
+	write_port 0x40, 0xA9
+	write_port 0x40, 0x04
 	sti
 1:	hlt
 	mov ticks, %eax
