@@ -70,10 +70,8 @@ static void finish_cold(struct emit *e, const struct cold *c)
 		asm_op_rr(b, OP1W(0x85), R10, R10);
 		asm_jcc(b, CC_NE, c->filled);
 	}
-	if (c->flags_parked) {
-		asm_restore_flags(b);
-		asm_mov_rr64(b, RAX, R8);
-	}
+	if (c->flags_parked)
+		emit_unpark(b);
 	asm_mov_ri(b, R10, c->number);
 	asm_jmp(b, c->target);
 }
@@ -728,10 +726,8 @@ static void emit_entry(struct emit *e)
 	c->flags_parked = park;
 	blk->far = asm_here(&e->b);
 	asm_mov_ri(&e->b, R11, blk->eip);
-	if (park) {
-		asm_mov_rr64(&e->b, R8, RAX);
-		asm_save_flags(&e->b);
-	}
+	if (park)
+		emit_park(&e->b);
 	for (unsigned k = 0; k < (e->crossing ? 2u : 1u); k++) {
 		uint32_t page = (lin >> PAGE_SHIFT) + k;
 		uint64_t gpa = k == 0 ? blk->gpa : blk->gpa2;
@@ -739,10 +735,8 @@ static void emit_entry(struct emit *e)
 		asm_u32(&e->b, (uint32_t)(gpa >> PAGE_SHIFT) + 1);
 		c->from[c->nfrom++] = asm_jcc(&e->b, CC_NE, NULL);
 	}
-	if (park) {
-		asm_restore_flags(&e->b);
-		asm_mov_rr64(&e->b, RAX, R8);
-	}
+	if (park)
+		emit_unpark(&e->b);
 	blk->near = asm_here(&e->b);
 }
 

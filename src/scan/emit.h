@@ -65,6 +65,24 @@ void emit_exit(struct emit *e, uint32_t eip);		/* branch to a known EIP, chained
 uint8_t emit_gpr(unsigned reg);
 bool emit_writes_memory(const struct insn *in);
 
+/* The arithmetic flags into AX, RAX into r8; and back. */
+static inline void emit_park(struct asm_buf *b)
+{
+	asm_mov_rr64(b, R8, RAX);
+	asm_save_flags(b);
+}
+
+static inline void emit_unpark(struct asm_buf *b)
+{
+	asm_restore_flags(b);
+	asm_mov_rr64(b, RAX, R8);
+}
+
+static inline struct host_mem emit_seg_field(unsigned seg, size_t field)	/* of struct segment */
+{
+	return MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) + field));
+}
+
 /* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
 enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a code segment is never written */
@@ -72,6 +90,8 @@ enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a co
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write, bool small);
 struct host_mem emit_guest_ea(struct emit *e, const struct insn *in);	/* renamed, not translated */
 struct host_mem emit_stack(struct emit *e, int offset, unsigned size, bool write);	/* [ESP + offset] */
+struct cold *emit_slow(struct emit *e, bool parked, unsigned kind);	/* to scan_slow(); kind: SLOW_xxx */
+void emit_jump_slow(struct emit *e, unsigned cc, struct cold *c);
 
 /* emit_flow.c: branches */
 void emit_inline(struct emit *e);
@@ -82,8 +102,9 @@ void emit_return_point(struct emit *e);			/* behind a host call */
 void emit_call_out(struct emit *e, bool direct);	/* CALL, its push done: to its target, or to EIP r9d; and behind it */
 void emit_loop(struct emit *e);				/* count in ECX */
 void emit_flags_image(struct emit *e);			/* r9d = EFLAGS as PUSHF pushes it */
-void emit_park_flags(struct emit *e);			/* where they are live: into AX, RAX into r8 */
+void emit_park_flags(struct emit *e);			/* where they are live */
 void emit_unpark_flags(struct emit *e);
+void emit_upwards(struct emit *e);			/* DF set: the emulator's */
 
 /* emit_16.c: what 16-bit operands, 16-bit stacks or a short code segment make of them; one element of a
  * string; AH to BH with memory. False: the monitor's. */

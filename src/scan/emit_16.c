@@ -150,11 +150,10 @@ void emit_check_target(struct emit *e, unsigned reg)
 
 	if (cur(e)->in.opsize == 2 ? limit >= 0xFFFF : !(e->mode & MODE_LIMIT))
 		return;
-	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-	c->flags_parked = cur(e)->live_in;
+	struct cold *c = emit_slow(e, cur(e)->live_in, SLOW_EMULATE);
 	emit_park_flags(e);
 	asm_alu_ri(&e->b, ALU_CMP, reg, limit);
-	c->from[c->nfrom++] = asm_jcc(&e->b, CC_A, NULL);
+	emit_jump_slow(e, CC_A, c);
 	emit_unpark_flags(e);
 }
 
@@ -278,13 +277,7 @@ static bool string(struct emit *e)
 
 	if (in->prefix & (PREFIX_REP | PREFIX_REPNE))
 		return false;
-	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-	c->flags_parked = cur(e)->live_in;
-	emit_park_flags(e);
-	asm_op_rm(b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));
-	asm_byte(b, EFLAGS_DF >> 8);
-	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-	emit_unpark_flags(e);
+	emit_upwards(e);
 	switch (in->name) {
 	case I_LODS:
 		load_part(e, RAX, element(e, RSI, in->seg, false), size);

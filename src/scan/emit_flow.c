@@ -48,12 +48,7 @@ static void emit_push(struct emit *e)
 		emit_flush_esp(e);
 		emit_begin(e);
 	}
-	if (o->kind == OPND_SREG) {		/* 16 bits are written, the upper half of the slot stays */
-		asm_op_rm(&e->b, OP2(0xB7), R9, MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) +
-		    o->reg * sizeof(struct segment) + offsetof(struct segment, selector))));
-		struct host_mem m = emit_stack(e, -4, 2, true);
-		asm_op_rm(&e->b, (struct host_op){ .prefix = 0x66, .opcode = 0x89 }, R9, m);
-	} else if (o->kind == OPND_IMM) {
+	if (o->kind == OPND_IMM) {
 		struct host_mem m = emit_stack(e, -4, 4, true);
 		asm_store_imm(&e->b, m, in->imm);
 	} else if (o->kind == OPND_REG) {
@@ -231,18 +226,24 @@ void emit_loop(struct emit *e)
 
 void emit_park_flags(struct emit *e)
 {
-	if (!cur(e)->live_in)
-		return;
-	asm_mov_rr64(&e->b, R8, RAX);
-	asm_save_flags(&e->b);
+	if (cur(e)->live_in)
+		emit_park(&e->b);
 }
 
 void emit_unpark_flags(struct emit *e)
 {
-	if (!cur(e)->live_in)
-		return;
-	asm_restore_flags(&e->b);
-	asm_mov_rr64(&e->b, RAX, R8);
+	if (cur(e)->live_in)
+		emit_unpark(&e->b);
+}
+
+void emit_upwards(struct emit *e)
+{
+	struct cold *c = emit_slow(e, cur(e)->live_in, SLOW_EMULATE);
+	emit_park_flags(e);
+	asm_op_rm(&e->b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));	/* testb */
+	asm_byte(&e->b, EFLAGS_DF >> 8);
+	emit_jump_slow(e, CC_NE, c);
+	emit_unpark_flags(e);
 }
 
 /* CLD, STD, CLI, STI: a bit of vcpu.eflags. STI first asks for a pending interrupt, which is the monitor's. */
@@ -252,11 +253,10 @@ static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 	struct host_mem m = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags));
 	emit_park_flags(e);
 	if (bit == EFLAGS_IF && set) {
-		struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-		c->flags_parked = cur(e)->live_in;
+		struct cold *c = emit_slow(e, cur(e)->live_in, SLOW_EMULATE);
 		asm_op_rm(b, OP1(0x80), ALU_CMP, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, intr_line)));
 		asm_byte(b, 0);
-		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
+		emit_jump_slow(e, CC_NE, c);
 	}
 	asm_alu_mi(b, set ? ALU_OR : ALU_AND, m, set ? bit : ~bit);
 	emit_unpark_flags(e);
@@ -265,11 +265,10 @@ static void emit_flag_bit(struct emit *e, uint32_t bit, bool set)
 /* So many are free; then the monitor looks whether the guest only waits. */
 static void emit_pause(struct emit *e)
 {
-	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-	c->flags_parked = cur(e)->live_in;
+	struct cold *c = emit_slow(e, cur(e)->live_in, SLOW_EMULATE);
 	emit_park_flags(e);
 	asm_alu_mi(&e->b, ALU_SUB, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, pauses)), 1);
-	c->from[c->nfrom++] = asm_jcc(&e->b, CC_S, NULL);
+	emit_jump_slow(e, CC_S, c);
 	emit_unpark_flags(e);
 }
 
@@ -287,14 +286,12 @@ void emit_flags_image(struct emit *e)
 	};
 	static const uint8_t or_r10_r9[] = { 0x45, 0x09, 0xD1 };
 	struct asm_buf *b = &e->b;
-	asm_mov_rr64(b, R8, RAX);
-	asm_save_flags(b);
+	emit_park(b);
 	asm_bytes(b, compose, sizeof(compose));
 	asm_load(b, R10, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags)));
 	asm_alu_ri(b, ALU_AND, R10, ~(uint32_t)(EFLAGS_ARITH | EFLAGS_RF | EFLAGS_VM));
 	asm_bytes(b, or_r10_r9, sizeof(or_r10_r9));
-	asm_restore_flags(b);
-	asm_mov_rr64(b, RAX, R8);
+	emit_unpark(b);
 }
 
 static void emit_pushf(struct emit *e)
@@ -322,13 +319,7 @@ static void emit_string(struct emit *e)
 	struct asm_buf *b = &e->b;
 	const struct insn *in = &cur(e)->in;
 	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
-	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | SLOW_EMULATE);
-	c->flags_parked = cur(e)->live_in;
-	emit_park_flags(e);
-	asm_op_rm(b, OP1(0xF6), 0, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, eflags) + 1));
-	asm_byte(b, EFLAGS_DF >> 8);				/* testb: backwards is the emulator's */
-	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-	emit_unpark_flags(e);
+	emit_upwards(e);
 	if (source)
 		asm_op_rm(b, OP1W(0x8D), RSI, (struct host_mem){ .base = R14, .index = RSI });
 	if (dest)
@@ -366,7 +357,7 @@ static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a f
 	case I_PUSHF:
 		return e->mode & MODE_RING0;
 	case I_PUSH:
-		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM || o->kind == OPND_SREG;
+		return o->kind == OPND_IMM || o->kind == OPND_REG || o->kind == OPND_MEM;
 	case I_POP:
 		return o->kind == OPND_REG;
 	case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:

@@ -14,54 +14,37 @@
  */
 #include "scan/emit.h"
 
-static void park_flags(struct emit *e)
-{
-	asm_mov_rr64(&e->b, R8, RAX);
-	asm_save_flags(&e->b);
-}
-
-static void unpark_flags(struct emit *e)
-{
-	asm_restore_flags(&e->b);
-	asm_mov_rr64(&e->b, RAX, R8);
-}
-
-static struct cold *slow_path(struct emit *e, bool parked, unsigned kind)
+struct cold *emit_slow(struct emit *e, bool parked, unsigned kind)
 {
 	struct cold *c = emit_cold(e, e->s->glue.slow, emit_site(e, 0) << 2 | kind);
 	c->flags_parked = parked;
 	return c;
 }
 
-static void jump_slow(struct emit *e, unsigned cc, struct cold *c)
+void emit_jump_slow(struct emit *e, unsigned cc, struct cold *c)
 {
 	c->from[c->nfrom++] = asm_jcc(&e->b, cc, NULL);
-}
-
-static struct host_mem seg_field(unsigned seg, size_t field)
-{
-	return MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) + field));
 }
 
 /* r11d = offset: compare with the segment's end. The 64-bit sum cannot wrap. */
 static void check_limit(struct emit *e, unsigned seg, unsigned size, bool write, bool parked)
 {
 	asm_op_rm(&e->b, OP1W(0x8D), R10, MEM_BASE(R11, (int32_t)size));
-	asm_op_rm(&e->b, OP1W(0x3B), R10, seg_field(seg, write ? offsetof(struct segment, write_top)
+	asm_op_rm(&e->b, OP1W(0x3B), R10, emit_seg_field(seg, write ? offsetof(struct segment, write_top)
 	    : offsetof(struct segment, read_top)));
-	jump_slow(e, CC_A, slow_path(e, parked, SLOW_EMULATE));
+	emit_jump_slow(e, CC_A, emit_slow(e, parked, SLOW_EMULATE));
 }
 
 /* r11d = offset below 64K in a segment that is no shorter: only crossing its end is to be decided elsewhere. */
 static void check_wrap(struct emit *e, unsigned size, bool parked)
 {
 	asm_alu_ri(&e->b, ALU_CMP, R11, 0x10000 - size);
-	jump_slow(e, CC_A, slow_path(e, parked, SLOW_EMULATE));
+	emit_jump_slow(e, CC_A, emit_slow(e, parked, SLOW_EMULATE));
 }
 
 static void load_base(struct emit *e, unsigned seg)	/* flags stay */
 {
-	asm_load(&e->b, R10, seg_field(seg, offsetof(struct segment, base)));
+	asm_load(&e->b, R10, emit_seg_field(seg, offsetof(struct segment, base)));
 }
 
 /* SSE operands but those of the moves that say so: #GP comes before any #PF. */
@@ -86,8 +69,8 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 			align = 15;
 		asm_bytes(b, test_r11b, sizeof(test_r11b));
 		asm_byte(b, align);
-		struct cold *u = slow_path(e, parked, SLOW_EMULATE);
-		jump_slow(e, CC_NE, u);
+		struct cold *u = emit_slow(e, parked, SLOW_EMULATE);
+		emit_jump_slow(e, CC_NE, u);
 		if (!demands_alignment(&cur(e)->in, size)) {
 			u->back = asm_here(b);
 			u->size = (uint8_t)size;
@@ -99,8 +82,8 @@ static void translate(struct emit *e, unsigned size, bool write, bool parked)
 	asm_load64(b, R10, (struct host_mem){ .base = R12, .index = R10, .scale = 3,
 	    .disp = write ? (int32_t)TLB_WRITE_OFFSET : 0 });
 	asm_op_rr(b, OP1W(0x85), R10, R10);		/* test */
-	struct cold *miss = slow_path(e, parked, write ? SLOW_WRITE : 0);
-	jump_slow(e, CC_E, miss);
+	struct cold *miss = emit_slow(e, parked, write ? SLOW_WRITE : 0);
+	emit_jump_slow(e, CC_E, miss);
 	miss->filled = asm_here(b);
 }
 
@@ -114,7 +97,7 @@ static struct host_mem reach(struct emit *e, unsigned seg, unsigned size, bool w
 	bool park = (!direct || check != LIMIT_NONE) && cur(e)->live_in;
 
 	if (park)
-		park_flags(e);
+		emit_park(&e->b);
 	if (check == LIMIT_FULL)
 		check_limit(e, seg, size, write, park);
 	else if (check == LIMIT_WRAP)
@@ -127,7 +110,7 @@ static struct host_mem reach(struct emit *e, unsigned seg, unsigned size, bool w
 		translate(e, size, write, park);
 	}
 	if (park)
-		unpark_flags(e);
+		emit_unpark(&e->b);
 	if (direct && state == SEG_FLAT)
 		return (struct host_mem){ .base = R11, .index = NOREG, .gs = true, .addr32 = true };
 	return (struct host_mem){ .base = R10, .index = R11, .gs = direct, .addr32 = direct };

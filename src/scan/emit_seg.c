@@ -9,11 +9,6 @@
  */
 #include "scan/emit.h"
 
-static struct host_mem seg_field(unsigned seg, size_t field)
-{
-	return MEM_BASE(R13, (int32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) + field));
-}
-
 static const struct host_op store16 = { .prefix = 0x66, .opcode = 0x89 }, load16 = { .prefix = 0x66, .opcode = 0x8B };
 
 /* reg = selector, zero-extended; it is used up. */
@@ -21,16 +16,16 @@ static void load_plain(struct emit *e, unsigned seg, unsigned reg)
 {
 	struct asm_buf *b = &e->b;
 
-	asm_op_rm(b, store16, reg, seg_field(seg, offsetof(struct segment, selector)));
+	asm_op_rm(b, store16, reg, emit_seg_field(seg, offsetof(struct segment, selector)));
 	asm_lea(b, reg, (struct host_mem){ .base = reg, .index = reg });
 	asm_lea(b, reg, (struct host_mem){ .base = NOREG, .index = reg, .scale = 3 });
-	asm_store(b, seg_field(seg, offsetof(struct segment, base)), reg);
+	asm_store(b, emit_seg_field(seg, offsetof(struct segment, base)), reg);
 	if (mode_seg(e->mode, seg) != SEG_BASED)
 		return;
-	asm_op_rm(b, OP1(0xC6), 0, seg_field(seg, offsetof(struct segment, data_state)));	/* FLAT where the base was 0 */
+	asm_op_rm(b, OP1(0xC6), 0, emit_seg_field(seg, offsetof(struct segment, data_state)));	/* FLAT where the base was 0 */
 	asm_byte(b, SEG_BASED);
 	if (seg == SEG_CS) {
-		asm_op_rm(b, OP1(0xC6), 0, seg_field(seg, offsetof(struct segment, code_state)));
+		asm_op_rm(b, OP1(0xC6), 0, emit_seg_field(seg, offsetof(struct segment, code_state)));
 		asm_byte(b, SEG_BASED);
 	}
 }
@@ -43,7 +38,7 @@ static bool loadable(const struct emit *e, unsigned seg)
 static bool mov_from(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
-	struct host_mem selector = seg_field(in->opnd[1].reg, offsetof(struct segment, selector));
+	struct host_mem selector = emit_seg_field(in->opnd[1].reg, offsetof(struct segment, selector));
 
 	if (in->opnd[0].kind == OPND_REG) {
 		if (in->opnd[0].reg == REG_ESP)
@@ -75,7 +70,7 @@ static bool push(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
 
-	asm_op_rm(&e->b, OP2(0xB7), R9, seg_field(in->opnd[0].reg, offsetof(struct segment, selector)));
+	asm_op_rm(&e->b, OP2(0xB7), R9, emit_seg_field(in->opnd[0].reg, offsetof(struct segment, selector)));
 	asm_op_rm(&e->b, store16, R9, emit_stack(e, -in->opsize, 2, true));	/* the upper half of a 32-bit slot stays */
 	e->esp_off -= in->opsize;
 	return true;
@@ -153,7 +148,7 @@ static bool call_far(struct emit *e)
 
 	if (in->opnd[0].kind != OPND_FAR || direct_target(in) > e->block->cs_limit)
 		return false;
-	asm_op_rm(&e->b, OP2(0xB7), R9, seg_field(SEG_CS, offsetof(struct segment, selector)));
+	asm_op_rm(&e->b, OP2(0xB7), R9, emit_seg_field(SEG_CS, offsetof(struct segment, selector)));
 	asm_op_rm(&e->b, store, R9, emit_stack(e, -size, in->opsize, true));
 	struct host_mem m = emit_stack(e, -2 * size, in->opsize, true);
 	asm_mov_ri(&e->b, R8, next);
