@@ -182,3 +182,16 @@ void socket_remove(const struct socket_spec *spec)
 	if (spec->server && spec->path[0])
 		host_unlink(spec->path);
 }
+
+enum socket_header socket_read_header(int fd, char *text, size_t room, size_t *len)
+{
+	ssize_t n = recv(fd, text + *len, room - 1 - *len, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return HEADER_PART;
+	if (n <= 0)
+		return HEADER_GONE;
+	*len += (size_t)n;
+	text[*len] = '\0';
+	return strstr(text, "\r\n\r\n") ? HEADER_WHOLE : *len + 1 == room ? HEADER_FULL : HEADER_PART;
+}

@@ -28,4 +28,15 @@ int socket_accept(int fd, bool wait);
 /* Take away the file of a listening socket. */
 void socket_remove(const struct socket_spec *spec);
 
+/* The header of an HTTP request, up to its empty line.	[RFC 9112] */
+enum socket_header {
+	HEADER_PART,			/* more is to come */
+	HEADER_WHOLE,
+	HEADER_FULL,			/* there is no more room, and it is not whole */
+	HEADER_GONE,			/* the client is */
+};
+
+/* Add what has come to the *len bytes in text[room], which is ended by a 0. Does not wait. */
+enum socket_header socket_read_header(int fd, char *text, size_t room, size_t *len);
+
 #endif

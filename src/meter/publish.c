@@ -129,21 +129,17 @@ static void send_more(struct scraper *c)
 
 static void receive(struct publish *p, struct scraper *c)
 {
-	ssize_t n = recv(c->fd, c->request + c->len, sizeof(c->request) - 1 - c->len, MSG_DONTWAIT);
+	enum socket_header got = socket_read_header(c->fd, c->request, sizeof(c->request), &c->len);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
+	if (got == HEADER_GONE) {
 		drop(c);
 		return;
 	}
-	c->len += (size_t)n;
-	c->request[c->len] = '\0';
 	if (memchr(c->request, '\0', c->len))
 		refuse(c, "400 Bad Request");
-	else if (strstr(c->request, "\r\n\r\n"))
+	else if (got == HEADER_WHOLE)
 		answer(p, c);
-	else if (c->len + 1 == sizeof(c->request))
+	else if (got == HEADER_FULL)
 		refuse(c, "431 Request Header Fields Too Large");
 	if (c->out)
 		send_more(c);

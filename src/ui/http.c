@@ -20,6 +20,7 @@
 
 #include "host/broker.h"
 #include "host/kick.h"
+#include "host/socket.h"
 
 static const char *type_of(const char *path)
 {
@@ -136,21 +137,14 @@ static void accept_one(struct http *http)
 
 static void receive(struct http *http, struct http_connection *c)
 {
-	ssize_t n = recv(c->fd, c->request + c->len, sizeof(c->request) - 1 - c->len, MSG_DONTWAIT);
+	enum socket_header got = socket_read_header(c->fd, c->request, sizeof(c->request), &c->len);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (got == HEADER_PART)
 		return;
-	if (n <= 0) {
-		drop(c);
-		return;
-	}
-	c->len += (size_t)n;
-	c->request[c->len] = '\0';
-	if (strstr(c->request, "\r\n\r\n"))
+	if (got == HEADER_WHOLE)
 		answer(http, c->fd, c->request);
-	else if (c->len + 1 < sizeof(c->request))
-		return;
-	shutdown(c->fd, SHUT_WR);
+	if (got != HEADER_GONE)
+		shutdown(c->fd, SHUT_WR);
 	drop(c);
 }
 
