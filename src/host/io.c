@@ -68,15 +68,11 @@ void host_io_free(struct host_io *io)
 /* The thread begins with the first descriptor: a guest without input does without. */
 static int start_thread(struct host_io *io)
 {
-	sigset_t old;
-
 	if (io->running || !io->threaded)
 		return 0;
-	host_signals_block(&old);
-	int rc = pthread_create(&io->thread, NULL, waiter, io);
-	host_signals_restore(&old);
+	int rc = host_thread_start(&io->thread, waiter, io);
 	io->running = rc == 0;
-	return -rc;
+	return rc;
 }
 
 static struct epoll_event watch_event(struct host_io *io, struct host_watch *w)

@@ -65,17 +65,13 @@ static void *writer(void *arg)
 
 int host_output_open(struct host_output *out, int fd, void (*room)(void *arg), void *arg)
 {
-	sigset_t old;
-
 	*out = (struct host_output){ .fd = fd, .room = room, .arg = arg };
 	pthread_mutex_init(&out->lock, NULL);
 	pthread_cond_init(&out->more, NULL);
 	pthread_cond_init(&out->less, NULL);
-	host_signals_block(&old);
-	int rc = pthread_create(&out->thread, NULL, writer, out);
-	host_signals_restore(&old);
+	int rc = host_thread_start(&out->thread, writer, out);
 	out->running = rc == 0;
-	return -rc;
+	return rc;
 }
 
 /* A signal does not end a wait for a condition, and it may come just before: so never for good. */

@@ -137,13 +137,9 @@ static int do_planted(void *arg)
 {
 	const struct planted *p = arg;
 	pthread_t thread;
-	sigset_t old;
 
-	if (p->where != MAIN_THREAD) {
-		host_signals_block(&old);
-		pthread_create(&thread, NULL, in_thread, arg);
-		host_signals_restore(&old);
-	}
+	if (p->where != MAIN_THREAD)
+		host_thread_start(&thread, in_thread, arg);
 	if (!lock_down(SANDBOX_ON))
 		return NO_SANDBOX;
 	locked = true;

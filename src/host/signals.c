@@ -2,7 +2,6 @@
 #include "host/signals.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -164,18 +163,21 @@ void host_signals_let_through(sigset_t *old)
 	pthread_sigmask(SIG_UNBLOCK, &ours, old);
 }
 
-void host_signals_block(sigset_t *old)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSYS);	/* the sandbox's: blocked, it would end us without a word */
-	pthread_sigmask(SIG_SETMASK, &all, old);
-}
-
 void host_signals_restore(const sigset_t *old)
 {
 	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+int host_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSYS);	/* the sandbox's: blocked, it would end us without a word */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int rc = -pthread_create(thread, NULL, fn, arg);
+	host_signals_restore(&old);
+	return rc;
 }
 
 int host_stack_make(void **stack)

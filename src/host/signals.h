@@ -9,6 +9,7 @@
 #ifndef PLEX86_HOST_SIGNALS_H
 #define PLEX86_HOST_SIGNALS_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -49,9 +50,10 @@ void host_signals_let_through(sigset_t *old);
  */
 void host_handler_mask(sigset_t *mask);
 
-/* For threads that must not get the process's signals: call in the creator, around pthread_create(). */
-void host_signals_block(sigset_t *old);
 void host_signals_restore(const sigset_t *old);
+
+/* A thread that does not get the process's signals: they are meant for the vCPU's. 0 or -errno. */
+int host_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
 
 /* Of the calling thread, for handlers: scanned code uses the host's stack in its own way. 0 or -errno. */
 #define HOST_STACK_BYTES	(256 * 1024)

@@ -206,17 +206,6 @@ void block_pool_free(struct block_pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 }
 
-/* The worker takes no signals: they are meant for the vCPU's thread. */
-static int start_worker(struct image_disk *block)
-{
-	sigset_t before;
-
-	host_signals_block(&before);
-	int ret = pthread_create(&block->thread, NULL, worker, block);
-	host_signals_restore(&before);
-	return -ret;
-}
-
 int block_open(struct image_disk **out, struct block_pool *pool, struct image *image, unsigned sector_bytes)
 {
 	struct image_disk *block = calloc(1, sizeof(*block));
@@ -234,7 +223,7 @@ int block_open(struct image_disk **out, struct block_pool *pool, struct image *i
 	block->disk.drain = block_drain;
 	block->disk.arg = block;
 	pthread_cond_init(&block->wanted, NULL);
-	int ret = pool->synchronous ? 0 : start_worker(block);
+	int ret = pool->synchronous ? 0 : host_thread_start(&block->thread, worker, block);
 	if (ret < 0) {
 		pthread_cond_destroy(&block->wanted);
 		free(block);

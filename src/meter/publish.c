@@ -221,8 +221,6 @@ int publish_open(struct publish *p, const struct publish_config *cfg, struct err
 
 int publish_start(struct publish *p, bool (*read)(void *arg, struct meter_snapshot *s), void *arg, struct error *err)
 {
-	sigset_t old;
-
 	if (p->listen_fd < 0 && p->log.fd < 0)
 		return 0;
 	p->read = read;
@@ -231,9 +229,7 @@ int publish_start(struct publish *p, bool (*read)(void *arg, struct meter_snapsh
 	p->wake_fd = eventfd(0, EFD_CLOEXEC);
 	if (p->wake_fd < 0)
 		return error_set(err, -errno, "cannot publish meters: %s", strerror(errno));
-	host_signals_block(&old);
-	int rc = -pthread_create(&p->thread, NULL, publish_thread, p);
-	host_signals_restore(&old);
+	int rc = host_thread_start(&p->thread, publish_thread, p);
 	p->running = rc == 0;
 	return rc < 0 ? error_set(err, rc, "cannot publish meters: %s", strerror(-rc)) : 0;
 }

@@ -295,7 +295,6 @@ static int terminal_open(struct ui *ui, struct error *err)
 {
 	struct terminal *t = calloc(1, sizeof(*t));
 	struct sigaction kept[ARRAY_LEN(kept_signals)];
-	sigset_t old;
 
 	if (t == NULL)
 		return error_set(err, -ENOMEM, "no memory for the display");
@@ -324,9 +323,7 @@ static int terminal_open(struct ui *ui, struct error *err)
 	set_escdelay(25);
 	timeout(UI_PERIOD_MS);
 	init_colors(t);
-	host_signals_block(&old);
-	int rc = -pthread_create(&t->thread, NULL, terminal_thread, t);
-	host_signals_restore(&old);
+	int rc = host_thread_start(&t->thread, terminal_thread, t);
 	if (rc == 0)
 		return 0;
 	endwin();

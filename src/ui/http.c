@@ -171,8 +171,6 @@ static void *http_thread(void *arg)
 
 int http_open(struct http *http, int fd, const char *dir)
 {
-	sigset_t old;
-
 	host_broker_allow(dir, BROKER_READ | BROKER_LINKS);
 	*http = (struct http){ .fd = fd, .dir = dir };
 	for (unsigned i = 0; i < HTTP_CONNECTIONS; i++)
@@ -180,9 +178,7 @@ int http_open(struct http *http, int fd, const char *dir)
 	http->wake_fd = eventfd(0, EFD_CLOEXEC);
 	if (http->wake_fd < 0)
 		return -errno;
-	host_signals_block(&old);
-	int rc = -pthread_create(&http->thread, NULL, http_thread, http);
-	host_signals_restore(&old);
+	int rc = host_thread_start(&http->thread, http_thread, http);
 	if (rc < 0)
 		close(http->wake_fd);
 	return rc;

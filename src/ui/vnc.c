@@ -361,7 +361,6 @@ static void prepare_crypto(void)
 static int vnc_open(struct ui *ui, struct error *err)
 {
 	struct vnc *v = calloc(1, sizeof(*v));
-	sigset_t old;
 
 	if (v == NULL)
 		return error_set(err, -ENOMEM, "no memory for the display");
@@ -373,9 +372,7 @@ static int vnc_open(struct ui *ui, struct error *err)
 	rfbMaxClientWait = CLIENT_WAIT_MS;
 	int rc = set_up(v, err);
 	if (rc == 0) {
-		host_signals_block(&old);
-		rc = -pthread_create(&v->thread, NULL, vnc_thread, v);
-		host_signals_restore(&old);
+		rc = host_thread_start(&v->thread, vnc_thread, v);
 		if (rc < 0)
 			error_set(err, rc, "cannot start the display's thread: %s", strerror(-rc));
 	}
