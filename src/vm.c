@@ -690,7 +690,6 @@ static ns_t service(struct vm *vm)
 static void wait_until(struct vm *vm, ns_t next)
 {
 	METER_SCOPE(&vm->cpu, METER_IDLE);
-	METER_ADD(&vm->cpu, sleeps, 1);
 	if (vm->cfg->clock == CLOCK_HOST) {
 		host_kick_sleep(&vm->kick, host_time_of(vm, next));
 	} else if (next != NS_NEVER) {
@@ -713,7 +712,6 @@ static void halt(struct vm *vm)
 	struct vcpu *cpu = &vm->cpu;
 
 	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_EVENT, __ATOMIC_SEQ_CST);
-	METER_ADD(cpu, halts, 1);
 	/* No interrupt can end it, and nothing on this board raises NMI by itself. */
 	if (!(cpu->eflags & EFLAGS_IF) && !cpu->nmi_pending) {
 		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");

@@ -33,7 +33,7 @@ void meter_start(struct meters *m)
 		uint64_t first = __rdtsc(), ticks = __rdtsc() - first;
 		m->look_ticks = (uint32_t)MIN(ticks, (uint64_t)m->look_ticks);
 	}
-	m->since = m->read_tsc = __rdtsc();
+	m->since = __rdtsc();
 	m->start_ns = m->read_ns = host_clock_ns();
 }
 
@@ -171,7 +171,6 @@ uint64_t meter_times(struct meters *m)
 	}
 	m->ns[most] += passed - given;	/* what rounding left */
 	m->read_ns = now;
-	m->read_tsc = m->since;
 	return now - m->start_ns;
 }
 

@@ -78,7 +78,7 @@ struct meters {
 	bool in_device;			/* for samples of the profile */
 	struct meter_sampler span[METER_SPANS];
 	/* as last read (meter_times()) */
-	uint64_t start_ns, read_ns, read_tsc, read_ticks[METER_CAUSES], read_segments[2];
+	uint64_t start_ns, read_ns, read_ticks[METER_CAUSES], read_segments[2];
 	uint64_t ns[METER_CAUSES];
 
 	/* counts */
@@ -89,7 +89,7 @@ struct meters {
 	uint64_t window[METER_WINDOW_CAUSES];
 	uint64_t cr3_loads, cr3_switches, window_hits, window_opened, window_ahead;
 	uint64_t exceptions[32], interrupts[256], software[256], nmis;
-	uint64_t halts, resets, sleeps;
+	uint64_t halts, resets;
 };
 
 #define METER_FIELD struct meters meters;

@@ -35,7 +35,6 @@ struct trace_range {
 
 struct trace {
 	FILE *file;
-	char *path;			/* NULL: standard error */
 	unsigned items;
 	unsigned nranges, nvectors, nports;		/* 0: all */
 	struct trace_range range[TRACE_MAX_RANGES];	/* linear addresses of the instruction */

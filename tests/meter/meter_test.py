@@ -165,6 +165,15 @@ class Values(Machine):
             p.kill()
             p.wait()
 
+    def test_a_halt_counts_once_however_often_the_machine_is_looked_at_while_it_is_asleep(self):
+        for options in ((), ('--engine', 'emulate')):
+            p = self.up('idle', *options)
+            self.until(lambda: self.stat('box')['vcpus'][0]['halts'], p)
+            for _ in range(5):                  # each question wakes its thread
+                self.assertEqual(self.stat('box')['vcpus'][0]['halts'], 1, options)
+            p.kill()
+            p.wait()
+
     def test_rings_exceptions_interrupts_and_window_faults_are_told_apart(self):
         record, done = self.final('stress')
         self.assertEqual(done.returncode, 0, done.stderr)
