@@ -43,11 +43,6 @@ static bool loads_ss(const struct insn *in)
 	    in->opnd[0].reg == SEG_SS);
 }
 
-static bool one_in(struct random *r, uint32_t n)
-{
-	return random_below(r, n) == 0;
-}
-
 /* A number as instructions are sensitive to: often an offset into the window, or near an end of a range. */
 static uint32_t random_value(struct random *r)
 {
@@ -55,15 +50,19 @@ static uint32_t random_value(struct random *r)
 		0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000,
 		0x80000001, 0xFFFFFF80, 0xFFFF8000, 0xFFFFFFFF, 0x99, 0x9A,
 	};
+	uint32_t at;
+
 	switch (random_below(r, 8)) {
 	case 0: case 1:
 		return random_next(r);
 	case 2:
-		return edges[random_below(r, ARRAY_LEN(edges))] + random_below(r, 3) - 1;
+		at = edges[random_below(r, ARRAY_LEN(edges))];
+		return at + random_below(r, 3) - 1;
 	case 3:
 		return random_below(r, 64);
 	case 4:				/* around a page border */
-		return random_below(r, WINDOW_PAGES) * PAGE_BYTES + random_below(r, 16) - 8;
+		at = random_below(r, WINDOW_PAGES) * PAGE_BYTES;
+		return at + random_below(r, 16) - 8;
 	default:
 		return random_below(r, WINDOW_BYTES);
 	}
@@ -141,7 +140,8 @@ static void put_code(struct random *r, unsigned place, struct insn_case *c)
 	if (place & 0x800)
 		c->code[n++] = 0x0F;
 	c->code[n++] = (uint8_t)(place >> 3);
-	c->code[n++] = (uint8_t)(random_below(r, 4) << 6 | (place & 7) << 3 | random_below(r, 8));
+	c->code[n] = (uint8_t)(random_below(r, 4) << 6 | (place & 7) << 3);
+	c->code[n++] |= (uint8_t)random_below(r, 8);
 	while (n < sizeof(c->code)) {
 		tail = one_in(r, 8) ? DATA_BASE + random_below(r, WINDOW_BYTES) : random_value(r);
 		memcpy(c->code + n, &tail, MIN(4u, sizeof(c->code) - n));
@@ -255,8 +255,10 @@ bool generate_case(struct random *r, unsigned place, struct insn_case *c)
 	if (one_in(r, 2))
 		s->gpr[REG_ESP] = random_below(r, WINDOW_BYTES) & ~3u;
 	s->eip = 0x100 + random_below(r, 0x1000);
-	if (one_in(r, 8))
-		s->eip = random_below(r, WINDOW_PAGES) * PAGE_BYTES + PAGE_BYTES - random_below(r, c->len + 2);
+	if (one_in(r, 8)) {
+		s->eip = random_below(r, WINDOW_PAGES) * PAGE_BYTES + PAGE_BYTES;
+		s->eip -= random_below(r, c->len + 2);
+	}
 	s->eip &= WINDOW_BYTES - 1;
 	if (s->eip / PAGE_BYTES == CODE_HOLE)
 		s->eip = 0x100;

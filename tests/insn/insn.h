@@ -74,7 +74,9 @@ void guest_summary(enum guest engine);		/* of scanned code, to standard output *
 /* generate.c */
 struct random { uint64_t s; };
 uint32_t random_next(struct random *r);
+/* One of n. C leaves it open which operand or argument comes first: whoever draws twice, draws in two statements. */
 static inline uint32_t random_below(struct random *r, uint32_t n) { return (uint32_t)((uint64_t)random_next(r) * n >> 32); }
+static inline bool one_in(struct random *r, uint32_t n) { return random_below(r, n) == 0; }
 /* Instructions that look at descriptors: their memory must hold selectors both sides know. */
 bool uses_selectors(const struct insn *in);
 uint16_t random_selector(struct random *r);

@@ -48,7 +48,7 @@ static uint32_t random_word(struct random *r, const struct program *p)
 {
 	if (p->sixteen)
 		return program_word_16(r, p);
-	uint32_t alias = p->paging && one_in(r, 4) ? p->large && one_in(r, 3) ? LARGE_BASE : ALIAS_BASE : 0;
+	uint32_t alias = p->paging && one_in(r, 4) ? p->large && one_in(r, 3) ? LARGE_BASE : ALIAS_BASE : 0, at;
 	switch (random_below(r, 10)) {
 	case 0:
 		return random_next(r);
@@ -57,7 +57,8 @@ static uint32_t random_word(struct random *r, const struct program *p)
 	case 2:
 		return alias + CODE_AT + random_below(r, SLOTS * SLOT_BYTES);
 	case 3:
-		return alias + DATA_AT + (random_below(r, 64) << 12) - random_below(r, 12);
+		at = random_below(r, 64) << 12;
+		return alias + DATA_AT + at - random_below(r, 12);
 	case 4:
 		return 0u - random_below(r, 0x1000);
 	default:
@@ -200,21 +201,31 @@ void program_pages(struct random *r, struct program *p)
 	unsigned shift = pae ? 21 : 22;
 
 	put_entry(p, PAGE_DIR, 0, PAGE_TABLE | 7, false);
-	put_entry(p, PAGE_DIR, ALIAS_BASE >> shift, ALIAS_TABLE | (one_in(r, 4) ? 5 : 7), nx && one_in(r, 8));
+	uint32_t entry = ALIAS_TABLE | (one_in(r, 4) ? 5 : 7);
+	put_entry(p, PAGE_DIR, ALIAS_BASE >> shift, entry, nx && one_in(r, 8));
 	put_entry(p, PAGE_DIR, (PTES_BASE >> shift) + (pae ? 1 : 0), PAGE_DIR | 3, false);
-	if (p->large)
-		put_entry(p, PAGE_DIR, LARGE_BASE >> shift, 0x80 | odd_rights(r) | (one_in(r, 2) ? 0x100 : 0), nx && one_in(r, 4));
+	if (p->large) {
+		entry = 0x80 | odd_rights(r);
+		entry |= one_in(r, 2) ? 0x100 : 0;
+		put_entry(p, PAGE_DIR, LARGE_BASE >> shift, entry, nx && one_in(r, 4));
+	}
 	if (pae)
 		put32(p, PDPT, PAGE_DIR | 1);
 	for (uint32_t page = 0; page < RAM_BYTES >> 12; page++) {
-		uint32_t at = page << 12, rights = 7 | (one_in(r, 2) ? 0x60 : 0) | (one_in(r, 4) ? 0x100 : 0);
+		uint32_t at = page << 12, rights = 7 | (one_in(r, 2) ? 0x60 : 0);
+		rights |= one_in(r, 4) ? 0x100 : 0;
 		if (at < CODE_AT)
 			rights = 3;
 		else if (at >= DATA_AT && at < DATA_END)
 			rights = odd_rights(r);
 		put_entry(p, PAGE_TABLE, page, at | rights, nx && at >= DATA_AT && one_in(r, 4));
-		put_entry(p, ALIAS_TABLE, page, at < CODE_AT ? 0 : (one_in(r, 3) ? DATA_AT + (random_below(r, 64) << 12) : at) |
-		    odd_rights(r) | (one_in(r, 8) ? 0x100 : 0), nx && one_in(r, 4));
+		entry = 0;
+		if (at >= CODE_AT) {
+			entry = one_in(r, 3) ? DATA_AT + (random_below(r, 64) << 12) : at;
+			entry |= odd_rights(r);
+			entry |= one_in(r, 8) ? 0x100 : 0;
+		}
+		put_entry(p, ALIAS_TABLE, page, entry, nx && one_in(r, 4));
 	}
 }
 
@@ -276,8 +287,7 @@ void program_make(struct program *p, struct random *r)
 		cpu->gpr[i] = random_word(r, p);
 	cpu->gpr[REG_ESP] = STACK_AT;
 	cpu->eip = CODE_AT;
-	cpu->eflags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH) | (one_in(r, 8) ? EFLAGS_DF : 0) |
-	    (p->user ? EFLAGS_IF : 0);
+	cpu->eflags = random_flags(r) | (p->user ? EFLAGS_IF : 0);
 	cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (one_in(r, 2) ? CR0_WP : 0) | (p->paging ? CR0_PG : 0);
 	cpu->cr3 = p->paging == PAGING_PAE ? PDPT : PAGE_DIR;
 	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (p->large ? CR4_PSE : 0) | (p->paging == PAGING_PAE ? CR4_PAE : 0) |

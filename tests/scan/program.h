@@ -39,7 +39,11 @@ void program_make(struct program *p, struct random *r);
 void program_make_16(struct program *p, struct random *r);	/* real, vm86 or 16-bit protected mode (program16.c) */
 
 /* What both are made of. */
-static inline bool one_in(struct random *r, uint32_t n) { return random_below(r, n) == 0; }
+static inline uint32_t random_flags(struct random *r)
+{
+	uint32_t flags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH);
+	return flags | (one_in(r, 8) ? EFLAGS_DF : 0);
+}
 static inline void put32(struct program *p, uint32_t at, uint32_t v) { memcpy(p->ram + at, &v, 4); }
 struct segment program_descriptor(struct program *p, unsigned selector, uint32_t base, uint32_t limit, uint16_t attr);
 uint32_t program_word_16(struct random *r, const struct program *p);

@@ -29,7 +29,7 @@ static void put16(struct program *p, uint32_t at, uint32_t v) { memcpy(p->ram + 
 
 uint32_t program_word_16(struct random *r, const struct program *p)
 {
-	uint32_t high = one_in(r, 6) ? random_next(r) << 16 : 0;
+	uint32_t high = one_in(r, 6) ? random_next(r) << 16 : 0, low;
 	switch (random_below(r, 8)) {
 	case 0:
 		return random_next(r);
@@ -38,10 +38,13 @@ uint32_t program_word_16(struct random *r, const struct program *p)
 	case 2:
 		return high | (0x10000 - random_below(r, 12));
 	case 3:
-		return high | (random_below(r, 16) << 12) | (0x1000 - random_below(r, 8));
+		low = random_below(r, 16) << 12;
+		return high | low | (0x1000 - random_below(r, 8));
 	case 4:
-		return p->real ? (0x1000 + random_below(r, 0x5000)) | random_next(r) << 16
-		    : SEL_FIRST_DATA + random_below(r, DATA_SEGS) * 8 + (p->user ? 3 : 0);
+		if (!p->real)
+			return SEL_FIRST_DATA + random_below(r, DATA_SEGS) * 8 + (p->user ? 3 : 0);
+		low = 0x1000 + random_below(r, 0x5000);
+		return low | random_next(r) << 16;
 	case 5:
 		return p->cpu.eip + random_below(r, SLOTS * SLOT_BYTES);
 	default:
@@ -79,10 +82,12 @@ static void real_mode(struct random *r, struct program *p, uint16_t cs)
 		static const uint32_t limits[] = { 0xFFFFFFFF, 0xFFFFF, 0x7FFF, 0x1FFFF };
 		static const uint16_t attrs[] = { 0x0093, 0x00F3, 0xC093, 0x0091, 0x4093, 0x0097, 0x009B };
 		bool odd = i != SEG_CS && i != SEG_SS && one_in(r, 5);
-		cpu->seg[i] = real_segment((uint16_t)(0x2000 + random_below(r, 0x4000)), odd ? limits[random_below(r, 4)] : 0xFFFF,
-		    odd && one_in(r, 3) ? attrs[random_below(r, ARRAY_LEN(attrs))] : 0x93);
+		uint16_t selector = (uint16_t)(0x2000 + random_below(r, 0x4000));
+		uint32_t limit = odd ? limits[random_below(r, 4)] : 0xFFFF;
+		cpu->seg[i] = real_segment(selector, limit, odd && one_in(r, 3) ? attrs[random_below(r, ARRAY_LEN(attrs))] : 0x93);
 	}
-	cpu->seg[SEG_CS] = real_segment(cs, one_in(r, 6) ? 0xFFFFFFFF : 0xFFFF, one_in(r, 8) ? 0x9B : 0x93);
+	uint32_t code_limit = one_in(r, 6) ? 0xFFFFFFFF : 0xFFFF;
+	cpu->seg[SEG_CS] = real_segment(cs, code_limit, one_in(r, 8) ? 0x9B : 0x93);
 	cpu->seg[SEG_SS] = real_segment(0x6000, 0xFFFF, one_in(r, 8) ? 0x4093 : 0x93);
 	cpu->idtr = (struct table_register){ 0, 0x3FF };
 	put_handlers_16(p, NEXT_SLOT >> 4, cs);
@@ -180,7 +185,7 @@ void program_make_16(struct program *p, struct random *r)
 	for (unsigned i = 0; i < 8; i++)
 		cpu->gpr[i] = program_word_16(r, p);
 	cpu->gpr[REG_ESP] = one_in(r, 8) ? program_word_16(r, p) : 0xF000;
-	cpu->eflags = EFLAGS_FIXED1 | (random_next(r) & EFLAGS_ARITH) | (one_in(r, 8) ? EFLAGS_DF : 0);
+	cpu->eflags = random_flags(r);
 	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
 	if (mode == 0)
 		real_mode(r, p, (uint16_t)(base >> 4));
