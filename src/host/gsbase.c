@@ -25,7 +25,7 @@ uint64_t host_gs_base(void)
 {
 	uint64_t base = 0;
 
-	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+	if (host_has_fsgsbase())
 		__asm__ volatile("rdgsbase %0" : "=r"(base));
 	else
 		syscall(SYS_arch_prctl, ARCH_GET_GS, &base);

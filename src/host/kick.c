@@ -81,23 +81,6 @@ static void on_user_signal(int sig, siginfo_t *info, void *ucontext)
 	kick_set(kick, ucontext);
 }
 
-#define NO_MEMORY_STATUS 2		/* STOP_INTERNAL */
-
-static char *put_text(char *p, const char *text)
-{
-	while (*text)
-		*p++ = *text++;
-	return p;
-}
-
-static char *put_hex(char *p, uint64_t n)
-{
-	for (int shift = 60; shift >= 0; shift -= 4)
-		if (n >> shift != 0 || shift == 0)
-			*p++ = "0123456789abcdef"[n >> shift & 15];
-	return p;
-}
-
 /*
  * In a signal. A fault that is not the engine's is our own mistake: leave the terminal usable, say what
  * a bug report needs, and die of it. No stdio: its locks may be held.
@@ -112,23 +95,21 @@ static void on_crash(int sig, siginfo_t *info, void *ucontext)
 	if (sig == SIGBUS && info->si_code == BUS_ADRERR) {
 		static const char none[] = "plex86: the host has no memory left for the guest (its own, or what a cgroup allows): ended; "
 		    "the disks are as the guest flushed them\n";
-		ssize_t n = write(STDERR_FILENO, none, sizeof(none) - 1);
-		(void)n;
-		_exit(NO_MEMORY_STATUS);
+		host_put_out(none, sizeof(none) - 1);
+		_exit(HOST_INTERNAL_STATUS);
 	}
-	p = put_text(p, "plex86: internal error: the monitor crashed, please report it (signal 0x");
-	p = put_hex(p, (uint64_t)sig);
-	p = put_text(p, " code 0x");
-	p = put_hex(p, (uint32_t)info->si_code);
-	p = put_text(p, " address 0x");
-	p = put_hex(p, (uintptr_t)info->si_addr);
-	p = put_text(p, " rip 0x");
-	p = put_hex(p, (uint64_t)uc->uc_mcontext.gregs[REG_RIP]);
-	p = put_text(p, ", host_kick_init at 0x");
-	p = put_hex(p, (uintptr_t)host_kick_init);
-	p = put_text(p, ")\n");
-	ssize_t n = write(STDERR_FILENO, text, (size_t)(p - text));
-	(void)n;
+	p = host_put_text(p, "plex86: internal error: the monitor crashed, please report it (signal 0x");
+	p = host_put_number(p, (uint64_t)sig, 16);
+	p = host_put_text(p, " code 0x");
+	p = host_put_number(p, (uint32_t)info->si_code, 16);
+	p = host_put_text(p, " address 0x");
+	p = host_put_number(p, (uintptr_t)info->si_addr, 16);
+	p = host_put_text(p, " rip 0x");
+	p = host_put_number(p, (uint64_t)uc->uc_mcontext.gregs[REG_RIP], 16);
+	p = host_put_text(p, ", host_kick_init at 0x");
+	p = host_put_number(p, (uintptr_t)host_kick_init, 16);
+	p = host_put_text(p, ")\n");
+	host_put_out(text, (size_t)(p - text));
 	signal(sig, SIG_DFL);
 	raise(sig);		/* delivered when this handler returns */
 }

@@ -4,16 +4,13 @@
 #include <cpuid.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE (1 << 1)
-#endif
+#include "host/gsbase.h"
 
 static long read_number(const char *path)
 {
@@ -122,7 +119,7 @@ void host_probe(struct host_facts *facts)
 
 	*facts = (struct host_facts){ 0 };
 	probe_cpuid(facts);
-	facts->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+	facts->fsgsbase = host_has_fsgsbase();
 	facts->max_map_count = read_number("/proc/sys/vm/max_map_count");
 	facts->mmap_min_addr = read_number("/proc/sys/vm/mmap_min_addr");
 	facts->compat_code = probe_compat();

@@ -8,7 +8,6 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,12 +18,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "host/gsbase.h"
+#include "host/signals.h"
 #include "host/tty.h"
 
-#define HWCAP2_FSGSBASE	2
 #define MAX_NAMES	512
 #define NAME_BYTES	32
-#define VIOLATION_STATUS 2		/* STOP_INTERNAL */
 
 /* When a row applies. */
 enum need { ALWAYS, SOCKETS, TERMINAL, NO_FSGSBASE };
@@ -103,10 +102,12 @@ static const struct list { const struct row *row; size_t n; } lists[] = {
 	[SECCOMP_WAIT] = { wait_rows, ARRAY_LEN(wait_rows) }, [SECCOMP_BROKER] = { broker_rows, ARRAY_LEN(broker_rows) },
 };
 
-/* What descriptors there are says what they may be used for: nothing else is opened later. */
-static unsigned needs(void)
+/* The rows that apply. What descriptors there are says what the monitor may use them for: nothing else is opened later. */
+static unsigned needs(enum seccomp_list list)
 {
-	unsigned have = BIT(ALWAYS) | (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE ? 0 : BIT(NO_FSGSBASE));
+	if (list != SECCOMP_MONITOR)
+		return BIT(ALWAYS) | BIT(TERMINAL);
+	unsigned have = BIT(ALWAYS) | (host_has_fsgsbase() ? 0 : BIT(NO_FSGSBASE));
 	struct stat st;
 
 	for (int fd = 0; fd < 1024; fd++) {
@@ -140,7 +141,7 @@ static int refuse_clone3(scmp_filter_ctx ctx)
 int seccomp_confine(enum seccomp_list list)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
-	unsigned have = list == SECCOMP_MONITOR ? needs() : BIT(ALWAYS) | BIT(TERMINAL);
+	unsigned have = needs(list);
 	int rc = 0;
 
 	if (ctx == NULL)
@@ -164,7 +165,7 @@ int seccomp_confine(enum seccomp_list list)
 
 unsigned seccomp_count(enum seccomp_list list)
 {
-	unsigned have = list == SECCOMP_MONITOR ? needs() : BIT(ALWAYS) | BIT(TERMINAL), n = 0;
+	unsigned have = needs(list), n = 0;
 
 	for (size_t i = 0; i < lists[list].n; i++) {
 		const struct row *r = &lists[list].row[i];
@@ -199,26 +200,6 @@ void seccomp_learn_names(void)
 	}
 }
 
-static char *put_text(char *p, const char *text)
-{
-	while (*text)
-		*p++ = *text++;
-	return p;
-}
-
-static char *put_number(char *p, uint64_t n, unsigned base)
-{
-	char digits[24];
-	unsigned len = 0;
-
-	do
-		digits[len++] = "0123456789abcdef"[n % base];
-	while ((n /= base) > 0);
-	while (len > 0)
-		*p++ = digits[--len];
-	return p;
-}
-
 void seccomp_on_violation(int sig, siginfo_t *info, void *ucontext)
 {
 	const ucontext_t *uc = ucontext;
@@ -226,16 +207,15 @@ void seccomp_on_violation(int sig, siginfo_t *info, void *ucontext)
 	char text[320], *p = text;
 
 	host_tty_restore_all();
-	p = put_text(p, "plex86: sandbox: the system call ");
-	p = put_text(p, nr < MAX_NAMES && names[nr][0] ? names[nr] : "of number");
-	p = put_text(p, " (");
-	p = put_number(p, nr, 10);
-	p = put_text(p, ") is not allowed to the running monitor: ended. Called at 0x");
-	p = put_number(p, (uintptr_t)info->si_call_addr, 16);
-	p = put_text(p, ", argument 0x");
-	p = put_number(p, (uint64_t)uc->uc_mcontext.gregs[REG_RSI], 16);
-	p = put_text(p, ".\nplex86: please report it; --sandbox=off runs without the sandbox.\n");
-	ssize_t n = write(STDERR_FILENO, text, (size_t)(p - text));
-	(void)n;
-	_exit(VIOLATION_STATUS);
+	p = host_put_text(p, "plex86: sandbox: the system call ");
+	p = host_put_text(p, nr < MAX_NAMES && names[nr][0] ? names[nr] : "of number");
+	p = host_put_text(p, " (");
+	p = host_put_number(p, nr, 10);
+	p = host_put_text(p, ") is not allowed to the running monitor: ended. Called at 0x");
+	p = host_put_number(p, (uintptr_t)info->si_call_addr, 16);
+	p = host_put_text(p, ", argument 0x");
+	p = host_put_number(p, (uint64_t)uc->uc_mcontext.gregs[REG_RSI], 16);
+	p = host_put_text(p, ".\nplex86: please report it; --sandbox=off runs without the sandbox.\n");
+	host_put_out(text, (size_t)(p - text));
+	_exit(HOST_INTERNAL_STATUS);
 }

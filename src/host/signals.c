@@ -180,6 +180,32 @@ int host_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 	return rc;
 }
 
+char *host_put_text(char *p, const char *text)
+{
+	while (*text)
+		*p++ = *text++;
+	return p;
+}
+
+char *host_put_number(char *p, uint64_t n, unsigned base)
+{
+	char digits[24];
+	unsigned len = 0;
+
+	do
+		digits[len++] = "0123456789abcdef"[n % base];
+	while ((n /= base) > 0);
+	while (len > 0)
+		*p++ = digits[--len];
+	return p;
+}
+
+void host_put_out(const char *text, size_t len)
+{
+	ssize_t n = write(STDERR_FILENO, text, len);
+	(void)n;
+}
+
 int host_stack_make(void **stack)
 {
 	void *p = mmap(NULL, HOST_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

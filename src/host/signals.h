@@ -11,8 +11,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
+
+#include "util/types.h"
 
 #define HOST_KICK_SIGNAL	SIGRTMIN
 #define HOST_TICK_SIGNAL	(SIGRTMIN + 1)
@@ -54,6 +56,12 @@ void host_signals_restore(const sigset_t *old);
 
 /* A thread that does not get the process's signals: they are meant for the vCPU's. 0 or -errno. */
 int host_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
+
+/* What a handler can say: stdio's locks may be held. Both return where the text ends. */
+char *host_put_text(char *p, const char *text);
+char *host_put_number(char *p, uint64_t n, unsigned base);
+void host_put_out(const char *text, size_t len);	/* to standard error */
+#define HOST_INTERNAL_STATUS	2	/* STOP_INTERNAL, for a handler that ends the process */
 
 /* Of the calling thread, for handlers: scanned code uses the host's stack in its own way. 0 or -errno. */
 #define HOST_STACK_BYTES	(256 * 1024)
