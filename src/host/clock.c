@@ -1,13 +1,16 @@
 #include "host/clock.h"
 
-#include <time.h>
-
 ns_t host_clock_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (ns_t)ts.tv_sec * 1000000000u + (ns_t)ts.tv_nsec;
+}
+
+struct timespec host_timespec(ns_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
 }
 
 int64_t host_wall_s(bool local)

@@ -4,9 +4,12 @@
 #ifndef PLEX86_HOST_CLOCK_H
 #define PLEX86_HOST_CLOCK_H
 
+#include <time.h>
+
 #include "util/types.h"
 
 ns_t host_clock_ns(void);		/* monotonic; its zero means nothing */
+struct timespec host_timespec(ns_t ns);
 int64_t host_wall_s(bool local);	/* seconds since 1970: UTC, or the local time read as if it were UTC */
 
 #endif

@@ -13,10 +13,6 @@
 #include "host/clock.h"
 #include "host/tty.h"
 
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
 /* The user's signals may come to any thread: the one pointer their handler needs. */
 static struct host_kick *the_kick;
 
@@ -124,8 +120,6 @@ static void handle(int sig, void (*handler)(int, siginfo_t *, void *))
 
 int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_t kick_bit)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_KICK_SIGNAL };
-
 	*kick = (struct host_kick){ .attention = attention, .kick_bit = kick_bit, .armed_ns = HOST_NEVER };
 	kick->hooks = (struct host_hooks){ .kick = on_kick, .tick = on_tick, .sample = on_sample, .fault = on_fault, .arg = kick };
 	kick->tid = host_thread_id();
@@ -143,11 +137,7 @@ int host_kick_init(struct host_kick *kick, volatile uint32_t *attention, uint32_
 	handle(SIGTSTP, on_user_signal);
 	handle(SIGCONT, on_user_signal);
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of write(), not the end of the guest */
-
-	ev.sigev_notify_thread_id = kick->tid;
-	if (timer_create(CLOCK_MONOTONIC, &ev, &kick->timer) < 0)
-		return -errno;
-	return 0;
+	return host_timer_make(&kick->timer, CLOCK_MONOTONIC, HOST_KICK_SIGNAL);
 }
 
 void host_kick_free(struct host_kick *kick)
@@ -166,18 +156,13 @@ void host_kick_free(struct host_kick *kick)
 	host_stack_free(kick->stack);
 }
 
-static struct timespec to_timespec(ns_t ns)
-{
-	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
-}
-
 void host_kick_at(struct host_kick *kick, ns_t when_ns)
 {
 	if (when_ns >= kick->armed_ns || when_ns == HOST_NEVER)
 		return;
 	/* Before the call: the timer may go off, and clear it, before the call returns. */
 	kick->armed_ns = when_ns;
-	struct itimerspec it = { .it_value = to_timespec(when_ns == 0 ? 1 : when_ns) };
+	struct itimerspec it = { .it_value = host_timespec(when_ns == 0 ? 1 : when_ns) };
 	timer_settime(kick->timer, TIMER_ABSTIME, &it, NULL);
 }
 
@@ -189,7 +174,7 @@ void host_kick_now(struct host_kick *kick)
 
 void host_kick_sleep(struct host_kick *kick, ns_t when_ns)
 {
-	struct timespec ts = to_timespec(when_ns);
+	struct timespec ts = host_timespec(when_ns);
 
 	/* Returns at once if attention is no longer 0, and with EINTR from a handler that set it. */
 	syscall(SYS_futex, kick->attention, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0,

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "host/kick.h"
 #include "host/sandbox.h"
 
@@ -74,17 +75,20 @@ int host_output_open(struct host_output *out, int fd, void (*room)(void *arg), v
 	return rc;
 }
 
+/* From now on, on the clock that waits for conditions and threads go by. */
+static struct timespec after(ns_t ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return host_timespec((ns_t)now.tv_sec * 1000000000u + (ns_t)now.tv_nsec + ns);
+}
+
 /* A signal does not end a wait for a condition, and it may come just before: so never for good. */
 static void wait_a_little(struct host_output *out)
 {
-	struct timespec ts;
+	struct timespec ts = after(100000000);
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_nsec += 100000000;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_nsec -= 1000000000;
-		ts.tv_sec++;
-	}
 	pthread_cond_timedwait(&out->less, &out->lock, &ts);
 }
 
@@ -122,11 +126,7 @@ bool host_output_close(struct host_output *out, ns_t limit_ns)
 	if (limit_ns == HOST_NEVER) {
 		pthread_join(out->thread, NULL);
 	} else {
-		struct timespec ts;
-		clock_gettime(CLOCK_REALTIME, &ts);
-		ns_t ns = (ns_t)ts.tv_nsec + limit_ns;
-		ts.tv_sec += (time_t)(ns / 1000000000u);
-		ts.tv_nsec = (long)(ns % 1000000000u);
+		struct timespec ts = after(limit_ns);
 		if (pthread_timedjoin_np(out->thread, NULL, &ts) != 0)
 			return false;
 	}

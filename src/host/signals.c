@@ -6,7 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "util/types.h"
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 /* Ours; and what was there before, NULL where nothing was. What a handler must reach without being given it. */
 enum { KICK, TICK, SAMPLE, FAULTS };
@@ -242,4 +244,12 @@ pid_t host_thread_id(void)
 void host_thread_kick(pid_t tid)
 {
 	syscall(SYS_tgkill, getpid(), tid, HOST_KICK_SIGNAL);
+}
+
+int host_timer_make(timer_t *timer, clockid_t clock, int sig)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = sig };
+
+	ev.sigev_notify_thread_id = host_thread_id();
+	return timer_create(clock, &ev, timer) == 0 ? 0 : -errno;
 }

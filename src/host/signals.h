@@ -71,6 +71,8 @@ void host_stack_restore(const stack_t *old);
 void host_stack_free(void *stack);
 
 pid_t host_thread_id(void);
+/* A timer that is not set yet; its signal goes to the calling thread. 0 or -errno. */
+int host_timer_make(timer_t *timer, clockid_t clock, int sig);
 void host_thread_kick(pid_t tid);	/* a kick signal to a thread of this process, if it still lives */
 
 #endif

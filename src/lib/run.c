@@ -7,7 +7,6 @@
  */
 #include "lib/machine.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,10 +17,6 @@
 #include "scan/scan.h"
 
 #define CLOCK_LOOK	2000		/* instructions emulated between two looks at the clock */
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
 
 struct taken {				/* of the calling thread */
 	bool scan;
@@ -119,16 +114,15 @@ static void leave_thread(plex86 *m, const struct taken *t)
 static int set_timer(plex86 *m, ns_t deadline_ns)
 {
 	pid_t self = host_thread_id();
-	struct itimerspec at = { .it_value = { .tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000) } };
+	struct itimerspec at = { .it_value = host_timespec(deadline_ns) };
 
 	if (m->timer_thread != self) {
-		struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_KICK_SIGNAL };
-		ev.sigev_notify_thread_id = self;
 		if (m->timer_thread)
 			timer_delete(m->timer);
 		m->timer_thread = 0;
-		if (timer_create(CLOCK_MONOTONIC, &ev, &m->timer) < 0)
-			return lib_fail(m, PLEX86_E_HOST, "cannot make a timer: %s", strerror(errno));
+		int rc = host_timer_make(&m->timer, CLOCK_MONOTONIC, HOST_KICK_SIGNAL);
+		if (rc < 0)
+			return lib_fail(m, PLEX86_E_HOST, "cannot make a timer: %s", strerror(-rc));
 		m->timer_thread = self;
 	}
 	timer_settime(m->timer, TIMER_ABSTIME, &at, NULL);

@@ -116,11 +116,8 @@ void profile_signal(struct profile *p, void *ucontext)
 
 void profile_init(struct profile *p, struct vcpu *cpu)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SAMPLE_SIGNAL };
-
 	p->cpu = cpu;
-	ev._sigev_un._tid = host_thread_id();
-	p->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &p->timer) == 0;
+	p->has_timer = host_timer_make(&p->timer, CLOCK_MONOTONIC, HOST_SAMPLE_SIGNAL) == 0;
 }
 
 void profile_free(struct profile *p)

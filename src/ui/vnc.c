@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "host/kick.h"
 #include "ui/http.h"
 #include "ui/keysym.h"
@@ -151,14 +151,6 @@ static bool refresh(struct vnc *v)
 	return true;
 }
 
-static ns_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (ns_t)ts.tv_sec * 1000000000u + (ns_t)ts.tv_nsec;
-}
-
 static void *vnc_thread(void *arg)
 {
 	struct vnc *v = arg;
@@ -168,9 +160,9 @@ static void *vnc_thread(void *arg)
 		bool busy = v->clients > 0;
 
 		rfbProcessEvents(v->screen, busy ? 10000 : 100000);
-		if (!busy || now_ns() - last < UI_PERIOD_MS * 1000000u)
+		if (!busy || host_clock_ns() - last < UI_PERIOD_MS * 1000000u)
 			continue;
-		last = now_ns();
+		last = host_clock_ns();
 		if (!refresh(v))
 			break;
 	}
