@@ -117,7 +117,6 @@ static void on_set_a20(void *arg, bool on)
 {
 	struct vm *vm = arg;
 
-	vm->phys.a20_mask = on ? ~(gpa_t)0 : ~(gpa_t)(1u << 20);
 	cpu_set_a20(&vm->cpu, on);
 }
 

@@ -47,7 +47,7 @@ struct pc_host {
 	/* The guest made room after pc_serial_input() had returned false. */
 	void (*serial_rx_ready)(void *arg, unsigned port);
 	void (*debug_char)(void *arg, uint16_t port, uint8_t byte);	/* ports E9h, 402h */
-	void (*set_a20)(void *arg, bool on);		/* call cpu_set_a20() and set phys->a20_mask */
+	void (*set_a20)(void *arg, bool on);		/* call cpu_set_a20() */
 	void (*power_off)(void *arg);			/* ACPI S5 */
 	/* keyboard controller pulse, port 92h, CF9h. NULL: only ATTN_RESET is set (it is set in any case) */
 	void (*reset)(void *arg);

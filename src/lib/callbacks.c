@@ -28,11 +28,10 @@ static uint32_t io_read(void *arg, uint16_t port, unsigned size)
 
 	m->meters.port_reads++;
 	if (h && h->read) {
-		m->inside = INSIDE_ACCESS;
+		enum inside before = lib_enter(m, INSIDE_ACCESS);
 		if (h->read(h->arg, m, port, size, &value) == PLEX86_STOP)
 			lib_stop(m, PLEX86_STOP_PORT, port);
-		m->inside = INSIDE_NOTHING;
-		m->cpu.fpu_host_pe = true;	/* whatever the callback did with it */
+		lib_leave(m, before);
 	}
 	return size == 4 ? value : value & ((1u << 8 * size) - 1);
 }
@@ -45,11 +44,10 @@ static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	m->meters.port_writes++;
 	if (!h || !h->write)
 		return;
-	m->inside = INSIDE_ACCESS;
+	enum inside before = lib_enter(m, INSIDE_ACCESS);
 	if (h->write(h->arg, m, port, size, val) == PLEX86_STOP)
 		lib_stop(m, PLEX86_STOP_PORT, port);
-	m->inside = INSIDE_NOTHING;
-	m->cpu.fpu_host_pe = true;
+	lib_leave(m, before);
 }
 
 static int intr_ack(void *arg)
@@ -171,10 +169,9 @@ static int ask(plex86 *m, struct vcpu *cpu, const struct insn *in)
 	if (!h->fn)
 		return PLEX86_CONTINUE;
 	note_instruction(cpu, in, &i);
-	m->inside = INSIDE_INSN;
+	enum inside before = lib_enter(m, INSIDE_INSN);
 	action = h->fn(h->arg, m, &i);
-	m->inside = INSIDE_NOTHING;
-	cpu->fpu_host_pe = true;
+	lib_leave(m, before);
 	return action;
 }
 
@@ -222,10 +219,9 @@ static enum intercept_verdict on_exception(struct vcpu *cpu, uint8_t vector, boo
 	m->meters.exceptions++;
 	if (vector > 31 || !m->exception[vector].fn || m->delivering)
 		return INTERCEPT_NOT;
-	m->inside = INSIDE_EXCEPTION;
+	enum inside before = lib_enter(m, INSIDE_EXCEPTION);
 	int action = m->exception[vector].fn(m->exception[vector].arg, m, &e);
-	m->inside = INSIDE_NOTHING;
-	cpu->fpu_host_pe = true;
+	lib_leave(m, before);
 	if (action == PLEX86_HANDLED) {
 		/* the guest's own breakpoint on this instruction: seen, so it is not to come again at once */
 		if (vector == EXC_DB && cpu_breakpoints_hit(cpu, DR7_EXEC, cpu->seg[SEG_CS].base + cpu->eip, 1))

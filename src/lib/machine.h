@@ -95,6 +95,21 @@ struct plex86 {
 /* Note what was wrong; returns code. */
 int lib_fail(plex86 *m, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Around a callback. Inside it the caller's code may do what it likes with the host's FPU. */
+static inline enum inside lib_enter(plex86 *m, enum inside now)
+{
+	enum inside before = m->inside;
+
+	m->inside = now;
+	return before;
+}
+
+static inline void lib_leave(plex86 *m, enum inside before)
+{
+	m->inside = before;
+	m->cpu.fpu_host_pe = true;
+}
+
 /* The registers may be set now: not from port and MMIO callbacks. PLEX86_OK or the error. */
 int lib_state_open(plex86 *m);
 

@@ -147,15 +147,13 @@ static uint32_t mmio_read(void *arg, gpa_t offset, unsigned size)
 {
 	struct mapping *p = arg;
 	plex86 *m = p->machine;
-	enum inside before = m->inside;
 	uint32_t value = 0xFFFFFFFF;
 
 	if (p->read) {
-		m->inside = INSIDE_ACCESS;
+		enum inside before = lib_enter(m, INSIDE_ACCESS);
 		if (p->read(p->arg, m, p->gpa + offset, size, &value) == PLEX86_STOP)
 			lib_stop(m, PLEX86_STOP_MMIO, p->gpa + offset);
-		m->inside = before;
-		m->cpu.fpu_host_pe = true;	/* whatever the callback did with it */
+		lib_leave(m, before);
 	}
 	return size == 4 ? value : value & ((1u << 8 * size) - 1);
 }
@@ -164,15 +162,13 @@ static void mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t val)
 {
 	struct mapping *p = arg;
 	plex86 *m = p->machine;
-	enum inside before = m->inside;
 
 	if (!p->write)
 		return;
-	m->inside = INSIDE_ACCESS;
+	enum inside before = lib_enter(m, INSIDE_ACCESS);
 	if (p->write(p->arg, m, p->gpa + offset, size, val) == PLEX86_STOP)
 		lib_stop(m, PLEX86_STOP_MMIO, p->gpa + offset);
-	m->inside = before;
-	m->cpu.fpu_host_pe = true;
+	lib_leave(m, before);
 }
 
 static const struct mmio_ops mmio_ops = { .read = mmio_read, .write = mmio_write };

@@ -173,7 +173,7 @@ static void restore_cpu(plex86 *m, const struct plex86_snapshot *s)
 	bool debug = memcmp(cpu->dr, old->dr, sizeof(cpu->dr)) != 0;
 
 	memcpy(cpu, old, STATE_BYTES);
-	m->phys.a20_mask = cpu->a20 ? ~(gpa_t)0 : ~((gpa_t)1 << 20);
+	cpu_set_a20(cpu, cpu->a20);	/* memory's part in it */
 	cpu->tf_armed = cpu->shadow_armed = cpu->rf_armed = cpu->event_ext = false;
 	cpu->check_icount = cpu->icount;
 	if (debug)

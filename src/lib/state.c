@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cpu/descriptor.h"
 #include "emulate/fpu.h"
 #include "mmu/mmu.h"
 
@@ -243,11 +244,8 @@ int plex86_set_fpu(plex86 *m, const void *fxsave)
 static void set_segments(struct vcpu *cpu, bool flat)
 {
 	for (unsigned s = 0; s < 6; s++) {
-		bool code = s == SEG_CS;
-		uint16_t attr = SEG_P | SEG_S | SEG_ACCESSED | SEG_WRITABLE;
-		if (flat)
-			attr |= SEG_DB | SEG_G | (code ? SEG_CODE : 0);
-		cpu->seg[s] = (struct segment){ .selector = !flat ? 0 : code ? 8 : 16, .attr = attr, .limit = flat ? 0xFFFFFFFF : 0xFFFF };
+		cpu->seg[s] = flat ? segment_flat(s == SEG_CS ? 8 : 16, s == SEG_CS) :
+		    (struct segment){ .attr = SEG_P | SEG_S | SEG_ACCESSED | SEG_WRITABLE, .limit = 0xFFFF };
 		segment_derive(&cpu->seg[s]);
 	}
 }
