@@ -183,9 +183,9 @@ struct plex86_stop {
 };
 
 /*
- * Run until something stops it. max_instructions 0: no limit; timeout_ns 0: none (the host's clock). A run with a
- * limit is the emulator's in either engine, for scanned code does not count. stop may be NULL. Returns the
- * reason, or an error.
+ * Run until something stops it. max_instructions 0: no limit; timeout_ns 0: none (the host's clock). With a limit
+ * instructions are counted, exactly, by either engine (UINT64_MAX: counted, but as good as none); PLEX86_SCAN is faster
+ * without. stop may be NULL. Returns the reason, or an error.
  */
 int plex86_run(plex86 *machine, uint64_t max_instructions, uint64_t timeout_ns, struct plex86_stop *stop);
 
@@ -283,7 +283,7 @@ struct plex86_meters {			/* since the machine was created */
 	uint32_t reserved;
 	uint64_t runs;
 	uint64_t run_ns;		/* the host's clock, in plex86_run() */
-	uint64_t instructions;		/* the emulator's; scanned code does not count */
+	uint64_t instructions;		/* of the runs that counted them */
 	uint64_t exceptions;		/* on their way to the guest, delivered or not */
 	uint64_t interrupts;		/* that plex86_interrupt() brought and the guest took */
 	uint64_t port_reads, port_writes;

@@ -170,6 +170,8 @@ struct scan_state {
 	uint16_t flags;			/* AX after lahf; seto al: the arithmetic flags in transit */
 	bool protect_code;		/* data accesses to pages with scanned code stop the VM */
 	bool trapped;			/* ... and one has */
+	bool counting;			/* scan_count_to(): instructions are taken off left before they run */
+	int64_t left;			/* ... that may still begin. Below 4 GiB, so that its upper half is 0 as long as it lasts */
 	uint32_t max_mappings;		/* of the host's to get by with, as vm.max_map_count; 0: what that says */
 	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */

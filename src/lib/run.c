@@ -17,6 +17,7 @@
 #include "scan/scan.h"
 
 #define CLOCK_LOOK	2000		/* instructions emulated between two looks at the clock */
+#define LIMIT_SCANNED	2000		/* a run of fewer instructions is the emulator's: it is done before scanned code is entered */
 
 struct taken {				/* of the calling thread */
 	bool scan;
@@ -138,6 +139,7 @@ static void clear_timer(plex86 *m)
 
 struct bounds {
 	uint64_t icount;		/* UINT64_MAX: none */
+	bool exact;			/* instructions are counted */
 	ns_t deadline_ns;		/* 0: none */
 	bool scan;
 };
@@ -182,6 +184,8 @@ static void run(plex86 *m, const struct bounds *b)
 			break;
 		}
 		cpu->icount_stop = b->icount;
+		if (b->scan)
+			scan_count_to(cpu, b->exact ? b->icount : UINT64_MAX);
 		if (b->deadline_ns && !b->scan)
 			cpu->icount_stop = MIN(b->icount, cpu->icount + CLOCK_LOOK);
 		look(m, b->scan ? scan_run(cpu) : emulate_run(cpu), b);
@@ -221,14 +225,17 @@ int plex86_run(plex86 *m, uint64_t max_instructions, uint64_t timeout_ns, struct
 	struct vcpu *cpu = &m->cpu;
 	ns_t begun_ns = host_clock_ns();
 	uint64_t begun_icount = cpu->icount;
-	struct bounds b = { .icount = max_instructions ? cpu->icount + max_instructions : UINT64_MAX,
-	    .deadline_ns = timeout_ns ? begun_ns + timeout_ns : 0, .scan = cpu->scanner && !max_instructions };
+	struct bounds b = { .icount = UINT64_MAX, .deadline_ns = timeout_ns ? begun_ns + timeout_ns : 0,
+	    .scan = cpu->scanner && (!max_instructions || max_instructions >= LIMIT_SCANNED),
+	    .exact = !cpu->scanner || max_instructions };
 	struct taken t;
 
 	if (stop && stop->size < offsetof(struct plex86_stop, eip))
 		return lib_fail(m, PLEX86_E_ARGUMENT, "the stop has no size: begin it with PLEX86_SIZED(plex86_stop)");
 	if (__atomic_exchange_n(&m->running, 1, __ATOMIC_ACQ_REL))
 		return lib_fail(m, PLEX86_E_BUSY, "the machine is running already");
+	if (max_instructions)		/* the last count of all is none */
+		b.icount = cpu->icount + MIN(max_instructions, UINT64_MAX - 1 - cpu->icount);
 	m->stop = (struct plex86_stop){ 0 };
 	m->stopped = false;
 	int err = take_thread(m, &t, b.scan);
@@ -243,10 +250,10 @@ int plex86_run(plex86 *m, uint64_t max_instructions, uint64_t timeout_ns, struct
 			clear_timer(m);
 		leave_thread(m, &t);
 		uint64_t n = cpu->icount - begun_icount;
-		report(m, stop, b.scan ? 0 : n);
+		report(m, stop, b.exact ? n : 0);
 		m->meters.runs++;
 		m->meters.run_ns += host_clock_ns() - begun_ns;
-		m->meters.instructions += b.scan ? 0 : n;
+		m->meters.instructions += b.exact ? n : 0;
 	}
 	int result = err ? err : (int)m->stop.reason;
 	__atomic_store_n(&m->running, 0, __ATOMIC_RELEASE);

@@ -47,6 +47,7 @@ CALLOUT(emulate)
 CALLOUT(link)
 CALLOUT(indirect)
 CALLOUT(fpu)
+CALLOUT(limit)
 
 /* The quick way touches none of it; the rest is as above. */
 uint8_t *callout_quick(struct vcpu *cpu, uint32_t number, uint32_t lin)

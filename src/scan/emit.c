@@ -593,20 +593,44 @@ static void emit_count(struct emit *e)
 #endif
 }
 
+/* The same, and out if there are not as many left. No flag is touched: whoever leaves here finds them exact. */
+static void emit_limit(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	struct host_mem left = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, scan.left)), upper = left;
+	if (e->i > 0 && !ends_run(&e->src[e->i - 1].in))
+		return;
+	upper.disp += 4;
+	struct cold *c = emit_cold(e, e->s->glue.limit, emit_site(e, 0));
+	asm_load64(b, R10, left);
+	asm_op_rm(b, OP1W(0x8D), R10, MEM_BASE(R10, -(int)run_left(e)));
+	asm_store64(b, left, R10);
+	asm_mov_rr64(b, R8, RCX);
+	asm_load(b, RCX, upper);
+	asm_byte(b, 0xE3);				/* jrcxz over 3 + 5 */
+	asm_byte(b, 8);
+	asm_mov_rr64(b, RCX, R8);
+	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	asm_mov_rr64(b, RCX, R8);
+}
+
 static void emit_insn(struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	e->site = -1;
 	e->checked = wary_checked(e->s, e->block->gpa + cur(e)->eip - e->block->eip);
+	bool counted = e->s->count_insns || e->mode & MODE_COUNT;
 	if (unlikely(e->s->count_insns))
 		emit_count(e);
+	if (unlikely(e->mode & MODE_COUNT))
+		emit_limit(e);
 	e->block->rec[e->i] = (struct record){
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
 		.flags_live = cur(e)->live_in,
-		.run_left = e->s->count_insns ? run_left(e) : 0,
+		.run_left = counted ? run_left(e) : 0,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && (e->mode & MODE_RING0),
 	};
 	if (!emit_stack32(e) && in->base == REG_ESP)

@@ -310,6 +310,8 @@ static bool string_form(const struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
 	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
+	if ((e->mode & MODE_COUNT) && (in->prefix & (PREFIX_REP | PREFIX_REPNE)))
+		return false;			/* each repetition counts: the emulator's */
 	return emit_direct(e) && in->adsize == 4 && (!source || mode_seg(e->mode, in->seg) == SEG_FLAT) &&
 	    (!dest || mode_seg(e->mode, SEG_ES) == SEG_FLAT);
 }

@@ -189,6 +189,7 @@ void glue_emit(struct scanner *s, struct asm_buf *b)
 	g->link = emit_callout(s, b, callout_link, false);
 	g->indirect = emit_callout(s, b, callout_indirect, false);
 	g->fpu = emit_callout(s, b, callout_fpu, false);
+	g->limit = emit_callout(s, b, callout_limit, false);
 	emit_fill(s, b);
 	emit_lookup(s, b);
 	uint64_t bottom = (uint64_t)(uintptr_t)g->ret_bottom;

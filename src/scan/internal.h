@@ -37,6 +37,7 @@ enum {
 	MODE_LIMIT	= BIT(6),	/* CS ends below 4 GiB: block.cs_limit */
 	MODE_PLAIN	= BIT(7),	/* MODE_REAL, and a segment load changes selector and base only */
 	MODE_SEG_SHIFT	= 8,		/* two bits a segment register, enum seg_state */
+	MODE_COUNT	= BIT(20),	/* a run of instructions begins only if scan.left has as many */
 };
 enum seg_state {	/* struct segment's data_state and code_state; the safe one is 0 */
 	SEG_CHECKED,	/* compare with read_top/write_top, then add the base */
@@ -80,7 +81,7 @@ struct record {
 	bool shadow;		/* behind STI: not to be left here */
 	uint16_t flags_live;	/* arithmetic flags that are exact here; the others will be overwritten before they are read */
 	uint8_t lock;		/* lock-step's: LOCK_xxx */
-	uint8_t run_left;	/* --meter-instructions: from here to where the run that was counted ends; else 0 */
+	uint8_t run_left;	/* where instructions are counted: from here to where the run that was counted ends; else 0 */
 };
 
 struct link;
@@ -189,7 +190,7 @@ struct glue {				/* executable addresses of the stubs */
 	uint8_t *back;				/* resume, behind the call that led to the call-out */
 	uint8_t *resume_end;
 	uint8_t *fill, *fill_checked, *fill_end;	/* short call-out of a TLB miss; answers in r10 */
-	uint8_t *slow, *emulate, *quick, *link, *indirect, *fpu;	/* to C: r10d = site or link number, r11d = address */
+	uint8_t *slow, *emulate, *quick, *link, *indirect, *fpu, *limit;	/* to C: r10d = site or link number, r11d = address */
 	uint8_t *lookup, *lookup_end;		/* indirect branch to r11d */
 	uint8_t *ret_bottom;			/* what the bottom of the return stack returns to */
 };
@@ -265,6 +266,7 @@ struct scanner {
 	/* run state */
 	bool dropped;				/* blocks were dropped since this call-out began */
 	bool count_insns;			/* --meter-instructions */
+	uint64_t count_end;			/* scan_count_to(): icount where scan.left is 0 */
 	/* instructions that were counted when their run began, to be taken back if it is left: of the call-out
 	 * that is under way, the one it is for included; where it resumed, should attention be wanted first */
 	int callout_left, resumed_left;
@@ -319,6 +321,19 @@ static inline void scan_state_out(struct vcpu *cpu)
 	cpu->gpr[REG_ESP] = (uint32_t)cpu->scan.r15;
 }
 
+/* Where instructions are counted icount is exact in the monitor. pending: those that have not begun of the run under way. */
+static inline void scan_count_out(struct vcpu *cpu, unsigned pending)
+{
+	if (unlikely(cpu->scan.counting))
+		cpu->icount = cpu->scanner->count_end - (uint64_t)cpu->scan.left - pending;
+}
+
+static inline void scan_count_in(struct vcpu *cpu, unsigned pending)
+{
+	if (unlikely(cpu->scan.counting))
+		cpu->scan.left = (int64_t)(cpu->scanner->count_end - cpu->icount - pending);
+}
+
 /* And what comes before a block of the mode in which esp_off of ESP is pending there. */
 static inline void scan_state_in(struct vcpu *cpu, uint32_t mode, int esp_off)
 {
@@ -352,6 +367,7 @@ uint8_t *callout_quick(struct vcpu *cpu, uint32_t site, uint32_t lin);
 uint8_t *callout_link(struct vcpu *cpu, uint32_t link, uint32_t lin);
 uint8_t *callout_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip);
 uint8_t *callout_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin);
+uint8_t *callout_limit(struct vcpu *cpu, uint32_t site, uint32_t lin);
 void callout_enter(struct vcpu *cpu, uint8_t *host);	/* into scanned code, until it leaves */
 
 /* run.c: what they do, once that state is in cpu->fx; it is loaded again if fpu_wanted is set. */
@@ -360,5 +376,6 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_wa
 uint8_t *scan_link(struct vcpu *cpu, uint32_t link, uint32_t lin, bool fpu_was_live);
 uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip, bool fpu_was_live);
 uint8_t *scan_fpu(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);
+uint8_t *scan_limit(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);
 
 #endif

@@ -36,7 +36,7 @@ uint32_t scan_mode(const struct vcpu *cpu)
 		return MODE_NONE;
 	uint32_t mode = (cs->attr & SEG_DB ? MODE_CODE32 : 0) | (ss->attr & SEG_DB ? MODE_STACK32 : 0);
 	mode |= (cpu->cpl == 3 ? MODE_USER : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
-	mode |= (cpu->scan.direct ? MODE_DIRECT : 0) | (cs->limit != 0xFFFFFFFFu ? MODE_LIMIT : 0);
+	mode |= (cpu->scan.counting ? MODE_COUNT : 0) | (cpu->scan.direct ? MODE_DIRECT : 0) | (cs->limit != 0xFFFFFFFFu ? MODE_LIMIT : 0);
 	if (!cpu_protected(cpu) || cpu_vm86(cpu))
 		return mode | MODE_REAL | real_mode_segments(cpu);
 	bool flat = mode & MODE_CODE32;		/* elsewhere a base of 0 is nothing special */
@@ -273,7 +273,7 @@ uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 	struct scanner *s = cpu->scanner;
 	const struct site *st = &s->sites[number];
 	scan_state_out(cpu);
-	if (s->count_insns || (s->lock && cpu->fx_live))	/* those keep books in scan_emulate() */
+	if (s->count_insns || cpu->scan.counting || (s->lock && cpu->fx_live))	/* those keep books in scan_emulate() */
 		return NULL;
 	uint8_t *host = NULL;
 	switch (st->in.name) {

@@ -92,6 +92,7 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	cpu->scan.ret_rsp = (uint64_t)r[REG_RSP];
 	cpu->scanner->lock_at = (int)i;
 	METER_ADD(cpu, insns, -b->rec[i].run_left);
+	scan_count_out(cpu, b->rec[i].run_left);
 	cpu->scanner->resumed_left = 0;
 	if (b->rec[i].shadow) {		/* only a fault leaves here: no interrupt before the instruction is done */
 		cpu->shadow = true;

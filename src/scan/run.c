@@ -45,9 +45,10 @@ static void update_gates(struct vcpu *cpu)
 	cpu->scan.sse_closed = closed || !(cpu->cr4 & CR4_OSFXSR);
 }
 
-/* To a block of the current mode, in which esp_off of ESP is pending there. */
-static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off)
+/* To a block of the current mode, in which esp_off of ESP is pending there, and run_left instructions have been counted. */
+static uint8_t *resume(struct vcpu *cpu, uint8_t *host, int esp_off, unsigned run_left)
 {
+	scan_count_in(cpu, run_left);
 	scan_state_in(cpu, cpu->scanner->slot->mode, esp_off);
 	update_gates(cpu);
 	return host;
@@ -162,11 +163,12 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	if (s->lock && s->lock_entered)		/* lock-step: one block only */
 		return leave(cpu, NEXT_RUN);
 	s->lock_entered = true;
-	cpu->icount++;
+	cpu->icount += !cpu->scan.counting;	/* then it is exact; else it shows that something retired */
 	if (__builtin_setjmp(cpu->fault_jmp)) {
 		cpu = keep;
 		want = keep_want;
 		s = cpu->scanner;
+		cpu->icount += cpu->scan.counting;	/* an attempt */
 		enum next n = cpu_deliver_fault(cpu);
 		if (n != NEXT_RUN)
 			return leave(cpu, n);
@@ -182,7 +184,7 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	const struct jump_entry *known = jump_at(s->slot, cs_base, cpu->eip);
 	if (jump_is(known, cs_base, cpu->eip) && !want) {	/* its entry looks whether the page is still the same */
 		METER_END(cpu, LOOKUP);
-		return resume(cpu, known->host, 0);
+		return resume(cpu, known->host, 0, 0);
 	}
 	struct block *b = find_block(cpu, mode);
 	if (!b) {
@@ -194,12 +196,12 @@ static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	set_mode(s, mode);		/* again: making the block may have emptied the cache */
 	if (s->lock) {			/* back to here at every branch */
 		cpu->scan.ret_rsp = s->ret[cpu->cpl == 3].top;
-		return resume(cpu, b->near, 0);
+		return resume(cpu, b->near, 0, 0);
 	}
 	METER_END(cpu, LOOKUP);
 	*jump_at(s->slot, cs_base, cpu->eip) = (struct jump_entry){ .minus_eip = 0 - cpu->eip, .minus_base = 0 - cs_base,
 	    .host = b->far };
-	return resume(cpu, b->near, 0);
+	return resume(cpu, b->near, 0, 0);
 }
 
 static uint8_t *dispatch(struct vcpu *cpu)
@@ -217,6 +219,7 @@ static uint8_t *fault(struct vcpu *cpu)
 		return leave(cpu, NEXT_RUN);
 	}
 	METER_ADD(cpu, insns, -cpu->scanner->callout_left);
+	cpu->icount += cpu->scan.counting;	/* an attempt counts */
 	enum next n = cpu_deliver_fault(cpu);
 	METER_END(cpu, EMULATE);
 	return n == NEXT_RUN ? dispatch(cpu) : leave(cpu, n);
@@ -233,16 +236,17 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live
 	cpu->icount++;
 	METER_END(cpu, EMULATE);
 	METER_ADD(cpu, emulated, 1);
+	bool beyond = cpu->scan.counting && cpu->icount + next->run_left > s->count_end;	/* repetitions used them up */
 	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
-	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode) {
+	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode || beyond) {
 		METER_ADD(cpu, insns, s->callout_left ? 1 - s->callout_left : 0);
-		return dispatch(cpu);
+		return beyond ? leave(cpu, NEXT_RUN) : dispatch(cpu);
 	}
 	if (fpu_was_live && !(cpu->cr0 & (CR0_EM | CR0_TS)))
 		s->fpu_wanted = true;
 	METER_ADD(cpu, insns, s->callout_left == 1 ? next->run_left : 0);	/* past where the next run is counted */
 	s->resumed_left = next->run_left;
-	return resume(cpu, b->host + next->entry_off, next->entry_esp);
+	return resume(cpu, b->host + next->entry_off, next->entry_esp, next->run_left);
 }
 
 static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_live)
@@ -274,6 +278,7 @@ uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_
 		return leave(cpu, NEXT_RUN);
 	METER_BEGIN(cpu, EMULATE);
 	s->callout_left = s->sites[number].block->rec[s->sites[number].index].run_left;
+	scan_count_out(cpu, (unsigned)s->callout_left);
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 	if (__builtin_setjmp(cpu->fault_jmp))
 		return fault(keep);
@@ -408,6 +413,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was
 	METER_BEGIN(cpu, EMULATE);
 	s->lock_at = st->index + 1;
 	s->callout_left = rec->run_left;
+	scan_count_out(cpu, rec->run_left);
 	cpu->gpr[REG_ESP] = mode_move_esp(st->block->mode, cpu->gpr[REG_ESP], rec->esp_off);
 	cpu->eip = cpu->insn_eip = st->block->eip + rec->guest_off;
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
@@ -424,7 +430,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was
 		s->lock_at = st->index;
 		METER_END(cpu, EMULATE);
 		s->resumed_left = rec->run_left;
-		return resume(cpu, st->block->host + rec->host_off, rec->esp_off);
+		return resume(cpu, st->block->host + rec->host_off, rec->esp_off, rec->run_left);
 	}
 	if (number & SLOW_WRITE)
 		remember_code_write(cpu, lin);
@@ -445,9 +451,10 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_
 	bool allowed = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (!sse || cpu->cr4 & CR4_OSFXSR);
 	s->lock_at = st->index;
 	s->callout_left = s->resumed_left = rec->run_left;
+	scan_count_out(cpu, rec->run_left);
 	if (allowed && !rec->shadow) {
 		s->fpu_wanted = true;
-		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp);
+		return resume(cpu, st->block->host + rec->entry_off, rec->entry_esp, rec->run_left);
 	}
 	METER_BEGIN(cpu, EMULATE);
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
@@ -456,9 +463,23 @@ uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_
 	return stay(emulate(cpu, st, allowed));		/* what follows in the block takes the gate for passed */
 }
 
+/* Fewer are left than the run that begins here has. */
+uint8_t *scan_limit(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
+{
+	const struct site *st = &cpu->scanner->sites[number];
+	const struct record *rec = &st->block->rec[st->index];
+	enter_monitor(cpu);
+	scan_count_out(cpu, rec->run_left);
+	cpu->gpr[REG_ESP] = mode_move_esp(st->block->mode, cpu->gpr[REG_ESP], rec->entry_esp);
+	cpu->eip = st->block->eip + rec->guest_off;
+	METER_ADD(cpu, insns, -rec->run_left);
+	return leave(cpu, NEXT_RUN);
+}
+
 uint8_t *scan_indirect(struct vcpu *cpu, uint32_t unused, uint32_t eip, bool fpu_was_live)
 {
 	enter_monitor(cpu);
+	scan_count_out(cpu, 0);
 	cpu->eip = eip;
 	cpu->scanner->lock_at = LOCK_BRANCHED;
 	/* not what the hash knows: that may be how it got here, from an entry whose page has moved */
@@ -473,6 +494,7 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was
 	uint32_t mode = l->from->mode;
 	uint64_t flushes = s->flushes;
 	enter_monitor(cpu);
+	scan_count_out(cpu, 0);
 	cpu->eip = l->target_eip;
 	s->lock_at = LOCK_BRANCHED;
 	struct block *to = NULL;
@@ -532,6 +554,16 @@ static enum next emulate_chunk(struct vcpu *cpu)
 	return n == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)ATTN_EVENT) ? NEXT_RUN : n;
 }
 
+/* Blocks, as long as there is room for the longest run; what is left then is the emulator's, and exact. */
+static enum next run_counted(struct vcpu *cpu)
+{
+	uint64_t left = cpu->icount_stop - cpu->icount;
+	if (left < BLOCK_MAX_INSNS)
+		return emulate_chunk(cpu);
+	cpu->scanner->count_end = cpu->icount + MIN(left, (uint64_t)INT32_MAX);
+	return scan_run_blocks(cpu);
+}
+
 enum next scan_run(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
@@ -561,6 +593,8 @@ enum next scan_run(struct vcpu *cpu)
 			n = emulate_step(cpu);
 		else if (scan_mode(cpu) == MODE_NONE)
 			n = emulate_chunk(cpu);
+		else if (cpu->scan.counting)
+			n = run_counted(cpu);
 		else
 			n = s->lock ? lockstep_block(cpu) : scan_run_blocks(cpu);
 		if (s->stop_text[0])
@@ -577,6 +611,12 @@ enum next scan_run(struct vcpu *cpu)
 void scan_count_instructions(struct vcpu *cpu)
 {
 	cpu->scanner->count_insns = true;
+}
+
+void scan_count_to(struct vcpu *cpu, uint64_t icount)
+{
+	cpu->scan.counting = icount != UINT64_MAX;
+	cpu->icount_stop = icount;
 }
 
 int scan_virtualize(struct vcpu *cpu, const char *spec)

@@ -20,6 +20,10 @@ int scan_perf_map(struct vcpu *cpu);
 /* meters.insns shall count what scanned code retires, exactly. Before the first block is made. */
 void scan_count_instructions(struct vcpu *cpu);
 
+/* icount is exact from now on, as tier 0 counts, and scan_run() ends when it is that (icount_stop). Scanned code counts as it
+ * goes; the last few instructions are emulated. UINT64_MAX: as fast as without. Not while scan_run() is on, not in lock-step. */
+void scan_count_to(struct vcpu *cpu, uint64_t icount);
+
 /* For this run: stop with a report at instructions that match (scan/vmap.h); -EINVAL: no such
  * mnemonic, -ENOSPC: too many. Before the first block is made. */
 int scan_virtualize(struct vcpu *cpu, const char *spec);

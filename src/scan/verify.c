@@ -142,7 +142,8 @@ struct field { uint32_t off, len; };
     sizeof(((struct vcpu *)0)->last) - offsetof(struct vcpu, first) }
 
 /* Fields scanned code may store to: guest state only. */
-static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount), FIELD(pauses)
+static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount), FIELD(pauses),
+	FIELD(scan.left)
 #ifdef PLEX86_METERS
 	, FIELD(meters.insns)
 #endif
@@ -150,7 +151,7 @@ static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), 
 /* Fields it may load: guest state and what the emitters test; no host address. */
 static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
 	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
-	FIELD(scan.epoch), FIELD(pauses)
+	FIELD(scan.epoch), FIELD(pauses), FIELD(scan.left)
 #ifdef PLEX86_METERS
 	, FIELD(meters.insns)
 #endif
@@ -388,6 +389,15 @@ static bool register_operand(struct run *r, const struct state *s, const ZydisDe
 	return true;
 }
 
+static bool is_count(int64_t field)
+{
+#ifdef PLEX86_METERS
+	if (field == (int64_t)offsetof(struct vcpu, meters.insns))
+		return true;
+#endif
+	return field == (int64_t)offsetof(struct vcpu, scan.left);
+}
+
 /* What a 32- or 64-bit write leaves in reg; a value without a name is given one by the caller. */
 static struct value written_value(struct run *r, const struct state *s, int reg, unsigned bits)
 {
@@ -407,11 +417,8 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R12 && src->mem.index != ZYDIS_REGISTER_NONE)
 			return (struct value){ .kind = KIND_ADDEND, .write = src->mem.disp.value != 0, .id = NO_ID,
 			    .of = s->reg[gpr_number(src->mem.index)].of };
-#ifdef PLEX86_METERS
-		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R13 &&
-		    src->mem.disp.value == (int64_t)offsetof(struct vcpu, meters.insns))
-			return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };	/* a count */
-#endif
+		if (bits == 64 && base >= 0 && src->mem.base == ZYDIS_REGISTER_R13 && is_count(src->mem.disp.value))
+			return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };
 		if (bits == 64 && imm && r->code->is_table && r->code->is_table(r->code->arg, src->imm.value.u))
 			return (struct value){ .kind = KIND_TABLE, .id = NO_ID, .of = NO_ID };
 		break;
@@ -770,7 +777,7 @@ void verify_summary(const struct verifier *v, FILE *f)
 static enum leads to_stub(const void *arg, uint64_t target)
 {
 	const struct glue *g = &((const struct scanner *)arg)->glue;
-	uint8_t *const stubs[] = { g->slow, g->link, g->indirect, g->fpu, g->lookup };
+	uint8_t *const stubs[] = { g->slow, g->link, g->indirect, g->fpu, g->limit, g->lookup };
 
 	if (target == (uint64_t)(uintptr_t)g->emulate || target == (uint64_t)(uintptr_t)g->quick)	/* goes on at a record's entry */
 		return LEADS_AWAY;

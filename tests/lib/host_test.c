@@ -222,7 +222,7 @@ static void *work_on(void *arg)
 		if (k < 0) {
 			usleep(100);
 		} else {
-			int why = from % 5 ? plex86_run(p->machine[k], 0, 300000, &stop) : plex86_run(p->machine[k], 1000, 0, &stop);
+			int why = from % 5 ? plex86_run(p->machine[k], 0, 300000, &stop) : plex86_run(p->machine[k], 1000 + 1000 * (from % 50), 0, &stop);
 			pthread_mutex_lock(&p->lock);
 			p->busy[k] = false;
 			p->done[k] = why == PLEX86_STOP_HALT;
