@@ -5,8 +5,6 @@ usage: devices.py PLEX86 [ROUNDS]. Debian's kernel (tools/guests) reads a raw ID
 blocks of 1 MiB, from the host's cache; a program (screen.c) fills the graphics card's linear frame buffer.
 The checksum of what was read is compared with the host's. Figures are MB/s of guest time, the median of the rounds.
 """
-import glob
-import gzip
 import hashlib
 import os
 import random
@@ -17,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
+from harness import KERNEL, ROOT, initramfs, modules  # noqa: E402
+
 PLEX86 = os.path.abspath(sys.argv[1])
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-GUESTS = os.environ.get("PLEX86_GUESTS", os.path.join(ROOT, ".cache", "guests"))
 MODULES = "crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common scsi_mod libata ata_piix sd_mod".split()
 MIB = 128
 SCRIPT = """#!/bin/sh
@@ -42,33 +41,15 @@ done
 """ % (" ".join(MODULES), MIB, " ".join(map(str, range(ROUNDS))), MIB)
 
 
-def cpio(files):
-    """An initramfs archive (newc): name -> (mode, bytes)."""
-    out = b""
-    for ino, (name, (mode, data)) in enumerate(list(files.items()) + [("TRAILER!!!", (0, b""))]):
-        head = [ino + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-        entry = b"070701" + b"".join(b"%08X" % h for h in head) + name.encode() + b"\0"
-        entry += b"\0" * (-len(entry) % 4) + data
-        out += entry + b"\0" * (-len(entry) % 4)
-    return out
-
-
-def initramfs(path):
-    program = os.path.join(os.path.dirname(path), "screen")
+def screen_program(folder):
+    program = os.path.join(folder, "screen")
     subprocess.run(["gcc", "-m32", "-static", "-O2", "-o", program, os.path.join(ROOT, "bench/screen.c")], check=True)
-    files = {"mods": (0o040755, b""), "mods/screen": (0o100755, open(program, "rb").read()),
-             "mods/go": (0o100755, SCRIPT.encode())}
-    for m in MODULES:
-        found = glob.glob(os.path.join(GUESTS, "linux-686/lib/modules/*/kernel/**/%s.ko" % m), recursive=True)
-        if found:
-            files["mods/%s.ko" % m] = (0o100644, open(found[0], "rb").read())
-    with open(path, "wb") as f:
-        f.write(open(os.path.join(GUESTS, "initramfs.cpio.gz"), "rb").read())
-        f.write(gzip.compress(cpio(files), 1))
+    with open(program, "rb") as f:
+        return f.read()
 
 
 def run(command, folder):
-    command += ["-m", "256", "-vga", "std", "-display", "none", "-kernel", os.path.join(GUESTS, "linux-686/vmlinuz"), "-initrd",
+    command += ["-m", "256", "-vga", "std", "-display", "none", "-kernel", KERNEL, "-initrd",
                 os.path.join(folder, "initrd"), "-append", "console=ttyS0 quiet job=/mods/go iomem=relaxed", "-serial", "stdio",
                 "-drive", "format=raw,file=" + os.path.join(folder, "disk"), "-no-reboot"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200)
@@ -82,7 +63,7 @@ def run(command, folder):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="plex86-speed-") as folder:
-        initramfs(os.path.join(folder, "initrd"))
+        initramfs(os.path.join(folder, "initrd"), {"mods/screen": screen_program(folder), "mods/go": SCRIPT.encode(), **modules(MODULES)})
         data = random.Random(1).randbytes(MIB << 20)
         with open(os.path.join(folder, "disk"), "wb") as f:
             f.write(data)

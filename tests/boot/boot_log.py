@@ -6,26 +6,15 @@ Same kernel, initramfs and command line; differences.py has what may differ, and
 """
 import difflib
 import re
-import subprocess
 import sys
 
 import differences
 import monitors
 
-APPEND = "console=ttyS0 job=/etc/report"
-
-
-def boot(monitor, kernel, extra=()):
-    """The console log as text, and the exit status."""
-    done = subprocess.run(monitors.command(monitor, kernel, APPEND, extra=extra), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=1500, check=False)
-    return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.returncode
-
-
 def boot_qemu(kernel):
     """QEMU's log. On a busy host its timer comes too late for the kernel's check of it: then another try."""
     for _ in range(4):
-        log, _, _ = boot("qemu", kernel)
+        log, _, _ = monitors.boot("qemu", kernel)
         if "8254 timer not connected" not in log:
             break
     return log
@@ -38,7 +27,7 @@ def ends_of(lines):
 def main():
     plex86, kernel, *extra = sys.argv[1:]
     want = boot_qemu(kernel)
-    got, errors, status = boot(plex86, kernel, extra)
+    got, errors, status = monitors.boot(plex86, kernel, extra)
     print(f"{kernel}: {len(want.splitlines())} lines under QEMU, {len(got.splitlines())} under plex86")
     if status != 0:
         sys.exit(f"plex86 ended with status {status}, not 0 as a power-off does:\n{ends_of(got.splitlines())}\n{errors}")

@@ -4,7 +4,6 @@
 usage: pressure.py PLEX86 KERNEL OPTION...      the options say what there is little of
 """
 import re
-import subprocess
 import sys
 
 import monitors
@@ -12,13 +11,7 @@ import monitors
 
 def main():
     plex86, kernel, *options = sys.argv[1:]
-    command = monitors.command(plex86, kernel, "console=ttyS0 job=/etc/report", extra=options)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=1700,
-                          check=False)
-    log = done.stdout.decode(errors="replace")
-    print(done.stderr.decode(errors="replace"))
-    if done.returncode != 0 or not re.search(r"reboot: Power down", log):
-        sys.exit(f"plex86 ended with status {done.returncode}, not 0 as a power-off does:\n{log[-2000:]}")
+    log, _ = monitors.boot_to_power_off(plex86, kernel, options, 1700)
     for bad in (r"BUG:", r"Oops", r"segfault", r"Call Trace"):
         if re.search(bad, log):
             sys.exit(f"the guest's log has {bad}:\n{log[-4000:]}")

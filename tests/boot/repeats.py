@@ -45,7 +45,7 @@ def main():
     by_host = "host" in options
     if not by_host:
         options += ["--clock", "instructions"]
-    command = monitors.command(plex86, kernel, "console=ttyS0 job=/etc/report", extra=options)
+    command = monitors.command(plex86, kernel, monitors.APPEND, extra=options)
     sizes, first = [], None
     for i in range(int(count)):
         status, log, kib = run(command)

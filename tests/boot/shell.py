@@ -5,17 +5,15 @@ usage: shell.py PLEX86 [KERNEL]       The last line counts the checks.
 """
 import hashlib
 import os
-import pty
 import re
 import select
 import signal
-import struct
 import sys
 import termios
 import time
-import fcntl
 
-import monitors
+import monitors     # which finds the harness, too
+from harness import on_terminal, set_size
 
 PROMPT = "/root # "
 
@@ -25,17 +23,8 @@ class Terminal:
 
     def __init__(self, command):
         self.text, self.at = "", 0
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-            for fd in (0, 1, 2):
-                os.dup2(slave, fd)
-            os.execvp(command[0], command)
+        self.pid, self.master, self.slave = on_terminal(command)
+        self.before = termios.tcgetattr(self.slave)
 
     def pump(self, wait_s):
         if not select.select([self.master], [], [], wait_s)[0]:
@@ -157,7 +146,7 @@ def check_clock_keeps_the_hosts_rate_under_load(t):
 
 
 def check_resizing_the_terminal_disturbs_nothing(t):
-    fcntl.ioctl(t.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+    set_size(t.slave, 50, 132)
     out, _ = t.run("echo still here")
     assert out == "still here", out
 

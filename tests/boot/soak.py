@@ -6,9 +6,7 @@ usage: soak.py PLEX86 BENCH_GUEST SECONDS [KERNEL [OPTION OF PLEX86...]]
 Nothing may fault in the guest, no result may differ between rounds, the guest's clock must go with the host's,
 and the monitor's own memory must not grow once it is warm.
 """
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-import monitors
+import monitors     # which finds the harness, too
+from harness import initramfs
 
 # Each runs over and over beside the others; all print what they found.
 LOADS = {
@@ -38,21 +37,6 @@ def job():
     lines.append("while :; do sleep 0.01; done &")
     lines.append("while :; do read up idle </proc/uptime; echo @up $up $(date +%s); sleep 5; done")
     return "\n".join(lines) + "\n"
-
-
-def make_initrd(folder, bench_guest):
-    root = folder / "root"
-    (root / "soak").mkdir(parents=True)
-    shutil.copy(bench_guest, root / "soak/bench-guest")
-    (root / "soak/job").write_text(job())
-    (root / "soak/job").chmod(0o755)
-    names = "soak\nsoak/bench-guest\nsoak/job\n"
-    archive = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=root, input=names.encode(),
-                             capture_output=True, check=True).stdout
-    base = (monitors.GUESTS / "initramfs.cpio.gz").read_bytes()
-    target = folder / "initrd"
-    target.write_bytes(base + b"\0" * (-len(base) % 4) + archive)
-    return target
 
 
 def private_kib(pid):
@@ -101,8 +85,8 @@ def main():
     plex86, bench_guest, seconds, *rest = sys.argv[1:]
     kernel, options = (rest or ["686"])[0], rest[1:]
     with tempfile.TemporaryDirectory() as name:
-        command = monitors.command(plex86, kernel, "console=ttyS0 job=/soak/job", extra=options)
-        command[command.index("-initrd") + 1] = str(make_initrd(Path(name), bench_guest))
+        initrd = initramfs(Path(name) / "initrd", {"soak/bench-guest": Path(bench_guest).read_bytes(), "soak/job": job().encode()})
+        command = monitors.command(plex86, kernel, "console=ttyS0 job=/soak/job", extra=options, initrd=str(initrd))
         soak = Soak(command)
         alive, sizes = soak.run(int(seconds))
     log = "\n".join(soak.tail)

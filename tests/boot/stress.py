@@ -4,26 +4,26 @@
 usage: stress.py PLEX86 KERNEL [OPTION OF PLEX86...]      KERNEL: 686 or 686-pae
 """
 import difflib
-import gzip
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import monitors
+import monitors     # which finds the harness, too
+from harness import GUESTS, INITRD, initramfs, need_all, skip
 
 SCRIPT = Path(__file__).resolve().parent / "stress.sh"
 
 
 def on_host(directory):
     """What the script prints here: BusyBox is a static 32-bit program, which an x86-64 Linux runs."""
-    busybox = monitors.GUESTS / "busybox"
+    busybox = Path(GUESTS) / "busybox"
     applets = Path(directory) / "bin"
     applets.mkdir()
     try:
         names = subprocess.run([busybox, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     except OSError as why:
-        monitors.skip(f"this host does not run {busybox}: {why}")
+        skip(f"this host does not run {busybox}: {why}")
     for name in names:
         (applets / name).symlink_to(busybox)
     environment = {"PATH": str(applets), "HOME": "/", "TMPDIR": str(directory)}
@@ -32,28 +32,17 @@ def on_host(directory):
 
 
 def in_guest(plex86, kernel, directory, extra):
-    root = Path(directory) / "root"
-    root.mkdir()
-    (root / "stress").write_bytes(SCRIPT.read_bytes())
-    (root / "stress").chmod(0o755)
-    archive = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=root, input=b"stress\n",
-                             stdout=subprocess.PIPE, check=True).stdout
-    _, initramfs = monitors.guest_files(kernel)
-    both = Path(directory) / "initramfs"
-    both.write_bytes(initramfs.read_bytes() + gzip.compress(archive))
-    command = monitors.command(plex86, kernel, "console=ttyS0 quiet job=/stress", extra=extra)
-    command[command.index("-initrd") + 1] = str(both)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=1700, check=False)
-    text = done.stdout.decode(errors="replace").replace("\r", "")
-    if done.returncode != 0 or "# numbers\n" not in text:
-        sys.exit(f"plex86 ended with status {done.returncode}:\n{text[-2000:]}")
+    initrd = initramfs(Path(directory) / "initramfs", {"stress": SCRIPT.read_bytes()})
+    console, errors, status = monitors.boot(plex86, kernel, extra, "console=ttyS0 quiet job=/stress", str(initrd), 1700)
+    text = console.replace("\r", "")
+    if status != 0 or "# numbers\n" not in text:
+        sys.exit(f"plex86 ended with status {status}:\n{text[-2000:]}\n{errors}")
     return text[text.index("# numbers\n"):].partition("# end\n")[0] + "# end\n"
 
 
 def main():
     plex86, kernel, *extra = sys.argv[1:]
-    monitors.guest_files(kernel)
+    need_all(INITRD)
     with tempfile.TemporaryDirectory() as directory:
         want = on_host(directory)
         got = in_guest(plex86, kernel, directory, extra)

@@ -4,23 +4,13 @@
 usage: verified.py PLEX86 KERNEL [OPTION OF PLEX86...]      KERNEL: 686 or 686-pae
 """
 import re
-import subprocess
 import sys
 
 import monitors
 
-APPEND = "console=ttyS0 job=/etc/report"
-
-
 def main():
     plex86, kernel, *extra = sys.argv[1:]
-    options = ["--engine", "scan", "--verify-code", *extra]
-    done = subprocess.run(monitors.command(plex86, kernel, APPEND, extra=options), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=1500, check=False)
-    log, errors = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    print(errors)
-    if done.returncode != 0 or not re.search(r"reboot: Power down", log):
-        sys.exit(f"plex86 ended with status {done.returncode}, not 0 as a power-off does:\n{log[-2000:]}\n{errors}")
+    _, errors = monitors.boot_to_power_off(plex86, kernel, ["--engine", "scan", "--verify-code", *extra])
     totals = re.search(r"verify-code: (\d+) blocks, (\d+) violations", errors)
     if not totals or int(totals[1]) < 10000 or int(totals[2]) != 0:
         sys.exit("not every block of the boot was checked, or one was found wrong")

@@ -4,7 +4,6 @@
 cli_test.py PLEX86 GUEST_DIR ENGINE [PATTERN]: TAP on stdout. Nothing is timed: a test waits for what must
 come; the limit below is only for what never comes.
 """
-import fnmatch
 import os
 import pty
 import re
@@ -14,17 +13,13 @@ import sys
 import tempfile
 import time
 import termios
-import fcntl
 import struct
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import Failed, Skip, check, check_in, run_tests, set_size, test  # noqa: E402
 
 PLEX86, GUESTS, ENGINE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
 LIMIT_S = 200
-tests = []
-
-
-def test(fn):
-    tests.append(fn)
-    return fn
 
 
 def command(*args):
@@ -53,23 +48,13 @@ def flat(name, *args, **kw):
     return run("run", "--flat", "0x100000", *args, guest(name), **kw)
 
 
-def check(got, want):
-    if got != want:
-        raise AssertionError("got %r, want %r" % (got, want))
-
-
-def check_in(needle, hay):
-    if needle not in hay:
-        raise AssertionError("%r is not in %r" % (needle, hay))
-
-
 def one_line_error(status, text, *args, **kw):
     code, out, err = run(*args, **kw)
     check(code, status)
     check(out, "")
     check(err.count("\n"), 1)
     if not err.startswith("plex86: "):
-        raise AssertionError("not a line of ours: %r" % err)
+        raise Failed("not a line of ours: %r" % err)
     check_in(text, err)
 
 
@@ -168,7 +153,7 @@ def unreadable_kernel():
         try:
             one_line_error(1, "Permission denied", "run", "-kernel", f.name, preexec_fn=as_nobody)
         except PermissionError:
-            return "the build folder is closed to ordinary users"
+            raise Skip("the build folder is closed to ordinary users")
 
 
 @test
@@ -227,7 +212,7 @@ def version():
     code, out, err = run("--version")
     check((code, err), (0, ""))
     if not re.fullmatch(r"plex86 \d+\.\d+\.\d+\n", out):
-        raise AssertionError(out)
+        raise Failed(out)
 
 
 @test
@@ -453,7 +438,7 @@ def wait_for(fd, text):
     while text not in got:
         piece = os.read(fd, 4096)
         if not piece:
-            raise AssertionError("end of output before %r: %r" % (text, got))
+            raise Failed("end of output before %r: %r" % (text, got))
         got += piece
     return got
 
@@ -595,7 +580,7 @@ def job_control_gives_the_terminal_back_and_takes_it_again():
 def terminal_resize_disturbs_nothing():
     t = Terminal("echo")
     t.wait_for(b"ready\r\n")
-    fcntl.ioctl(t.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+    set_size(t.slave, 50, 132)
     t.p.send_signal(signal.SIGWINCH)
     t.send(b"zq")
     t.wait_for(b"zq")
@@ -629,25 +614,7 @@ def untouched_memory_costs_nothing():
     p.terminate()
     p.wait(LIMIT_S)
     if rss > 48 * 1024:
-        raise AssertionError("%d KiB resident" % rss)
+        raise Failed("%d KiB resident" % rss)
 
 
-def main():
-    pattern = sys.argv[4] if len(sys.argv) > 4 else "*"
-    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
-    print("1..%d" % len(chosen))
-    failed = 0
-    for number, fn in enumerate(chosen, 1):
-        name = fn.__name__.replace("_", " ")
-        try:
-            skip = fn()
-            print("ok %d - %s%s" % (number, name, " # SKIP " + skip if skip else ""))
-        except (AssertionError, OSError, subprocess.SubprocessError, AttributeError, IndexError) as e:
-            failed += 1
-            print("not ok %d - %s" % (number, name))
-            print("# %s: %s" % (type(e).__name__, str(e)[:2000].replace("\n", "\n# ")))
-        sys.stdout.flush()
-    return 1 if failed else 0
-
-
-sys.exit(main())
+run_tests(*sys.argv[4:])

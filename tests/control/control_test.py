@@ -3,7 +3,6 @@
 
 usage: control_test.py PLEX86. Boots SeaBIOS without a disk; needs Debian's seabios package (else: skipped).
 """
-import json
 import os
 import socket
 import struct
@@ -13,61 +12,16 @@ import tempfile
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import BIOS, LIMIT_S, MachineCase, Qmp, connect, free_port, need_all  # noqa: E402
+
 PLEX86 = os.path.abspath(sys.argv.pop(1))
-DEADLINE = 300
 
 
-class Qmp:
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(DEADLINE)
-        self.sock.connect(path)
-        self.file = self.sock.makefile('r')     # only for reading: a file for both drops what it read ahead
-        self.greeting = self.read()
-        self.events = []
-
-    def read(self):
-        line = self.file.readline()
-        return json.loads(line) if line else None
-
-    def raw(self, text):
-        self.sock.sendall(text.encode())
-        return self.answer()
-
-    def answer(self):
-        while True:
-            msg = self.read()
-            if msg is None or 'event' not in msg:
-                return msg
-            self.events.append(msg['event'])
-
-    def cmd(self, name, **args):
-        return self.raw(json.dumps({'execute': name, 'arguments': args}))
-
-    def wait_event(self, name):
-        while name not in self.events:
-            msg = self.read()
-            if msg is None:
-                raise AssertionError('connection ended before ' + name)
-            self.events.append(msg.get('event'))
-
-
-class Machine(unittest.TestCase):
+class Machine(MachineCase):
     def setUp(self):
-        self.dir = tempfile.TemporaryDirectory()
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.dir.name)
-        self.qmp_path = os.path.join(self.dir.name, 'qmp')
-        self.procs = []
-
-    def tearDown(self):
-        for p in self.procs:
-            if p.poll() is None:
-                p.kill()
-            p.wait()
-        self.dir.cleanup()
-
-    def path(self, name):
-        return os.path.join(self.dir.name, name)
+        super().setUp()
+        self.qmp_path = self.path('qmp')
 
     def start(self, *args):
         image = self.path('blank.img')
@@ -77,26 +31,17 @@ class Machine(unittest.TestCase):
                               '-qmp', f'unix:{self.qmp_path},server=on,wait=off', *args],
                              stdin=subprocess.DEVNULL, env=self.env)
         self.procs.append(p)
-        end = time.monotonic() + DEADLINE
-        q = None
-        while q is None:
-            self.assertIsNone(p.poll(), 'plex86 ended at once')
-            self.assertLess(time.monotonic(), end)
-            try:
-                q = Qmp(self.qmp_path)
-            except (FileNotFoundError, ConnectionRefusedError):     # not yet
-                time.sleep(0.02)
+        q = Qmp(self.qmp_path, p)
         self.assertIn('QMP', q.greeting)
-        self.assertEqual(q.cmd('qmp_capabilities'), {'return': {}})
         return p, q
 
-    def tool(self, *args):
-        return subprocess.run([PLEX86, *args], env=self.env, cwd=self.dir.name, capture_output=True, text=True, timeout=DEADLINE)
+    def plex86(self, *args):
+        return self.tool(PLEX86, *args)
 
     def wait_text(self, q, text):
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + LIMIT_S
         while True:
-            screen = q.cmd('x-screentext')['return']
+            screen = q.cmd('x-screentext')
             if text in screen:
                 return screen
             self.assertLess(time.monotonic(), end, screen)
@@ -104,49 +49,49 @@ class Machine(unittest.TestCase):
 
     def test_commands_answer_under_their_qmp_names(self):
         _, q = self.start('-S')
-        self.assertEqual(q.cmd('query-status')['return']['status'], 'prelaunch')
-        self.assertEqual(q.cmd('query-name')['return'], {'name': 'box'})
-        names = {c['name'] for c in q.cmd('query-commands')['return']}
+        self.assertEqual(q.cmd('query-status')['status'], 'prelaunch')
+        self.assertEqual(q.cmd('query-name'), {'name': 'box'})
+        names = {c['name'] for c in q.cmd('query-commands')}
         self.assertLessEqual({'stop', 'cont', 'system_reset', 'system_powerdown', 'quit', 'send-key', 'screendump',
                               'human-monitor-command', 'query-block', 'eject', 'blockdev-change-medium'}, names)
-        self.assertEqual(q.cmd('nothing')['error']['class'], 'CommandNotFound')
+        self.assertEqual(q.answer('nothing')['error']['class'], 'CommandNotFound')
         self.assertEqual(q.raw('{"execute":}\n')['error']['desc'], 'Invalid JSON syntax')
         self.assertEqual(q.raw('{"execute":"query-status","id":[7]}')['id'], [7])
-        self.assertIn('error', q.cmd('send-key', keys=[{'type': 'qcode', 'data': 'no such key'}]))
-        drive = q.cmd('query-block')['return'][0]
+        self.assertIn('error', q.answer('send-key', keys=[{'type': 'qcode', 'data': 'no such key'}]))
+        drive = q.cmd('query-block')[0]
         self.assertEqual((drive['device'], drive['inserted']['image']['virtual-size']), ('ide0-hd0', 1 << 20))
 
     def test_a_machine_started_with_S_runs_only_after_cont_and_tells_of_it(self):
         _, q = self.start('-S')
-        eip = q.cmd('human-monitor-command', **{'command-line': 'info registers'})['return']
+        eip = q.monitor('info registers')
         self.assertIn('EIP=0000FFF0', eip)
         q.cmd('cont')
         q.wait_event('RESUME')
         self.wait_text(q, 'SeaBIOS')
         q.cmd('stop')
         q.wait_event('STOP')
-        first = q.cmd('human-monitor-command', **{'command-line': 'info registers'})
-        self.assertEqual(first, q.cmd('human-monitor-command', **{'command-line': 'info registers'}))
+        first = q.monitor('info registers')
+        self.assertEqual(first, q.monitor('info registers'))
         q.cmd('system_reset')
         q.cmd('cont')
         q.wait_event('RESET')
 
     def test_quit_ends_plex86_after_a_shutdown_event(self):
         p, q = self.start()
-        self.assertEqual(q.cmd('quit'), {'return': {}})
+        self.assertEqual(q.answer('quit'), {'return': {}})
         q.wait_event('SHUTDOWN')
-        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertEqual(p.wait(LIMIT_S), 0)
         self.assertFalse(os.path.exists(self.qmp_path))
 
     def test_trays_move_with_events_and_the_drives_say_what_is_in_them(self):
         with open(self.path('cd.iso'), 'wb') as f:
             f.truncate(1 << 20)
         _, q = self.start('-cdrom', self.path('cd.iso'))
-        cd = [d for d in q.cmd('query-block')['return'] if d['device'] == 'ide1-cd0'][0]
+        cd = [d for d in q.cmd('query-block') if d['device'] == 'ide1-cd0'][0]
         self.assertEqual((cd['tray_open'], cd['io-status'], cd['inserted']['ro']), (False, 'ok', True))
         q.cmd('eject', device='ide1-cd0')
         q.wait_event('DEVICE_TRAY_MOVED')
-        cd = [d for d in q.cmd('query-block')['return'] if d['device'] == 'ide1-cd0'][0]
+        cd = [d for d in q.cmd('query-block') if d['device'] == 'ide1-cd0'][0]
         self.assertTrue(cd['tray_open'])
         self.assertNotIn('inserted', cd)
         q.events.clear()
@@ -158,8 +103,8 @@ class Machine(unittest.TestCase):
         q.events.clear()
         q.cmd('blockdev-close-tray', device='ide1-cd0')
         q.wait_event('DEVICE_TRAY_MOVED')
-        self.assertIn('tray', q.cmd('blockdev-open-tray', device='ide0-hd0')['error']['desc'])
-        stats = q.cmd('query-blockstats')['return'][0]
+        self.assertIn('tray', q.answer('blockdev-open-tray', device='ide0-hd0')['error']['desc'])
+        stats = q.cmd('query-blockstats')[0]
         self.assertEqual(stats['device'], 'ide0-hd0')
 
     def test_machine_that_powered_off_stays_and_can_be_reset_with_no_shutdown(self):
@@ -168,41 +113,35 @@ class Machine(unittest.TestCase):
         p = subprocess.Popen([PLEX86, 'run', '-no-shutdown', '-serial', 'null', '--flat', '0x1000', '--mode', 'real', self.path('off'), '-qmp',
                               f'unix:{self.qmp_path},server=on,wait=off', '-S'], stdin=subprocess.DEVNULL, env=self.env)
         self.procs.append(p)
-        end = time.monotonic() + DEADLINE
-        while not os.path.exists(self.qmp_path) and time.monotonic() < end:
-            time.sleep(0.05)
-        q = Qmp(self.qmp_path)
-        q.cmd('qmp_capabilities')
+        q = Qmp(self.qmp_path, p)
         for _ in range(2):
             q.events.clear()
             q.cmd('cont')
             q.wait_event('SHUTDOWN')
-            self.assertEqual(q.cmd('query-status')['return']['status'], 'shutdown')
+            self.assertEqual(q.cmd('query-status')['status'], 'shutdown')
             q.cmd('system_reset')
             q.wait_event('RESET')
         q.cmd('quit')
-        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertEqual(p.wait(LIMIT_S), 0)
 
     def test_keys_reach_the_firmware(self):
         _, q = self.start('-boot', 'menu=on,splash-time=60000')
         self.wait_text(q, 'ESC')
-        q.cmd('human-monitor-command', **{'command-line': 'sendkey esc'})
+        q.monitor('sendkey esc')
         self.wait_text(q, 'Select boot device')
 
     def test_vnc_shows_the_screen_and_is_for_this_host_unless_there_is_a_password(self):
-        with socket.socket() as probe:          # a free port
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         if port < 5900:
             self.skipTest('no port that VNC can name')
         with open(self.path('other.img'), 'wb') as f:
             f.truncate(1 << 20)
-        refused = self.tool('run', '-serial', 'null', '-vnc', f'0.0.0.0:{port - 5900}', self.path('other.img'))
+        refused = self.plex86('run', '-serial', 'null', '-vnc', f'0.0.0.0:{port - 5900}', self.path('other.img'))
         self.assertEqual(refused.returncode, 1)
         self.assertIn('password-file', refused.stderr)
         _, q = self.start('-vnc', f':{port - 5900}')
         self.wait_text(q, 'SeaBIOS')
-        with socket.create_connection(('127.0.0.1', port), DEADLINE) as s:
+        with socket.create_connection(('127.0.0.1', port), LIMIT_S) as s:
             f = s.makefile('rb')
             self.assertEqual(f.read(12)[:4], b'RFB ')
             s.sendall(b'RFB 003.008\n')
@@ -228,7 +167,7 @@ class Machine(unittest.TestCase):
                 time.sleep(0.05)
             s.sendall(struct.pack('>BBHH', 5, 1, 10, 10) + struct.pack('>BBHH', 5, 0, 20, 15))
             s.sendall(struct.pack('>BBHI', 4, 1, 0, 0xFF0D) + struct.pack('>BBHI', 4, 0, 0, 0xFF0D))
-            self.assertEqual(q.cmd('query-status')['return']['status'], 'running')
+            self.assertEqual(q.cmd('query-status')['status'], 'running')
 
     def test_a_serial_port_at_a_socket_chardev_keeps_a_log(self):
         serial, log = self.path('serial'), self.path('serial.log')
@@ -237,22 +176,14 @@ class Machine(unittest.TestCase):
                               '-chardev', f'socket,id=tty0,path={serial},server=on,wait=on,logfile={log}'],
                              stdin=subprocess.DEVNULL, env=self.env)
         self.procs.append(p)
-        end = time.monotonic() + DEADLINE
-        while True:
-            try:
-                s = socket.socket(socket.AF_UNIX)
-                s.connect(serial)
-                break
-            except OSError:
-                self.assertLess(time.monotonic(), end)
-                time.sleep(0.02)
+        s = connect(serial, p)
         said = b''
         while True:
             data = s.recv(4096)
             if not data:
                 break
             said += data
-        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertEqual(p.wait(LIMIT_S), 0)
         self.assertIn(b'ello', said)
         with open(log, 'rb') as f:
             self.assertEqual(f.read(), said)
@@ -261,21 +192,20 @@ class Machine(unittest.TestCase):
         _, q = self.start()
         self.wait_text(q, 'SeaBIOS')
         png, ppm = self.path('a.png'), self.path('a.ppm')
-        self.assertEqual(q.cmd('screendump', filename=png, format='png'), {'return': {}})
-        self.assertEqual(q.cmd('screendump', filename=ppm), {'return': {}})
+        self.assertEqual(q.answer('screendump', filename=png, format='png'), {'return': {}})
+        self.assertEqual(q.answer('screendump', filename=ppm), {'return': {}})
         with open(png, 'rb') as f:
             head = f.read(24)
         self.assertEqual(head[:8], b'\x89PNG\r\n\x1a\n')
         with open(ppm, 'rb') as f:
             self.assertEqual(f.readline() + f.readline(), b'P6\n%d %d\n' % struct.unpack('>II', head[16:24]))
-        self.assertIn('error', q.cmd('screendump', filename='/nonexistent/x'))
+        self.assertIn('error', q.answer('screendump', filename='/nonexistent/x'))
 
     def test_monitor_commands_show_memory_and_devices(self):
         _, q = self.start()
         self.wait_text(q, 'SeaBIOS')
 
-        def hmp(line):
-            return q.cmd('human-monitor-command', **{'command-line': line})['return']
+        hmp = q.monitor
         self.assertIn(' 0xea 0x5b 0xe0 0x00 0xf0', hmp('xp/5xb 0xffff0'))
         self.assertIn('1234:1111', hmp('info pci'))
         self.assertIn('ide0-hd0', hmp('info block'))
@@ -289,7 +219,7 @@ class Machine(unittest.TestCase):
     def test_the_running_monitor_is_confined_in_every_thread(self):
         p, q = self.start('-vnc', 'none')
         self.wait_text(q, 'No bootable device')     # the disk's thread has worked by then
-        said = q.cmd('human-monitor-command', **{'command-line': 'info sandbox'})['return']
+        said = q.monitor('info sandbox')
         if 'sandbox: off' in said:
             self.skipTest(said)
         threads = os.listdir(f'/proc/{p.pid}/task')
@@ -304,25 +234,24 @@ class Machine(unittest.TestCase):
     def test_plex86_finds_named_machines(self):
         p, q = self.start()
         self.wait_text(q, 'No bootable device')     # the keyboard is set up by then
-        self.assertRegex(self.tool('ps').stdout, r'box +%d +running' % p.pid)
-        self.assertIn('SeaBIOS', self.tool('screentext', 'box').stdout)
-        self.assertEqual(self.tool('screenshot', 'box', 'shot.png').returncode, 0)
+        self.assertRegex(self.plex86('ps').stdout, r'box +%d +running' % p.pid)
+        self.assertIn('SeaBIOS', self.plex86('screentext', 'box').stdout)
+        self.assertEqual(self.plex86('screenshot', 'box', 'shot.png').returncode, 0)
         self.assertGreater(os.path.getsize(self.path('shot.png')), 500)
         with tempfile.TemporaryDirectory() as elsewhere:    # where the confined monitor itself may not write
-            self.assertEqual(self.tool('screenshot', 'box', elsewhere + '/shot.ppm').returncode, 0)
+            self.assertEqual(self.plex86('screenshot', 'box', elsewhere + '/shot.ppm').returncode, 0)
             self.assertGreater(os.path.getsize(elsewhere + '/shot.ppm'), 500)
-            self.assertIn('Permission denied', q.cmd('screendump', filename=elsewhere + '/own.png')['error']['desc'])
-        self.assertEqual(self.tool('screenshot', 'box', '/nonexistent/shot.png').returncode, 1)
-        self.assertEqual(self.tool('sendkey', 'box', 'ctrl-alt-delete').returncode, 0)
+            self.assertIn('Permission denied', q.answer('screendump', filename=elsewhere + '/own.png')['error']['desc'])
+        self.assertEqual(self.plex86('screenshot', 'box', '/nonexistent/shot.png').returncode, 1)
+        self.assertEqual(self.plex86('sendkey', 'box', 'ctrl-alt-delete').returncode, 0)
         q.wait_event('RESET')
-        self.assertEqual(self.tool('sendkey', 'box', 'hyper-x').returncode, 1)
-        self.assertEqual(self.tool('stop', '--now', 'box').returncode, 0)
-        self.assertEqual(p.wait(DEADLINE), 0)
-        self.assertIn('No named machine', self.tool('ps').stdout)
-        self.assertEqual(self.tool('stop', 'box').returncode, 1)
+        self.assertEqual(self.plex86('sendkey', 'box', 'hyper-x').returncode, 1)
+        self.assertEqual(self.plex86('stop', '--now', 'box').returncode, 0)
+        self.assertEqual(p.wait(LIMIT_S), 0)
+        self.assertIn('No named machine', self.plex86('ps').stdout)
+        self.assertEqual(self.plex86('stop', 'box').returncode, 1)
 
 
 if __name__ == '__main__':
-    if not os.path.exists('/usr/share/seabios/bios-256k.bin'):
-        sys.exit(77)
+    need_all(BIOS)
     unittest.main(warnings='ignore')

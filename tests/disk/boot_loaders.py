@@ -4,7 +4,6 @@
 boot_loaders.py PLEX86 [PATTERN]: TAP. GRUB from a disk, a CD and its rescue floppy, ISOLINUX, iPXE; those that boot
 something boot Debian's kernel (tools/guests). What is not installed is skipped.
 """
-import fnmatch
 import os
 import re
 import select
@@ -12,55 +11,22 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import INITRD, KERNEL, check_in, need, path, run_tests, sh, test  # noqa: E402
+
 PLEX86 = os.path.abspath(sys.argv[1])
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-GUESTS = os.environ.get("PLEX86_GUESTS", os.path.join(ROOT, ".cache", "guests"))
-KERNEL, INITRD = os.path.join(GUESTS, "linux-686/vmlinuz"), os.path.join(GUESTS, "initramfs.cpio.gz")
 GRUB = "/usr/lib/grub/i386-pc"
 ISOLINUX = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 RESCUE_FLOPPY, IPXE = "/usr/lib/grub-rescue/grub-rescue-floppy.img", "/usr/lib/ipxe/ipxe.iso"
 LIMIT_S = 900
 REPORT = "console=ttyS0 job=/etc/report quiet"
-tests = []
-folder = None
-
-
-class Skip(Exception):
-    pass
-
-
-def test(fn):
-    tests.append(fn)
-    return fn
-
-
-def need(*names):
-    for n in names:
-        if not (os.path.exists(n) if "/" in n else shutil.which(n)):
-            raise Skip(n + " is not here")
-
-
-def path(*names):
-    return os.path.join(folder, *names)
-
-
-def sh(*args, **kw):
-    r = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-    if r.returncode != 0:
-        raise AssertionError("%s: %s" % (" ".join(args), r.stdout.decode("latin-1")[-600:]))
 
 
 def plain(text):
     """Without the cursor's moves: where the guest is late the firmware's serial console puts them inside words."""
     return re.sub(rb"\x1b(\[\??[0-9;]*[A-Za-z]|c)", b"", text)
-
-
-def check_in(needle, hay):
-    if needle not in hay:
-        raise AssertionError("%r is not in %r" % (needle, hay[-1500:]))
 
 
 def boots_linux(*args, banner):
@@ -185,27 +151,4 @@ def ipxe_looks_for_a_network_card():
     talk(["-cdrom", IPXE], (b"iPXE", b""), (b"No more network devices", b""))
 
 
-def main():
-    global folder
-    pattern = sys.argv[2] if len(sys.argv) > 2 else "*"
-    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
-    failed = 0
-    print("1..%d" % len(chosen))
-    for i, t in enumerate(chosen):
-        name, text = t.__name__.replace("_", " "), ""
-        with tempfile.TemporaryDirectory(prefix="plex86-loader-") as folder:
-            try:
-                t()
-                word = "ok"
-            except Skip as e:
-                word, text = "ok", " # SKIP " + str(e)
-            except (AssertionError, OSError, subprocess.SubprocessError) as e:
-                failed += 1
-                word = "not ok"
-                print("# %s: %s" % (type(e).__name__, str(e).replace("\n", "\n# ")))
-        print("%s %d - %s%s" % (word, i + 1, name, text))
-        sys.stdout.flush()
-    sys.exit(failed != 0)
-
-
-main()
+run_tests(*sys.argv[2:])

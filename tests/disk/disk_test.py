@@ -4,48 +4,26 @@
 disk_test.py PLEX86 DISK_BOOT_BIN [PATTERN]: TAP on stdout. Where QEMU is installed it boots the same image,
 and must say the same.
 """
-import fnmatch
 import os
 import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pc"))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), *at) for at in (("..",), ("..", "pc"))]
 import machine  # noqa: E402
+from harness import Failed, Skip, check, check_in, path, run_tests, test  # noqa: E402
 
 PLEX86, PROGRAM = os.path.abspath(sys.argv[1]), open(sys.argv[2], "rb").read()
 LIMIT_S = 300
 EXIT = ["-serial", "null", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
-tests = []
-folder = None
-
-
-def test(fn):
-    tests.append(fn)
-    return fn
-
-
-def path(name):
-    return os.path.join(folder, name)
 
 
 def run(*args):
     r = subprocess.run([PLEX86, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=LIMIT_S)
     return r.returncode, r.stdout.decode("latin-1"), r.stderr.decode("latin-1")
-
-
-def check(got, want):
-    if got != want:
-        raise AssertionError("got %r, want %r" % (got, want))
-
-
-def check_in(needle, hay):
-    if needle not in hay:
-        raise AssertionError("%r is not in %r" % (needle, hay))
 
 
 def image(name, size, data=PROGRAM):
@@ -266,7 +244,7 @@ def image_in_use_is_refused():
 @test
 def bad_images_are_refused_in_one_line():
     refused("No such file", "-hda", path("missing.img"))
-    refused("directory", "-cdrom", folder)
+    refused("directory", "-cdrom", path())
     refused("is empty", "-hda", image("empty.img", 0, b""))
     refused("raw and qcow2", "-drive", "file=x,format=vmdk")
     refused("that drive is taken", "-hda", "a", "-hda", "b")
@@ -309,13 +287,13 @@ def on_full_disk(*command, qcow2=False):
 
 
 def own_name_space():
-    return subprocess.run(["unshare", "-r", "-m", "mount", "-t", "tmpfs", "none", folder], stderr=subprocess.DEVNULL).returncode == 0
+    if subprocess.run(["unshare", "-r", "-m", "mount", "-t", "tmpfs", "none", path()], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("this host has no user name spaces")
 
 
 @test
 def full_host_disk_is_an_error_that_the_guest_sees_if_the_user_wants_it_so():
-    if not own_name_space():
-        return
+    own_name_space()
     drive = "file=%s,format=raw,werror=report" % path("small/disk.img")
     r = subprocess.run(on_full_disk(PLEX86, "run", "-drive", drive, *EXIT), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=LIMIT_S)
@@ -326,8 +304,7 @@ def full_host_disk_is_an_error_that_the_guest_sees_if_the_user_wants_it_so():
 
 def full_host_disk(qcow2):
     """The machine stops at a write, and goes on where it was when there is room."""
-    if not own_name_space():
-        return
+    own_name_space()
     with open(path("start"), "w") as f:
         f.write("#!/bin/sh\nexec %s \"$@\"\n" % " ".join("'%s'" % w for w in on_full_disk(PLEX86, qcow2=qcow2)))
     os.chmod(path("start"), 0o755)
@@ -344,7 +321,7 @@ def full_host_disk(qcow2):
         while m.proc.poll() is None:            # until the file that was in the way is away
             try:
                 m.cmd("cont")
-            except machine.Failed:
+            except Failed:
                 break
             time.sleep(0.1)
         check(m.wait_end(), 1)
@@ -364,23 +341,4 @@ def full_host_disk_stops_the_machine_in_a_write_to_a_qcow2_image_too():
     full_host_disk(True)
 
 
-def main():
-    global folder
-    pattern = sys.argv[3] if len(sys.argv) > 3 else "*"
-    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
-    failed = 0
-    print("1..%d" % len(chosen))
-    for i, t in enumerate(chosen):
-        with tempfile.TemporaryDirectory(prefix="plex86-disk-") as folder:
-            try:
-                t()
-                print("ok %d - %s" % (i + 1, t.__name__.replace("_", " ")))
-            except (AssertionError, OSError, subprocess.SubprocessError) as e:
-                failed += 1
-                print("not ok %d - %s" % (i + 1, t.__name__.replace("_", " ")))
-                print("# %s: %s" % (type(e).__name__, str(e).replace("\n", "\n# ")))
-        sys.stdout.flush()
-    sys.exit(failed != 0)
-
-
-main()
+run_tests(*sys.argv[3:])

@@ -5,17 +5,16 @@ power_loss.py PLEX86: TAP. Debian's kernel (tools/guests) mounts ext4 on an IDE 
 file, each followed by sync; it is killed with SIGKILL after one of them. Then e2fsck replays the
 journal as after a power loss, must find nothing else, and each file that was reported must be whole.
 """
-import glob
-import gzip
 import os
 import re
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import KERNEL, Failed, initramfs, modules, sh  # noqa: E402
+
 PLEX86 = os.path.abspath(sys.argv[1])
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-GUESTS = os.environ.get("PLEX86_GUESTS", os.path.join(ROOT, ".cache", "guests"))
 MODULES = ("crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common scsi_mod libata ata_piix sd_mod "
            "crc32c_generic crc16 mbcache jbd2 ext4").split()
 SCRIPT = """#!/bin/sh
@@ -37,38 +36,9 @@ done
 """
 
 
-def cpio(files):
-    """An initramfs archive (newc): name -> (mode, bytes)."""
-    out = b""
-    for ino, (name, (mode, data)) in enumerate(list(files.items()) + [("TRAILER!!!", (0, b""))]):
-        head = [ino + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-        entry = b"070701" + b"".join(b"%08X" % h for h in head) + name.encode() + b"\0"
-        entry += b"\0" * (-len(entry) % 4) + data
-        out += entry + b"\0" * (-len(entry) % 4)
-    return out
-
-
-def initramfs(path):
-    files = {"mods": (0o040755, b""), "mods/go": (0o100755, (SCRIPT % " ".join(MODULES)).encode())}
-    for m in MODULES:
-        found = glob.glob(os.path.join(GUESTS, "linux-686/lib/modules/*/kernel/**/%s.ko" % m), recursive=True)
-        if found:
-            files["mods/%s.ko" % m] = (0o100644, open(found[0], "rb").read())
-    with open(path, "wb") as f:
-        f.write(open(os.path.join(GUESTS, "initramfs.cpio.gz"), "rb").read())
-        f.write(gzip.compress(cpio(files), 1))
-
-
-def sh(*args, ok=(0,)):
-    r = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if r.returncode not in ok:
-        raise AssertionError("%s: status %d: %s" % (" ".join(args), r.returncode, r.stdout.decode("latin-1")[-600:]))
-    return r.stdout
-
-
 def run_and_kill(image, initrd, after):
     """Returns the number of the last file that the guest said was synced."""
-    p = subprocess.Popen([PLEX86, "run", "-m", "128", "-kernel", os.path.join(GUESTS, "linux-686/vmlinuz"),
+    p = subprocess.Popen([PLEX86, "run", "-m", "128", "-kernel", KERNEL,
                           "-initrd", initrd, "-append", "console=ttyS0 quiet job=/mods/go", "-hda", image],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = b""
@@ -76,7 +46,7 @@ def run_and_kill(image, initrd, after):
         more = os.read(p.stdout.fileno(), 4096)
         if not more or b"FAILED" in text:
             p.kill()
-            raise AssertionError("the guest ended: %r" % text[-600:])
+            raise Failed("the guest ended: %r" % text[-600:])
         text += more
     p.kill()
     text += p.communicate()[0]
@@ -91,7 +61,7 @@ def check_disk(raw, last):
         got = subprocess.run(["debugfs", "-R", "cat /done%d" % n, raw], stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL).stdout
         if got != want:
-            raise AssertionError("file %d of %d, which was synced, has %d bytes, not %d" % (n, last, len(got), len(want)))
+            raise Failed("file %d of %d, which was synced, has %d bytes, not %d" % (n, last, len(got), len(want)))
 
 
 def attempt(folder, kind, after):
@@ -110,14 +80,14 @@ def attempt(folder, kind, after):
 
 
 def main():
-    if not os.path.exists(os.path.join(GUESTS, "linux-686/vmlinuz")):
+    if not os.path.exists(KERNEL):
         print("1..0 # SKIP no guest kernel (tools/guests fetches it)")
         return
     plan = [(kind, after) for after in (1, 3, 5) for kind in ("raw", "qcow2")]
     print("1..%d" % len(plan))
     failed = 0
     with tempfile.TemporaryDirectory(prefix="plex86-power-") as folder:
-        initramfs(os.path.join(folder, "initrd"))
+        initramfs(os.path.join(folder, "initrd"), {"mods/go": (SCRIPT % " ".join(MODULES)).encode(), **modules(MODULES)})
         for i, (kind, after) in enumerate(plan):
             try:
                 attempt(folder, kind, after)

@@ -6,7 +6,6 @@ usage: fuzz_sockets.py PLEX86 GUEST CORPUS COUNT [SEED]
 CORPUS has a folder each: qmp, monitor, vnc, web, websocket. A case is one of its files, damaged, or a few joined, or plain
 random bytes, sent to a connection of its own. Commands that end the machine are not sent.
 """
-import json
 import os
 import random
 import re
@@ -14,7 +13,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import Qmp, connect  # noqa: E402
 
 PLEX86, GUEST, CORPUS, COUNT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 SEED = int(sys.argv[5]) if len(sys.argv) > 5 else int.from_bytes(os.urandom(4), "little")
@@ -61,17 +62,7 @@ def ends_it(data):
 
 def talk(address, data):
     """Send it in one to three pieces, listen a little, hang up."""
-    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as s:
-        s.settimeout(300)
-        end = time.monotonic() + 300
-        while True:
-            try:
-                s.connect(address)
-                break
-            except BlockingIOError:     # its queue is full: it is at work on what came before
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
+    with connect(address) as s:
         s.settimeout(0.02)
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(3)))
         for a, b in zip([0, *cuts], [*cuts, len(data)]):
@@ -83,19 +74,12 @@ def talk(address, data):
                 pass
 
 
-def status(path):
+def status(path, proc):
     """The machine's answer to query-status at its control socket."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(120)
-        s.connect(path)
-        f = s.makefile("rwb")
-        f.readline()
-        for command in ("qmp_capabilities", "cont", "query-status"):
-            f.write(json.dumps({"execute": command}).encode() + b"\n")
-            f.flush()
-            while "event" in (answer := json.loads(f.readline())):
-                pass
-        return answer["return"]["status"]
+    q = Qmp(path, proc)
+    with q.sock:
+        q.answer("cont")
+        return q.cmd("query-status")["status"]
 
 
 def resident_mib(pid):
@@ -129,11 +113,8 @@ def main():
                                   "--flat", "0x100000", GUEST], cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
             address = {"qmp": qmp, "monitor": monitor, "vnc": ("127.0.0.1", vnc), "web": ("127.0.0.1", web), "websocket": ("127.0.0.1", web + 100)}
             kinds = [k for k in KINDS if os.path.exists("/usr/share/novnc/vnc_lite.html") or not k.startswith("web")]
-            end = time.monotonic() + 120
-            while not os.path.exists(monitor) and p.poll() is None and time.monotonic() < end:
-                time.sleep(0.02)
             try:
-                status(qmp)
+                status(qmp, p)
                 before, sent = None, 0
                 for n in range(COUNT):
                     kind = kinds[n % len(kinds)]
@@ -148,7 +129,7 @@ def main():
                     sent += 1
                     if n == COUNT // 4:
                         before = resident_mib(p.pid)
-                assert status(qmp) == "running"
+                assert status(qmp, p) == "running"
                 after = resident_mib(p.pid)
                 assert after <= before + GROWTH_MIB, (before, after)
             except BaseException:

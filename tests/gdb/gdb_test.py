@@ -11,7 +11,8 @@ import sys
 import tempfile
 import unittest
 
-from rsp import Machine, Rsp, gdb
+from rsp import Machine, Rsp, gdb     # which finds the harness, too
+from harness import free_port
 
 PLEX86, GUESTS, ENGINE = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
 del sys.argv[1:]
@@ -426,9 +427,7 @@ class Packets(Guest):
         self.assertEqual([line.split()[2] for line in lines[1:]], ['exception', 'int'] * 2)
 
     def test_tcp_is_for_this_host(self):
-        with socket.socket() as probe:                                  # a free port
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         m = self.start('-gdb', 'tcp::%d' % port)                        # the last one counts
         r = Rsp(('127.0.0.1', port))
         self.addCleanup(r.close)

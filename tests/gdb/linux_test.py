@@ -5,19 +5,14 @@ usage: linux_test.py PLEX86 ENGINE. Debian's System.map is empty in the kernel's
 (/proc/kallsyms), and tools/map2elf makes of them what gdb reads. Needs the guests that tools/guests fetches, else skipped.
 """
 import os
-import pathlib
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-from rsp import DEADLINE, Machine, gdb
+from rsp import Machine, gdb     # which finds the harness, too
+from harness import INITRD, KERNEL, LIMIT_S, ROOT, connect, need_all
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-GUESTS = pathlib.Path(os.environ.get("PLEX86_GUESTS", TOP / ".cache/guests"))
-KERNEL, INITRD = GUESTS / "linux-686/vmlinuz", GUESTS / "initramfs.cpio.gz"
 PROMPT = b"/root # "
 
 
@@ -25,16 +20,8 @@ class Console:
     """The guest's serial port, at a socket."""
 
     def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(4 * DEADLINE)
-        end = time.monotonic() + DEADLINE
-        while True:
-            try:
-                self.sock.connect(path)
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                assert time.monotonic() < end
-                time.sleep(0.05)
+        self.sock = connect(path)
+        self.sock.settimeout(4 * LIMIT_S)
         self.text = b""
 
     def wait(self, what):
@@ -55,7 +42,7 @@ class Console:
 def machine(plex86, folder, engine, wait):
     path = os.path.join(folder, "console-" + engine + str(wait))
     m = Machine(plex86, "--engine", engine, "-m", "128", "-nographic", "-serial", f"unix:{path},server=on,wait=off", "-no-reboot",
-                "-kernel", str(KERNEL), "-initrd", str(INITRD), "-append", "console=ttyS0 nokaslr quiet", wait=wait)
+                "-kernel", KERNEL, "-initrd", INITRD, "-append", "console=ttyS0 nokaslr quiet", wait=wait)
     return m, Console(path)
 
 
@@ -70,7 +57,7 @@ def kernel_symbols(plex86, folder):
     with open(os.path.join(folder, "System.map"), "w") as f:
         f.write("\n".join(lines) + "\n")
     elf = os.path.join(folder, "kernel.elf")
-    subprocess.run([TOP / "tools/map2elf", f.name, elf], check=True)
+    subprocess.run([os.path.join(ROOT, "tools/map2elf"), f.name, elf], check=True)
     return elf
 
 
@@ -110,14 +97,12 @@ def debug(plex86, folder, engine, elf):
     console.wait(PROMPT)
     console.type("echo al''ive; poweroff\n")
     assert b"alive" in console.rest()
-    assert m.proc.wait(DEADLINE) == 0
+    assert m.proc.wait(LIMIT_S) == 0
     m.close()
 
 
 def main():
-    if not KERNEL.exists() or not INITRD.exists():
-        print(f"skipped: {KERNEL} is missing: tools/guests fetches it")
-        return 77
+    need_all(KERNEL, INITRD)
     plex86 = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         elf = kernel_symbols(plex86, folder)

@@ -1,29 +1,19 @@
 """gdb's remote serial protocol, spoken by a test; and a plex86 to speak it to."""
 import os
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 
-DEADLINE = 300
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import LIMIT_S, connect  # noqa: E402
 
 
 class Rsp:
     """One connection. say() gives a packet and returns the answer."""
 
     def __init__(self, address):
-        end = time.monotonic() + DEADLINE
-        while True:
-            self.sock = socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX)
-            self.sock.settimeout(DEADLINE)
-            try:
-                self.sock.connect(address)
-                break
-            except (FileNotFoundError, ConnectionRefusedError):         # not yet
-                self.sock.close()
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
+        self.sock = connect(address)
         self.rest = b''
         self.acks = True
 
@@ -98,7 +88,7 @@ class Machine:
             return f.read()
 
     def wait_text(self, text):
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + LIMIT_S
         while text not in self.text():
             assert time.monotonic() < end and self.proc.poll() is None, self.text()
             time.sleep(0.05)
@@ -114,5 +104,5 @@ def gdb(script, *args):
     """Debian's gdb over a script: what it printed."""
     p = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'set confirm off', '-ex', 'set pagination off', '-ex', 'set width 0',
                         '-ex', 'set remotetimeout 120', *args] + [w for line in script.strip().splitlines() for w in ('-ex', line.strip())],
-                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE)
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S)
     return p.stdout + p.stderr

@@ -4,7 +4,6 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-import subprocess
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "boot"))
 import monitors  # noqa: E402
@@ -13,15 +12,13 @@ import monitors  # noqa: E402
 def main():
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = monitors.command(sys.argv[1], "686", "console=ttyS0 job=/etc/report",
-                                   extra=("--meter-log", str(log), "--meter-interval", "1"))
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=1500, check=False)
+        _, _, status = monitors.boot(sys.argv[1], "686", ("--meter-log", str(log), "--meter-interval", "1"))
         records = [json.loads(line) for line in log.read_text().splitlines()]
     last = records[-1]
     vm, vcpu = last["vm"], last["vcpus"][0]
     causes = vcpu["time_seconds"]
     wanted = {
-        "powered off": done.returncode == 0 and last["record"] == "final" and "powered off" in last["reason"],
+        "powered off": status == 0 and last["record"] == "final" and "powered off" in last["reason"],
         "start, intervals, final": [r["record"] for r in records] == ["start"] + ["interval"] * (len(records) - 2) + ["final"],
         "times add up": abs(sum(causes.values()) - vm["uptime_seconds"]) <= 0.01 * vm["uptime_seconds"],
         "both rings ran": causes["ring3"] > 0 and causes["ring0"] > 0,

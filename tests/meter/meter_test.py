@@ -3,23 +3,21 @@
 
 usage: meter_test.py PLEX86 GUESTS METERING.MD      GUESTS: the folder of our flat guest programs
 """
-import fcntl
 import http.client
 import json
 import os
-import pty
 import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import tempfile
-import termios
 import time
 import unittest
 import xml.etree.ElementTree
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import MachineCase, free_port, on_terminal  # noqa: E402
 
 PLEX86, GUESTS, DOCUMENT = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
 DEADLINE = 240
@@ -48,23 +46,7 @@ def parse(text):
     return families
 
 
-class Machine(unittest.TestCase):
-    def setUp(self):
-        self.dir = tempfile.TemporaryDirectory()
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.dir.name)
-        self.procs = []
-
-    def tearDown(self):
-        for p in self.procs:
-            if p.poll() is None:
-                p.kill()
-            p.wait()
-            p.stderr.close()
-        self.dir.cleanup()
-
-    def path(self, name):
-        return os.path.join(self.dir.name, name)
-
+class Machine(MachineCase):
     def guest(self, name, *options):
         return [PLEX86, 'run', '--flat', '0x100000', os.path.join(GUESTS, name + '.bin'), '-nographic', '-m', '16', *options]
 
@@ -74,7 +56,7 @@ class Machine(unittest.TestCase):
         return p
 
     def plex86(self, *args):
-        return subprocess.run([PLEX86, *args], capture_output=True, text=True, env=self.env, timeout=DEADLINE, check=False)
+        return self.tool(PLEX86, *args)
 
     def until(self, what, of=None):
         end = time.monotonic() + DEADLINE
@@ -251,11 +233,8 @@ class Commands(Machine):
     def test_top_on_a_terminal_obeys_keys(self):
         self.up('spin', name='busy')
         self.up('idle', name='lazy')
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.environ.update(self.env, TERM='xterm')
-            os.execv(PLEX86, [PLEX86, 'top', '--delay', '0.3'])
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 140, 0, 0))
+        pid, fd, slave = on_terminal([PLEX86, 'top', '--delay', '0.3'], 24, 140, XDG_RUNTIME_DIR=self.dir.name, TERM='xterm')
+        os.close(slave)
         said = b''
 
         def shown(what):
@@ -368,11 +347,6 @@ class Profile(Machine):
 
 
 class Metrics(Machine):
-    def address(self):
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            return s.getsockname()[1]
-
     def scrape(self, port, path='/metrics', method='GET'):
         c = http.client.HTTPConnection('127.0.0.1', port, timeout=DEADLINE)
         c.request(method, path)
@@ -382,7 +356,7 @@ class Metrics(Machine):
         return answer, body
 
     def test_a_scrape_is_sound_and_its_counters_never_fall(self):
-        port = self.address()
+        port = free_port()
         self.up('idle', '--metrics', f':{port}')
         last = {}
         for _ in range(3):
@@ -407,7 +381,7 @@ class Metrics(Machine):
             time.sleep(0.25)                    # older than an answer that is given twice
 
     def test_only_meters_are_served(self):
-        port = self.address()
+        port = free_port()
         self.up('spin', '--metrics', f'127.0.0.1:{port}')
         self.assertEqual(self.scrape(port, '/../etc/passwd')[0].status, 404)
         self.assertEqual(self.scrape(port, '/metrics', 'POST')[0].status, 405)
@@ -415,7 +389,7 @@ class Metrics(Machine):
         self.assertEqual((answer.status, body), (200, ''))
 
     def test_hostile_scrapers_do_not_keep_others_out(self):
-        port = self.address()
+        port = free_port()
         p = self.up('spin', '--metrics', f':{port}')
         idle = []
         for i in range(40):                     # five times the places there are

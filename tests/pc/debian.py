@@ -8,38 +8,24 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
-import machine
-from machine import GUESTS, Failed, Machine, need
+from machine import Machine     # which finds the harness, too
+from harness import BIOS, GUESTS, Failed, check_in, need, path, run_tests, sh, test
 
 PLEX86 = os.path.abspath(sys.argv[1])
 DISK = os.path.join(GUESTS, "debian.img")
-BIOS = "/usr/share/seabios/bios-256k.bin"
 PROMPT = "root@debian:~# "
-tests = []
 
 
-def test(fn):
-    tests.append(fn)
-    return fn
-
-
-def sh(*args):
-    r = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if r.returncode != 0:
-        raise Failed("%s: %s" % (" ".join(args), r.stdout.decode("latin-1")[-1500:]))
-
-
-def overlay(folder, name="disk.qcow2"):
-    path = os.path.join(folder, name)
-    sh(PLEX86, "image", "create", "-b", DISK, path)
-    return path
+def overlay(name="disk.qcow2"):
+    sh(PLEX86, "image", "create", "-b", DISK, path(name))
+    return path(name)
 
 
 def check(asked, want):
     answer, at = asked
-    if want not in answer:
-        raise Failed("%r is not in %r" % (want, answer))
+    check_in(want, answer)
     return at
 
 
@@ -52,10 +38,10 @@ def log_in(m):
     return check(m.ask("systemctl is-system-running --wait", PROMPT, at), "running")
 
 
-def file_system_is_sound(folder, image):
-    raw = os.path.join(folder, "raw.img")
+def file_system_is_sound(image):
+    raw = path("raw.img")
     sh(PLEX86, "image", "convert", "-O", "raw", image, raw)
-    part = os.path.join(folder, "part")
+    part = path("part")
     with open(raw, "rb") as f, open(part, "wb") as out:
         f.seek(1 << 20)
         shutil.copyfileobj(f, out, 1 << 20)
@@ -64,9 +50,9 @@ def file_system_is_sound(folder, image):
 
 
 @test
-def debian_boots_logs_in_installs_a_package_and_powers_off(folder):
+def debian_boots_logs_in_installs_a_package_and_powers_off():
     need(DISK, BIOS, "e2fsck", "debugfs")
-    disk = overlay(folder)
+    disk = overlay()
     with Machine(PLEX86, "-m", "512", "-hda", disk) as m:
         m.wait_screen("GNU GRUB")
         m.wait_screen("debian login:")           # tty1, on the screen
@@ -85,33 +71,33 @@ def debian_boots_logs_in_installs_a_package_and_powers_off(folder):
         m.send("poweroff\n")
         if m.wait_end() != 0:
             raise Failed("status %d: %s" % (m.proc.returncode, m.said()))
-    part = file_system_is_sound(folder, disk)
+    part = file_system_is_sound(disk)
     listed = subprocess.run(["debugfs", "-R", "stat /usr/bin/hello", part], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if b"Type: regular" not in listed.stdout:
         raise Failed("the package's program is not on the disk: %r" % listed.stdout)
 
 
 @test
-def debian_shuts_down_when_its_power_button_is_pressed(folder):
+def debian_shuts_down_when_its_power_button_is_pressed():
     need(DISK, BIOS, "e2fsck")
-    disk = overlay(folder)
+    disk = overlay()
     with Machine(PLEX86, "-m", "256", "-hda", disk) as m:
         log_in(m)
         m.cmd("system_powerdown")
         if m.wait_end() != 0:
             raise Failed("status %d: %s" % (m.proc.returncode, m.said()))
-    file_system_is_sound(folder, disk)
+    file_system_is_sound(disk)
 
 
 @test
-def debian_ejects_a_cd_and_sees_the_next_one(folder):
+def debian_ejects_a_cd_and_sees_the_next_one():
     need(DISK, BIOS)
     discs = []
     for letter in b"AB":
-        discs.append(os.path.join(folder, chr(letter) + ".iso"))
+        discs.append(path(chr(letter) + ".iso"))
         with open(discs[-1], "wb") as f:
             f.write(bytes([letter]) * 65536)
-    with Machine(PLEX86, "-m", "256", "-hda", overlay(folder), "-cdrom", discs[0]) as m:
+    with Machine(PLEX86, "-m", "256", "-hda", overlay(), "-cdrom", discs[0]) as m:
         at = log_in(m)
         at = check(m.ask("modprobe sr_mod; echo 0 >/proc/sys/dev/cdrom/lock; head -c 4 /dev/sr0; echo", PROMPT, at), "AAAA")
         # Linux opens the tray when the last user of the drive is gone, if it is told to.
@@ -124,9 +110,9 @@ def debian_ejects_a_cd_and_sees_the_next_one(folder):
 
 
 @test
-def debian_reboots_and_comes_up_again(folder):
+def debian_reboots_and_comes_up_again():
     need(DISK, BIOS)
-    with Machine(PLEX86, "-m", "256", "-hda", overlay(folder)) as m:
+    with Machine(PLEX86, "-m", "256", "-hda", overlay()) as m:
         log_in(m)
         before = len(m.serial)
         m.send("reboot\n")
@@ -134,18 +120,18 @@ def debian_reboots_and_comes_up_again(folder):
         m.wait_serial("debian login: ", before)
 
 
-def boot_time(folder, kind, program, *options):
-    with Machine(program, "-m", "512", "-hda", overlay(folder, kind + ".qcow2"), *options, kind=kind) as m:
+def boot_time(kind, program, *options):
+    with Machine(program, "-m", "512", "-hda", overlay(kind + ".qcow2"), *options, kind=kind) as m:
         m.wait_serial("debian login: ")
-        return machine.time.monotonic() - m.begin
+        return time.monotonic() - m.begin
 
 
 @test
-def debian_boot_time_beside_that_of_qemu_tcg(folder):
+def debian_boot_time_beside_that_of_qemu_tcg():
     need(DISK, BIOS, "qemu-system-i386")
-    qemu = boot_time(folder, "qemu", "qemu-system-i386", "-accel", "tcg", "-vga", "std", "-net", "none")
-    ours = boot_time(folder, "plex86", PLEX86)
+    qemu = boot_time("qemu", "qemu-system-i386", "-accel", "tcg", "-vga", "std", "-net", "none")
+    ours = boot_time("plex86", PLEX86)
     print("# from power-on to the login prompt: plex86 %.1f s, QEMU TCG %.1f s (%.2f times)" % (ours, qemu, ours / qemu))
 
 
-machine.run(tests, sys.argv[2] if len(sys.argv) > 2 else "*")
+run_tests(*sys.argv[2:])

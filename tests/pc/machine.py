@@ -2,19 +2,17 @@
 
 Every wait is for a condition, with a limit that only a machine that hangs reaches.
 """
-import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import Failed, Qmp  # noqa: E402
+
 LIMIT_S = int(os.environ.get("PLEX86_TEST_LIMIT", "1800"))
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-GUESTS = os.environ.get("PLEX86_GUESTS", os.path.join(ROOT, ".cache", "guests"))
 
 # Characters to key combinations of a keyboard with the layout of the United States.
 NAMED = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "/": "slash", ".": "dot", ",": "comma", ";": "semicolon",
@@ -23,27 +21,12 @@ SHIFTED = dict(zip('!@#$%^&*()_+:"<>?{}|~', ["1", "2", "3", "4", "5", "6", "7", 
                "apostrophe", "comma", "dot", "slash", "bracket_left", "bracket_right", "backslash", "grave_accent"]))
 
 
-class Failed(AssertionError):
-    pass
-
-
-class Skip(Exception):
-    pass
-
-
-def need(*names):
-    """Programs and files that a test cannot do without."""
-    for n in names:
-        if not (os.path.exists(n) if "/" in n else shutil.which(n)):
-            raise Skip(n + " is not here")
-
-
 class Machine:
     """plex86 run ARGS, or with program= another monitor that takes the same options."""
 
     def __init__(self, program, *args, kind="plex86"):
         self.dir = tempfile.TemporaryDirectory(prefix="plex86-machine-")
-        self.serial, self.events, self.held = b"", [], threading.Condition()
+        self.serial, self.held = b"", threading.Condition()
         qmp = os.path.join(self.dir.name, "qmp")
         command = [program] + (["run"] if kind == "plex86" else []) + ["-display", "none", "-serial", "stdio", "-qmp",
                                                                     "unix:%s,server=on,wait=off" % qmp, *args]
@@ -53,7 +36,7 @@ class Machine:
         self.reader = threading.Thread(target=self._read_serial, daemon=True)
         self.reader.start()
         try:
-            self._connect(qmp)
+            self.qmp = Qmp(qmp, self.proc, LIMIT_S, self._about)
         except (OSError, Failed):
             self.close()
             raise
@@ -86,57 +69,17 @@ class Machine:
             if not more:
                 return
 
-    # --- QMP ---
-
-    def _connect(self, path):
-        end = time.monotonic() + LIMIT_S
-        self.sock = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.sock.connect(path)
-                break
-            except OSError:
-                if self.proc.poll() is not None or time.monotonic() > end:
-                    raise Failed("the machine did not start: " + self.said())
-                time.sleep(0.05)
-        self.sock.settimeout(LIMIT_S)
-        self.file = self.sock.makefile("r")
-        self.file.readline()
-        self.cmd("qmp_capabilities")
+    def _about(self):
+        return "%s; %s" % (self.said(), self.serial[-800:].decode("latin-1"))
 
     def cmd(self, name, **args):
-        try:
-            self.sock.sendall(json.dumps({"execute": name, "arguments": args}).encode())
-        except OSError:
-            pass                                # it has ended: the answer says so
-        while True:
-            try:
-                line = self.file.readline()
-            except ConnectionError:
-                line = ""
-            if not line:
-                raise Failed("the machine ended: %s; %s" % (self.said(), self.serial[-800:].decode("latin-1")))
-            msg = json.loads(line)
-            if "event" in msg:
-                self.events.append(msg)
-            elif "error" in msg:
-                raise Failed("%s: %s" % (name, msg["error"]["desc"]))
-            else:
-                return msg["return"]
+        return self.qmp.cmd(name, **args)
 
     def wait_event(self, name):
-        while True:
-            for msg in self.events:
-                if msg["event"] == name:
-                    self.events.remove(msg)
-                    return msg.get("data", {})
-            line = self.file.readline()
-            if not line:
-                raise Failed("the machine ended before the event %s: %s" % (name, self.said()))
-            self.events.append(json.loads(line))
+        return self.qmp.wait_event(name)
 
     def monitor(self, line):
-        return self.cmd("human-monitor-command", **{"command-line": line})
+        return self.qmp.monitor(line)
 
     # --- screen and keyboard ---
 
@@ -202,25 +145,3 @@ class Machine:
             return self.proc.wait(limit)
         except subprocess.TimeoutExpired:
             raise Failed("the machine goes on: %r" % self.serial[-800:])
-
-
-def run(tests, pattern):
-    """TAP on standard output; ends the program."""
-    import fnmatch
-    chosen = [t for t in tests if fnmatch.fnmatch(t.__name__, pattern)]
-    failed = 0
-    print("1..%d" % len(chosen))
-    for i, t in enumerate(chosen):
-        name, word, text = t.__name__.replace("_", " "), "ok", ""
-        with tempfile.TemporaryDirectory(prefix="plex86-pc-") as folder:
-            try:
-                t(folder)
-            except Skip as e:
-                text = " # SKIP " + str(e)
-            except (AssertionError, OSError, subprocess.SubprocessError) as e:
-                failed += 1
-                word = "not ok"
-                print("# %s: %s" % (type(e).__name__, str(e).replace("\n", "\n# ")))
-        print("%s %d - %s%s" % (word, i + 1, name, text))
-        sys.stdout.flush()
-    sys.exit(failed != 0)

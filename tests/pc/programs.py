@@ -6,40 +6,20 @@ programs.py PLEX86 [PATTERN]: TAP. From Debian's packages; what is not installed
 import os
 import re
 import shutil
-import subprocess
 import sys
 
-import machine
-from machine import GUESTS, Failed, Machine, need
+from machine import Machine     # which finds the harness, too
+from harness import BIOS, GUESTS, INITRD, KERNEL, Failed, check_in, need, path, run_tests, sh, test
 
 PLEX86 = os.path.abspath(sys.argv[1])
-KERNEL, INITRD = os.path.join(GUESTS, "linux-686/vmlinuz"), os.path.join(GUESTS, "initramfs.cpio.gz")
 MEMTEST, MEMTEST_CD = "/boot/memtest86+ia32.bin", "/usr/lib/memtest86+/memtest86+ia32.iso"
 INVADERS = "/boot/invaders.exec"
 RESCUE_FLOPPY, RESCUE_CD = "/usr/lib/grub-rescue/grub-rescue-floppy.img", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 SYSLINUX = "/usr/lib/syslinux"
-BIOS = "/usr/share/seabios/bios-256k.bin"
-tests = []
-
-
-def test(fn):
-    tests.append(fn)
-    return fn
-
-
-def sh(*args, **kw):
-    r = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-    if r.returncode != 0:
-        raise Failed("%s: %s" % (" ".join(args), r.stdout.decode("latin-1")[-600:]))
-
-
-def check_in(needle, hay):
-    if needle not in hay:
-        raise Failed("%r is not in:\n%s" % (needle, hay))
 
 
 @test
-def linux_given_by_kernel_has_its_console_on_the_vga_text_screen(folder):
+def linux_given_by_kernel_has_its_console_on_the_vga_text_screen():
     need(KERNEL, INITRD, BIOS)
     with Machine(PLEX86, "-vga", "std", "-m", "128", "-kernel", KERNEL, "-initrd", INITRD, "-append", "console=tty0 quiet") as m:
         m.wait_screen("root #")
@@ -51,7 +31,7 @@ def linux_given_by_kernel_has_its_console_on_the_vga_text_screen(folder):
 
 
 @test
-def memtest_finds_no_error_in_its_first_pass_of_8_mib(folder):
+def memtest_finds_no_error_in_its_first_pass_of_8_mib():
     need(MEMTEST)
     with Machine(PLEX86, "-vga", "std", "-m", "8", "-kernel", MEMTEST) as m:
         m.wait_screen("Memory  :    7MB")
@@ -60,7 +40,7 @@ def memtest_finds_no_error_in_its_first_pass_of_8_mib(folder):
 
 
 @test
-def memtest_from_its_cd_tests_512_mib_until_its_sixth_test(folder):
+def memtest_from_its_cd_tests_512_mib_until_its_sixth_test():
     need(MEMTEST_CD, BIOS)
     with Machine(PLEX86, "-m", "512", "-cdrom", MEMTEST_CD) as m:
         m.wait_screen("GNU GRUB", "Memtest86+")
@@ -74,7 +54,7 @@ def memtest_from_its_cd_tests_512_mib_until_its_sixth_test(folder):
 
 
 @test
-def grub_invaders_move_and_the_ship_answers_keys(folder):
+def grub_invaders_move_and_the_ship_answers_keys():
     need(INVADERS)
     ship = lambda now: max((row.find("/ \\") for row in now.split("\n")[-4:]), default=-1)  # noqa: E731
     with Machine(PLEX86, "-vga", "std", "-m", "32", "-kernel", INVADERS) as m:
@@ -88,17 +68,17 @@ def grub_invaders_move_and_the_ship_answers_keys(folder):
         m.wait_screen(lambda later: ship(later) > ship(now))
 
 
-def linux_disk(folder):
+def linux_disk():
     """A partitioned disk without a boot loader; its ext2 partition has Debian's kernel and our initramfs."""
     need(KERNEL, INITRD, "mkfs.ext2", "sfdisk")
-    os.makedirs(os.path.join(folder, "tree/boot"))
-    shutil.copy(KERNEL, os.path.join(folder, "tree/boot/vmlinuz"))
-    shutil.copy(INITRD, os.path.join(folder, "tree/boot/initrd"))
-    part, disk = os.path.join(folder, "part"), os.path.join(folder, "disk.img")
+    os.makedirs(path("tree/boot"))
+    shutil.copy(KERNEL, path("tree/boot/vmlinuz"))
+    shutil.copy(INITRD, path("tree/boot/initrd"))
+    part, disk = path("part"), path("disk.img")
     for name, size in ((part, 40), (disk, 42)):
         with open(name, "wb") as f:
             f.truncate(size << 20)
-    sh("mkfs.ext2", "-q", "-F", "-d", os.path.join(folder, "tree"), part)
+    sh("mkfs.ext2", "-q", "-F", "-d", path("tree"), part)
     sh("sfdisk", "-q", disk, input=b"label: dos\nstart=2048, type=83\n")
     with open(disk, "r+b") as f:
         f.seek(1 << 20)
@@ -106,9 +86,9 @@ def linux_disk(folder):
     return disk
 
 
-def rescue(folder, *drive):
+def rescue(*drive):
     """GRUB's menu answers arrow keys; its prompt lists the disk's partition and boots the kernel that is there."""
-    with Machine(PLEX86, "-m", "128", "-hda", linux_disk(folder), *drive) as m:
+    with Machine(PLEX86, "-m", "128", "-hda", linux_disk(), *drive) as m:
         m.wait_screen("GNU GRUB")
         first = m.wait_screen(lambda now: re.search(r"│\*", now))
         m.keys("down")
@@ -133,41 +113,41 @@ def rescue(folder, *drive):
 
 
 @test
-def grub_rescue_cd_answers_arrow_keys_and_boots_linux_from_a_disk(folder):
+def grub_rescue_cd_answers_arrow_keys_and_boots_linux_from_a_disk():
     need(RESCUE_CD, BIOS)
-    rescue(folder, "-cdrom", RESCUE_CD, "-boot", "d")
+    rescue("-cdrom", RESCUE_CD, "-boot", "d")
 
 
 @test
-def grub_rescue_floppy_answers_arrow_keys_and_boots_linux_from_a_disk(folder):
+def grub_rescue_floppy_answers_arrow_keys_and_boots_linux_from_a_disk():
     need(RESCUE_FLOPPY, BIOS)
-    floppy = os.path.join(folder, "rescue.img")
+    floppy = path("rescue.img")
     shutil.copy(RESCUE_FLOPPY, floppy)
-    rescue(folder, "-fda", floppy, "-boot", "a")
+    rescue("-fda", floppy, "-boot", "a")
 
 
-def isolinux_cd(folder, config, *files):
+def isolinux_cd(config, *files):
     need("xorriso", "/usr/lib/ISOLINUX/isolinux.bin", SYSLINUX + "/modules/bios/ldlinux.c32")
-    os.makedirs(os.path.join(folder, "cd"))
+    os.makedirs(path("cd"))
     for f in ("/usr/lib/ISOLINUX/isolinux.bin", SYSLINUX + "/modules/bios/ldlinux.c32", *files):
-        shutil.copy(f, os.path.join(folder, "cd"))
-    with open(os.path.join(folder, "cd/isolinux.cfg"), "w") as f:
+        shutil.copy(f, path("cd"))
+    with open(path("cd/isolinux.cfg"), "w") as f:
         f.write(config)
-    iso = os.path.join(folder, "cd.iso")
+    iso = path("cd.iso")
     sh("xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-b", "isolinux.bin", "-c", "boot.cat", "-no-emul-boot",
-       "-boot-load-size", "4", "-boot-info-table", os.path.join(folder, "cd"))
+       "-boot-load-size", "4", "-boot-info-table", path("cd"))
     return iso
 
 
 @test
-def isolinux_starts_hdt_which_names_the_processor_and_the_disk(folder):
+def isolinux_starts_hdt_which_names_the_processor_and_the_disk():
     modules = [SYSLINUX + "/modules/bios/%s.c32" % m for m in ("hdt", "libcom32", "libutil", "libgpl", "libmenu")]
     need(BIOS, *modules)
-    disk = os.path.join(folder, "disk.img")
+    disk = path("disk.img")
     with open(disk, "wb") as f:
         f.truncate(64 << 20)
     with Machine(PLEX86, "-m", "64", "-boot", "d", "-hda", disk, "-cdrom",
-                 isolinux_cd(folder, "prompt 1\ntimeout 0\n", *modules)) as m:
+                 isolinux_cd("prompt 1\ntimeout 0\n", *modules)) as m:
         m.wait_screen("boot:")
         m.type("hdt.c32 nomenu\n")
         m.wait_screen("hdt>")
@@ -180,11 +160,11 @@ def isolinux_starts_hdt_which_names_the_processor_and_the_disk(folder):
 
 
 @test
-def memdisk_boots_a_floppy_that_grub_finds_in_memory(folder):
+def memdisk_boots_a_floppy_that_grub_finds_in_memory():
     need(BIOS, RESCUE_FLOPPY, SYSLINUX + "/memdisk")
     config = "default x\nprompt 0\nlabel x\n kernel memdisk\n append initrd=grub-rescue-floppy.img floppy\n"
     with Machine(PLEX86, "-m", "64", "-boot", "d", "-cdrom",
-                 isolinux_cd(folder, config, SYSLINUX + "/memdisk", RESCUE_FLOPPY)) as m:
+                 isolinux_cd(config, SYSLINUX + "/memdisk", RESCUE_FLOPPY)) as m:
         m.wait_screen("GNU GRUB")
         m.keys("c")
         m.wait_screen("grub>")
@@ -193,17 +173,17 @@ def memdisk_boots_a_floppy_that_grub_finds_in_memory(folder):
 
 
 @test
-def syslinux_on_a_floppy_reaches_its_prompt_and_starts_a_kernel(folder):
+def syslinux_on_a_floppy_reaches_its_prompt_and_starts_a_kernel():
     need("syslinux", "mformat", "mcopy", MEMTEST, BIOS)
-    floppy = os.path.join(folder, "syslinux.img")
+    floppy = path("syslinux.img")
     with open(floppy, "wb") as f:
         f.truncate(1440 * 1024)
     sh("mformat", "-i", floppy, "-f", "1440", "::")
     sh("syslinux", "--install", floppy)
     sh("mcopy", "-i", floppy, MEMTEST, "::memtest")
-    with open(os.path.join(folder, "syslinux.cfg"), "w") as f:
+    with open(path("syslinux.cfg"), "w") as f:
         f.write("prompt 1\ntimeout 0\n")
-    sh("mcopy", "-i", floppy, os.path.join(folder, "syslinux.cfg"), "::")
+    sh("mcopy", "-i", floppy, path("syslinux.cfg"), "::")
     with Machine(PLEX86, "-m", "32", "-fda", floppy) as m:
         m.wait_screen("boot:")
         m.type("memtest\n")
@@ -211,7 +191,7 @@ def syslinux_on_a_floppy_reaches_its_prompt_and_starts_a_kernel(folder):
 
 
 @test
-def ipxe_reaches_its_command_line(folder):
+def ipxe_reaches_its_command_line():
     need("/usr/lib/ipxe/ipxe.iso", BIOS)
     with Machine(PLEX86, "-m", "64", "-cdrom", "/usr/lib/ipxe/ipxe.iso") as m:
         m.wait_screen("Press Ctrl-B", "Ctrl-B")
@@ -222,7 +202,7 @@ def ipxe_reaches_its_command_line(folder):
 
 
 @test
-def debian_installer_shows_its_menu_on_the_screen_and_answers_keys(folder):
+def debian_installer_shows_its_menu_on_the_screen_and_answers_keys():
     kernel, initrd = (os.path.join(GUESTS, "installer", n) for n in ("linux", "initrd.gz"))
     need(kernel, initrd, BIOS)
     with Machine(PLEX86, "-vga", "std", "-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", "nomodeset quiet") as m:
@@ -237,7 +217,7 @@ def debian_installer_shows_its_menu_on_the_screen_and_answers_keys(folder):
 
 
 @test
-def debian_installer_shows_its_menu_on_the_serial_port_and_answers_keys(folder):
+def debian_installer_shows_its_menu_on_the_serial_port_and_answers_keys():
     kernel, initrd = (os.path.join(GUESTS, "installer", n) for n in ("linux", "initrd.gz"))
     need(kernel, initrd)
     with Machine(PLEX86, "-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet") as m:
@@ -248,4 +228,4 @@ def debian_installer_shows_its_menu_on_the_serial_port_and_answers_keys(folder):
         m.wait_serial("<Go Back>", at)
 
 
-machine.run(tests, sys.argv[2] if len(sys.argv) > 2 else "*")
+run_tests(*sys.argv[2:])

@@ -6,43 +6,19 @@ Colours are compared as the DAC has them, 6 bits each: the two bits below are ea
 """
 import contextlib
 import glob
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import BIOS, Qmp, need_all  # noqa: E402
+
 PLEX86, GUESTS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 LIMIT_S = 300
 QEMU_LIMIT_S = 30
-
-
-class Qmp:
-    def __init__(self, path, proc):
-        end = time.monotonic() + LIMIT_S
-        while True:
-            try:
-                self.sock = socket.socket(socket.AF_UNIX)
-                self.sock.connect(path)
-                break
-            except OSError:
-                if proc.poll() is not None or time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
-        self.sock.settimeout(LIMIT_S)
-        self.file = self.sock.makefile('r')
-        self.file.readline()
-        self.cmd('qmp_capabilities')
-
-    def cmd(self, name, **args):
-        self.sock.sendall(json.dumps({'execute': name, 'arguments': args}).encode())
-        while True:
-            msg = json.loads(self.file.readline())
-            if 'event' not in msg:
-                return msg['return']
 
 
 def wait_drawn(path, proc):
@@ -100,8 +76,7 @@ def differences(a, b):
 
 
 def main():
-    if not shutil.which('qemu-system-i386') or not os.path.exists('/usr/share/seabios/bios-256k.bin'):
-        sys.exit(77)
+    need_all('qemu-system-i386', BIOS)
     failed = 0
     modes = sys.argv[3:] or sorted(os.path.basename(p)[4:-4] for p in glob.glob(os.path.join(GUESTS, 'vga_*.img')))
     for mode in modes:

@@ -3,17 +3,15 @@
 
 usage: terminal_test.py PLEX86. Skipped without SeaBIOS.
 """
-import fcntl
 import os
-import pty
 import select
-import struct
 import sys
 import tempfile
-import termios
 import time
 
 import terminal
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import BIOS, need_all, on_terminal, set_size  # noqa: E402
 
 PLEX86 = os.path.abspath(sys.argv[1])
 LIMIT_S = 240
@@ -23,22 +21,10 @@ class Screen:
     """What a person sees. Text is looked for on the screen: curses may send any part of a line before another."""
 
     def __init__(self, argv, rows, columns):
-        self.fd, slave = pty.openpty()
         self.terminal = terminal.Terminal(rows, columns)
-        self.size(rows, columns)
         self.tail = b''
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-            for fd in (0, 1, 2):
-                os.dup2(slave, fd)
-            os.environ.update(TERM='xterm-256color', LC_ALL='C.UTF-8')
-            os.execv(argv[0], argv)
+        self.pid, self.fd, slave = on_terminal(argv, rows, columns, TERM='xterm-256color', LC_ALL='C.UTF-8')
         os.close(slave)
-
-    def size(self, rows, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 
     def read(self):
         try:
@@ -60,7 +46,7 @@ class Screen:
 
     def resize(self, rows, columns):
         self.terminal.resize(rows, columns)
-        self.size(rows, columns)
+        set_size(self.fd, rows, columns)
 
     def end(self):
         while self.read():
@@ -75,8 +61,7 @@ class Screen:
 
 
 def main():
-    if not os.path.exists('/usr/share/seabios/bios-256k.bin'):
-        sys.exit(77)
+    need_all(BIOS)
     with tempfile.TemporaryDirectory() as dir:
         disk = os.path.join(dir, 'blank.img')
         with open(disk, 'wb') as f:

@@ -9,11 +9,13 @@ import json
 import os
 import re
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from harness import BIOS, need_all  # noqa: E402
 
 PLEX86 = os.path.abspath(sys.argv[1])
 LIMIT_S = 300
@@ -86,9 +88,7 @@ return {width: c.width, height: c.height, lit: n}; })()'''
 
 
 def main():
-    if not shutil.which('chromium') or not os.path.exists('/usr/share/novnc/vnc_lite.html') or \
-            not os.path.exists('/usr/share/seabios/bios-256k.bin'):
-        sys.exit(77)
+    need_all('chromium', '/usr/share/novnc/vnc_lite.html', BIOS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as dir:
         env = dict(os.environ, XDG_RUNTIME_DIR=dir)
         disk = os.path.join(dir, 'blank.img')
