@@ -8,21 +8,9 @@
 #include <string.h>
 
 #include "dev/fw_cfg.h"
+#include "util/be.h"
 
 enum { DMA_ERROR = BIT(0), DMA_READ = BIT(1), DMA_SKIP = BIT(2), DMA_SELECT = BIT(3), DMA_WRITE = BIT(4) };
-
-static void put32(uint8_t *p, uint32_t v)	/* big-endian */
-{
-	p[0] = v >> 24;
-	p[1] = v >> 16;
-	p[2] = v >> 8;
-	p[3] = v;
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
-}
 
 static struct fw_cfg_item *new_item(struct fw_cfg *fw, uint16_t key)
 {
@@ -59,8 +47,8 @@ void fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, uint
 	snprintf(item->name, sizeof(item->name), "%s", name);
 	item->data = data;
 	item->len = len;
-	put32(fw->directory, fw->nfiles);
-	put32(entry, len);
+	put_be32(fw->directory, fw->nfiles);
+	put_be32(entry, len);
 	entry[4] = key >> 8;
 	entry[5] = key;
 	memcpy(entry + 8, item->name, sizeof(item->name));
@@ -107,8 +95,8 @@ static void dma(struct fw_cfg *fw, gpa_t gpa)
 	uint8_t desc[16], buf[512];
 
 	fw->mem_read(fw->arg, gpa, desc, sizeof(desc));
-	uint32_t control = get32(desc), len = get32(desc + 4);
-	gpa_t to = (gpa_t)get32(desc + 8) << 32 | get32(desc + 12);
+	uint32_t control = be32(desc), len = be32(desc + 4);
+	gpa_t to = (gpa_t)be32(desc + 8) << 32 | be32(desc + 12);
 
 	if (control & DMA_SELECT) {
 		fw->selected = control >> 16;
@@ -130,7 +118,7 @@ static void dma(struct fw_cfg *fw, gpa_t gpa)
 	} else if (control & DMA_SKIP) {
 		fw->at += MIN(len, left);
 	}
-	put32(desc, result);
+	put_be32(desc, result);
 	fw->mem_write(fw->arg, gpa, desc, 4);
 }
 

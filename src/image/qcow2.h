@@ -6,6 +6,7 @@
 #define PLEX86_IMAGE_QCOW2_H
 
 #include "image/file.h"
+#include "util/be.h"
 
 #define QCOW2_MAGIC		0x514649FBu	/* "QFI", FBh */
 #define QCOW2_MIN_CLUSTER_BITS	9
@@ -64,12 +65,6 @@ struct qcow2 {
 	uint64_t file_bytes;		/* size of the file: nothing valid lies past it */
 	bool unsynced;			/* something was written since the last fdatasync */
 };
-
-static inline uint16_t be16(const uint8_t *p) { return p[0] << 8 | p[1]; }
-static inline uint32_t be32(const uint8_t *p) { return (uint32_t)be16(p) << 16 | be16(p + 2); }
-static inline uint64_t be64(const uint8_t *p) { return (uint64_t)be32(p) << 32 | be32(p + 4); }
-static inline void put_be32(uint8_t *p, uint32_t v) { p[0] = v >> 24; p[1] = v >> 16; p[2] = v >> 8; p[3] = v; }
-static inline void put_be64(uint8_t *p, uint64_t v) { put_be32(p, v >> 32); put_be32(p + 4, v); }
 
 /* A table of n entries at offset, to and from host byte order. */
 int qcow2_read_table(struct qcow2 *q, uint64_t offset, uint64_t *entry, uint32_t n);
