@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "dev/ide.h"
+#include "dev/atapi_internal.h"
 
 enum { DATA = 16, EDC = DATA + 2048, P_PARITY = EDC + 12, Q_PARITY = P_PARITY + 172 };
 
@@ -86,4 +86,28 @@ void cd_sector(uint8_t out[CD_RAW_SECTOR], uint32_t lba, const uint8_t data[CD_S
 		parity(code, c, 86, 24, 86 * 24, &out[P_PARITY + c], &out[P_PARITY + 86 + c], thirds);
 	for (unsigned d = 0; d < 52; d++)	/* diagonals: 26 of words, through data and P */
 		parity(code, d / 2 * 86 + d % 2, 88, 43, 86 * 26, &out[Q_PARITY + d], &out[Q_PARITY + 52 + d], thirds);
+}
+
+/* In the order they have on the disc. */
+static const struct { uint8_t part; uint16_t at, len; } layout[] = {
+	{ CD_SYNC, 0, 12 }, { CD_HEADER, 12, 4 }, { CD_DATA, DATA, CD_SECTOR }, { CD_EDC, EDC, CD_RAW_SECTOR - EDC },
+};
+
+uint32_t cd_parts_bytes(uint8_t parts)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(layout); i++)
+		n += parts & layout[i].part ? layout[i].len : 0;
+	return n;
+}
+
+void cd_copy_parts(uint8_t *out, const uint8_t raw[CD_RAW_SECTOR], uint8_t parts)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(layout); i++) {
+		if (parts & layout[i].part) {
+			memcpy(out, raw + layout[i].at, layout[i].len);
+			out += layout[i].len;
+		}
+	}
 }

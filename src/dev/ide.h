@@ -159,7 +159,5 @@ void ide_dma_finish(struct ide_channel *ch);
 void atapi_command(struct ide_channel *ch);			/* PACKET has been written */
 void atapi_identify(struct ide_channel *ch);
 void atapi_dma(struct ide_channel *ch);
-/* A mode 1 sector with all that is around its data on the disc. */
-void cd_sector(uint8_t out[CD_RAW_SECTOR], uint32_t lba, const uint8_t data[CD_SECTOR]);
 
 #endif
