@@ -38,7 +38,14 @@ static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	m->io_val = val;
 }
 
-static int intr_ack(void *arg) { return 0x20; }
+static int intr_ack(void *arg)
+{
+	struct machine *m = arg;
+
+	m->cpu.intr_line = false;
+	return m->vector;
+}
+
 static uint64_t tsc(void *arg) { return ((struct machine *)arg)->cpu.icount; }
 static void ferr(void *arg, bool level) { }
 static void a20_changed(void *arg) { }
@@ -58,14 +65,11 @@ static void code_written(void *arg, uint64_t fd_offset, unsigned len)
 		scan_code_written(&m->cpu, fd_offset, len);
 }
 
-struct machine *machine_new(uint64_t ram_bytes)
+void machine_init(struct machine *m, uint64_t ram_bytes)
 {
-	struct machine *m;
-	int err = posix_memalign((void **)&m, 64, sizeof(*m));
-
-	assert(err == 0);
 	memset(m, 0, sizeof(*m));
-	err = phys_init(&m->phys, ram_bytes, 0);
+	m->vector = 0x20;
+	int err = phys_init(&m->phys, ram_bytes, 0);
 	assert(err == 0);
 	m->cpu.phys = &m->phys;
 	m->cpu.bus = &bus;
@@ -77,6 +81,15 @@ struct machine *machine_new(uint64_t ram_bytes)
 	err = emulate_init(&m->cpu);
 	assert(err == 0);
 	cpu_reset(&m->cpu);
+}
+
+struct machine *machine_new(uint64_t ram_bytes)
+{
+	struct machine *m;
+	int err = posix_memalign((void **)&m, 64, sizeof(*m));
+
+	assert(err == 0);
+	machine_init(m, ram_bytes);
 	return m;
 }
 

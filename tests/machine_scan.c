@@ -25,20 +25,27 @@ struct host_kick *machine_kick(void)
 	return &kick;
 }
 
-void machine_scan(struct machine *m, size_t cache_bytes, bool direct)
+void machine_scan_freely(struct machine *m, size_t cache_bytes)
 {
 	int err = scan_init(&m->cpu, cache_bytes);
 
 	assert(err == 0);
 	err = scan_verify(&m->cpu);
 	assert(err == 0);
+	machine_kick();
 	if (!host_signals_ours())		/* the test framework's were put in their place */
 		host_signals_install(NULL);
+	machine_kick()->attention = &m->cpu.attention;
+	machine_kick()->hook_arg = &m->cpu;
+}
+
+void machine_scan(struct machine *m, size_t cache_bytes, bool direct)
+{
+	machine_scan_freely(m, cache_bytes);
 	m->direct = direct;
 	if (!direct)
 		windows_free(&m->cpu);
 	mmu_update_direct(&m->cpu);
-	machine_kick()->hook_arg = &m->cpu;
 }
 
 static void take_turn(struct machine *m)

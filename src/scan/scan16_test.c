@@ -40,7 +40,7 @@ static void vm86_tables(struct machine *m)
 
 static struct machine *machine16(bool scan, enum setting setting, const uint8_t *code, size_t len)
 {
-	struct machine *m = machine_new(scan, code, len);
+	struct machine *m = flat_machine(scan, code, len);
 	struct vcpu *cpu = &m->cpu;
 	static const uint16_t selectors[6] = { [SEG_ES] = EXTRA_SEG, [SEG_CS] = CODE_SEG, [SEG_SS] = STACK_SEG, [SEG_DS] = DATA_SEG,
 		[SEG_FS] = DATA_SEG, [SEG_GS] = EXTRA_SEG };
@@ -97,13 +97,7 @@ static void compare_in(enum setting setting, const uint8_t *code, const uint8_t 
 	CHECK_EQ(memcmp(s->phys.ram, e->phys.ram, RAM_BYTES), 0);
 	machine_free(s);
 
-	struct machine *l = machine16(true, setting, code, len);
-	CHECK_EQ(scan_lockstep(&l->cpu, stderr), 0);
-	must_halt(l);
-	CHECK_EQ(memcmp(l->cpu.gpr, e->cpu.gpr, sizeof(e->cpu.gpr)), 0);
-	CHECK_EQ(l->cpu.icount, e->cpu.icount);
-	CHECK_EQ(memcmp(l->phys.ram, e->phys.ram, RAM_BYTES), 0);
-	machine_free(l);
+	must_halt_in_lockstep(machine16(true, setting, code, len), e);
 	machine_free(e);
 }
 

@@ -7,8 +7,8 @@
 /* Run a program that ends with HLT under both engines and compare. */
 static void compare(const uint8_t *code, const uint8_t *end)
 {
-	struct machine *e = machine_new(false, code, (size_t)(end - code));
-	struct machine *s = machine_new(true, code, (size_t)(end - code));
+	struct machine *e = flat_machine(false, code, (size_t)(end - code));
+	struct machine *s = flat_machine(true, code, (size_t)(end - code));
 	CHECK_EQ(emulate_run(&e->cpu), NEXT_HALT);
 	must_halt(s);
 	for (unsigned i = 0; i < 8; i++)
@@ -20,20 +20,14 @@ static void compare(const uint8_t *code, const uint8_t *end)
 	CHECK_EQ(memcmp(s->phys.ram, e->phys.ram, RAM_BYTES), 0);
 	machine_free(s);
 
-	struct machine *l = machine_new(true, code, (size_t)(end - code));
-	CHECK_EQ(scan_lockstep(&l->cpu, stderr), 0);
-	must_halt(l);
-	CHECK_EQ(memcmp(l->cpu.gpr, e->cpu.gpr, sizeof(e->cpu.gpr)), 0);
-	CHECK_EQ(l->cpu.icount, e->cpu.icount);
-	CHECK_EQ(memcmp(l->phys.ram, e->phys.ram, RAM_BYTES), 0);
-	machine_free(l);
+	must_halt_in_lockstep(flat_machine(true, code, (size_t)(end - code)), e);
 	machine_free(e);
 }
 
 /* Scanned code that is not what the guest's bytes say: they change and only the emulator is told. */
 static void plant(const uint8_t *code, const uint8_t *end, unsigned at, uint8_t byte, const char *says)
 {
-	struct machine *m = machine_new(true, code, (size_t)(end - code));
+	struct machine *m = flat_machine(true, code, (size_t)(end - code));
 	CHECK_EQ(scan_lockstep(&m->cpu, NULL), 0);
 	CHECK_EQ(scan_run(&m->cpu), NEXT_HALT);
 	m->phys.ram[CODE_AT + at] = byte;

@@ -14,11 +14,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "emulate/emulate.h"
 #include "host/kick.h"
 #include "host/signals.h"
-#include "mmu/phys.h"
 #include "scan/verify.h"
+#include "tests/machine.h"
 #include "tests/scan/program.h"
 
 #define LIMIT 20000		/* instructions; programs that go on longer run in lock-step only */
@@ -30,36 +29,13 @@ static uint64_t limit = LIMIT;
 enum engine { EMULATED, SCANNED, CROWDED, LOCKSTEP, ENGINES };
 static const char *const engine_name[] = { "emulated", "scanned", "crowded", "lock-step" };
 
-struct machine {
-	struct vcpu cpu;
-	struct phys phys;
+struct runner {
+	struct machine m;
 	enum engine engine;
 	bool interrupts;		/* the program has a handler for them */
 };
 
 struct totals { unsigned long programs, whole, images, tables, kicks, interrupts, ended[NEXT_STOP + 1]; uint64_t insns; };
-
-static uint32_t io_read(void *arg, uint16_t port, unsigned size) { return port * 0x01010101u; }
-static void io_write(void *arg, uint16_t port, unsigned size, uint32_t val) { }
-static int intr_ack(void *arg)
-{
-	((struct machine *)arg)->cpu.intr_line = false;
-	return INTERRUPT_VECTOR;
-}
-
-static uint64_t tsc(void *arg) { return 0; }
-static void ferr(void *arg, bool level) { }
-static void a20_changed(void *arg) { }
-static const struct cpu_bus bus = { .io_read = io_read, .io_write = io_write, .intr_ack = intr_ack, .tsc = tsc,
-	.ferr = ferr, .a20_changed = a20_changed };
-
-static void code_written(void *arg, uint64_t fd_offset, unsigned len)
-{
-	struct machine *m = arg;
-	emulate_code_written(&m->cpu, fd_offset, len);
-	if (m->engine != EMULATED)
-		scan_code_written(&m->cpu, fd_offset, len);
-}
 
 static void must(int err)
 {
@@ -69,22 +45,14 @@ static void must(int err)
 	exit(2);
 }
 
-static void machine_init(struct machine *m, enum engine engine)
+static void runner_init(struct runner *m, enum engine engine)
 {
-	struct vcpu *cpu = &m->cpu;
+	struct vcpu *cpu = &m->m.cpu;
 
-	memset(m, 0, sizeof(*m));
+	machine_init(&m->m, RAM_BYTES);
+	m->m.vector = INTERRUPT_VECTOR;
 	m->engine = engine;
-	must(phys_init(&m->phys, RAM_BYTES, 0));
-	m->phys.code_written = code_written;
-	m->phys.arg = m;
-	cpu->phys = &m->phys;
-	cpu->bus = &bus;
-	cpu->bus_arg = m;
 	cpu->icount_stop = UINT64_MAX;
-	must(mmu_init(cpu));
-	must(emulate_init(cpu));
-	cpu_reset(cpu);
 	if (engine == EMULATED)
 		return;
 	must(scan_init(cpu, engine == CROWDED ? SMALL_CACHE : 0));
@@ -93,11 +61,11 @@ static void machine_init(struct machine *m, enum engine engine)
 		must(scan_lockstep(cpu, stdout));
 }
 
-static void machine_load(struct machine *m, const struct program *p)
+static void runner_load(struct runner *m, const struct program *p)
 {
-	struct vcpu *cpu = &m->cpu;
+	struct vcpu *cpu = &m->m.cpu;
 
-	memcpy(m->phys.ram, p->ram, RAM_BYTES);
+	memcpy(m->m.phys.ram, p->ram, RAM_BYTES);
 	memcpy(cpu, &p->cpu, offsetof(struct vcpu, cpl));
 	m->interrupts = !p->sixteen;
 	cpu->attention = 0;
@@ -130,9 +98,9 @@ static void kick_every(timer_t timer, long ns)
 }
 
 /* Kicks come at any moment; one in ring 3 becomes an interrupt. */
-static enum next run_kicked(struct machine *m, struct host_kick *kick, timer_t timer, struct totals *t)
+static enum next run_kicked(struct runner *m, struct host_kick *kick, timer_t timer, struct totals *t)
 {
-	struct vcpu *cpu = &m->cpu;
+	struct vcpu *cpu = &m->m.cpu;
 	enum next next;
 
 	kick_every(timer, KICK_NS);
@@ -150,9 +118,9 @@ static enum next run_kicked(struct machine *m, struct host_kick *kick, timer_t t
 }
 
 /* Signals go to the machine that runs; each scanner believes that GS is its own. */
-static enum next machine_run(struct machine *m, struct host_kick *kick, timer_t timer, struct totals *t)
+static enum next runner_run(struct runner *m, struct host_kick *kick, timer_t timer, struct totals *t)
 {
-	struct vcpu *cpu = &m->cpu;
+	struct vcpu *cpu = &m->m.cpu;
 	if (m->engine == EMULATED)
 		return emulate_run(cpu);
 	kick->attention = &cpu->attention;
@@ -169,9 +137,9 @@ static enum next machine_run(struct machine *m, struct host_kick *kick, timer_t 
 }
 
 /* A triple fault ends a program anywhere: its arithmetic flags may be dead there. */
-static const char *difference(const struct machine *e, const struct machine *m, bool dead)
+static const char *difference(const struct runner *e, const struct runner *m, bool dead)
 {
-	const struct vcpu *a = &e->cpu, *b = &m->cpu;
+	const struct vcpu *a = &e->m.cpu, *b = &m->m.cpu;
 
 	if (memcmp(a->gpr, b->gpr, sizeof(a->gpr)) != 0)
 		return "registers";
@@ -197,18 +165,18 @@ static const char *difference(const struct machine *e, const struct machine *m, 
  * ring 0's stack when a program in ring 3 ends. dead: flags may be, in the image of an exception that no handler
  * has seen.
  */
-static uint32_t memory_difference(const struct program *p, const struct machine *e, const struct machine *m, bool dead)
+static uint32_t memory_difference(const struct program *p, const struct runner *e, const struct runner *m, bool dead)
 {
 	const uint32_t ignored = dead ? 0x01010101u * ((EFLAGS_ARITH & 0xFF) | EFLAGS_ARITH >> 8) : 0;	/* at any address */
 	for (uint32_t at = 0; at < RAM_BYTES; at += PAGE_BYTES) {
 		if (p->user && m->interrupts && at == KERNEL_STACK - PAGE_BYTES)
 			continue;
-		if (memcmp(e->phys.ram + at, m->phys.ram + at, PAGE_BYTES) == 0)
+		if (memcmp(e->m.phys.ram + at, m->m.phys.ram + at, PAGE_BYTES) == 0)
 			continue;
 		for (uint32_t i = at; i < at + PAGE_BYTES; i += 4) {
 			uint32_t a, b;
-			memcpy(&a, e->phys.ram + i, 4);
-			memcpy(&b, m->phys.ram + i, 4);
+			memcpy(&a, e->m.phys.ram + i, 4);
+			memcpy(&b, m->m.phys.ram + i, 4);
 			if ((a ^ b) & ~ignored && (i != INTERRUPTS || !m->interrupts))
 				return i;
 		}
@@ -243,22 +211,22 @@ static void print_fpu(const struct vcpu *a, const struct vcpu *b)
 	}
 }
 
-static bool complain(unsigned long number, const struct machine *e, const struct machine *m, const char *what)
+static bool complain(unsigned long number, const struct runner *e, const struct runner *m, const char *what)
 {
 	printf("program %lu: %s differs in %s\n", number, engine_name[m->engine], what);
-	print_cpu(engine_name[EMULATED], &e->cpu);
-	print_cpu(engine_name[m->engine], &m->cpu);
-	print_fpu(&e->cpu, &m->cpu);
-	if (m->engine != EMULATED && scan_stop_text(&m->cpu))
-		printf("  %s\n", scan_stop_text(&m->cpu));
+	print_cpu(engine_name[EMULATED], &e->m.cpu);
+	print_cpu(engine_name[m->engine], &m->m.cpu);
+	print_fpu(&e->m.cpu, &m->m.cpu);
+	if (m->engine != EMULATED && scan_stop_text(&m->m.cpu))
+		printf("  %s\n", scan_stop_text(&m->m.cpu));
 	return false;
 }
 
-static bool agrees(unsigned long number, const struct program *p, const struct machine *e, enum next e_next, const struct machine *m, enum next next)
+static bool agrees(unsigned long number, const struct program *p, const struct runner *e, enum next e_next, const struct runner *m, enum next next)
 {
 	char text[64];
 
-	if (m->engine != EMULATED && scan_stop_text(&m->cpu))
+	if (m->engine != EMULATED && scan_stop_text(&m->m.cpu))
 		return complain(number, e, m, "what it was stopped for");
 	if (next != e_next)
 		return complain(number, e, m, "how it ended");
@@ -268,16 +236,16 @@ static bool agrees(unsigned long number, const struct program *p, const struct m
 	uint32_t at = memory_difference(p, e, m, next == NEXT_TRIPLE_FAULT);
 	if (at == RAM_BYTES)
 		return true;
-	snprintf(text, sizeof(text), "memory at %x: %02x, not %02x", at, m->phys.ram[at], e->phys.ram[at]);
+	snprintf(text, sizeof(text), "memory at %x: %02x, not %02x", at, m->m.phys.ram[at], e->m.phys.ram[at]);
 	return complain(number, e, m, text);
 }
 
 /* Does the program store an FPU image with instruction and operand pointers? The engines' differ. */
-static bool shows_pointers(struct machine *m, const struct program *p)
+static bool shows_pointers(struct runner *m, const struct program *p)
 {
-	struct vcpu *cpu = &m->cpu;
+	struct vcpu *cpu = &m->m.cpu;
 
-	machine_load(m, p);
+	runner_load(m, p);
 	while (cpu->icount < limit) {
 		struct insn in;
 		uint8_t bytes[15];
@@ -286,7 +254,7 @@ static bool shows_pointers(struct machine *m, const struct program *p)
 		if (cpu->attention & ATTN_EVENT && cpu_check_events(cpu) != NEXT_RUN)
 			return false;
 		for (; n < sizeof(bytes) && mmu_translate(cpu, cpu->seg[SEG_CS].base + cpu->eip + n, &gpa); n++)
-			phys_read(&m->phys, gpa, &bytes[n], 1);
+			phys_read(&m->m.phys, gpa, &bytes[n], 1);
 		if (decode_insn(&in, bytes, n, cpu->seg[SEG_CS].attr & SEG_DB) == DECODE_OK && (in.name == I_FNSAVE || in.name == I_FNSTENV || in.name == I_FXSAVE))
 			return true;
 		if (emulate_step(cpu) != NEXT_RUN)
@@ -299,12 +267,12 @@ static bool shows_pointers(struct machine *m, const struct program *p)
  * Has the program written to its own page tables (not the handlers: they only allow more, and say so)? What the
  * processor still knows of the old ones is its own business, and that of each engine.
  */
-static bool tables_written(const struct machine *e, const struct program *p)
+static bool tables_written(const struct runner *e, const struct program *p)
 {
 	for (uint32_t at = PAGE_DIR; p->paging && at < GDT_AT; at += 4) {
 		uint32_t was, now;
 		memcpy(&was, p->ram + at, 4);
-		memcpy(&now, e->phys.ram + at, 4);
+		memcpy(&now, e->m.phys.ram + at, 4);
 		if ((was ^ now) & ~0x80000067u)		/* NX, D, A, U, W, P */
 			return true;
 	}
@@ -312,7 +280,7 @@ static bool tables_written(const struct machine *e, const struct program *p)
 }
 
 static struct rig {
-	struct machine m[ENGINES];
+	struct runner m[ENGINES];
 	struct host_kick kick;
 	timer_t timer;
 	struct totals totals;
@@ -322,7 +290,7 @@ static struct rig {
 static bool run_program(unsigned long number, uint64_t seed, unsigned slots)
 {
 	static struct program p;
-	struct machine *m = rig.m, *e = &m[EMULATED];
+	struct runner *m = rig.m, *e = &m[EMULATED];
 	struct totals *t = &rig.totals;
 	struct random r = { (seed + number * 0x9E3779B97F4A7C15u) | 1 };
 	enum next next[ENGINES];
@@ -336,20 +304,20 @@ static bool run_program(unsigned long number, uint64_t seed, unsigned slots)
 		program_make(&p, &r);
 	memset(p.ram + CODE_AT + slots * SLOT_BYTES, 0xF4, (SLOTS - slots) * SLOT_BYTES);
 	for (unsigned i = 0; i < ENGINES; i++)
-		machine_load(&m[i], &p);
-	e->cpu.icount_stop = m[LOCKSTEP].cpu.icount_stop = limit;
-	next[EMULATED] = emulate_run(&e->cpu);
+		runner_load(&m[i], &p);
+	e->m.cpu.icount_stop = m[LOCKSTEP].m.cpu.icount_stop = limit;
+	next[EMULATED] = emulate_run(&e->m.cpu);
 	t->programs++;
 	t->ended[next[EMULATED]]++;
-	t->insns += e->cpu.icount;
+	t->insns += e->m.cpu.icount;
 	bool tables = tables_written(e, &p);
 	t->tables += tables;
 	t->whole += next[EMULATED] != NEXT_ATTENTION && !tables;
 	for (enum engine i = SCANNED; i <= LOCKSTEP; i++) {
 		if (i != LOCKSTEP && (tables || next[EMULATED] == NEXT_ATTENTION))	/* it may never end */
 			continue;
-		next[i] = machine_run(&m[i], &rig.kick, rig.timer, t);
-		ok[i] = tables ? !scan_stop_text(&m[i].cpu) : agrees(number, &p, e, next[EMULATED], &m[i], next[i]);
+		next[i] = runner_run(&m[i], &rig.kick, rig.timer, t);
+		ok[i] = tables ? !scan_stop_text(&m[i].m.cpu) : agrees(number, &p, e, next[EMULATED], &m[i], next[i]);
 	}
 	if ((!ok[SCANNED] || !ok[CROWDED]) && shows_pointers(e, &p)) {
 		printf("program %lu: stores x87 pointers: not compared\n", number);
@@ -372,8 +340,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	limit = argc > 5 ? strtoull(argv[5], NULL, 0) : LIMIT;
 	for (unsigned i = 0; i < ENGINES; i++)
-		machine_init(&rig.m[i], (enum engine)i);
-	must(host_kick_init(&rig.kick, &rig.m[SCANNED].cpu.attention, ATTN_KICK));
+		runner_init(&rig.m[i], (enum engine)i);
+	must(host_kick_init(&rig.kick, &rig.m[SCANNED].m.cpu.attention, ATTN_KICK));
 	rig.kick.kick_hook = scan_kick;
 	rig.kick.tick_hook = scan_tick;
 	rig.kick.fault_hook = scan_fault;
@@ -385,7 +353,7 @@ int main(int argc, char **argv)
 	    t->whole, (unsigned long long)t->insns, t->ended[NEXT_HALT], t->ended[NEXT_TRIPLE_FAULT], t->ended[NEXT_ATTENTION],
 	    t->kicks, t->interrupts, t->tables, t->images, bad);
 	for (enum engine i = SCANNED; i <= LOCKSTEP; i++)
-		scan_verify_summary(&rig.m[i].cpu, stdout);
-	scan_lockstep_summary(&rig.m[LOCKSTEP].cpu, stdout);
+		scan_verify_summary(&rig.m[i].m.cpu, stdout);
+	scan_lockstep_summary(&rig.m[LOCKSTEP].m.cpu, stdout);
 	return bad ? 1 : 0;
 }
