@@ -59,6 +59,31 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *n)
 	return errno == 0 && *end == '\0' && *n <= max;
 }
 
+/* Options that only keep their text, or that they were given. */
+#define SET(name, field, value)								\
+	static int set_##name(struct options *o, const char *arg, struct error *err)	\
+	{ o->field = value; return 0; }
+SET(kernel, vm.boot.kernel, arg)
+SET(initrd, vm.boot.initrd, arg)
+SET(append, vm.boot.append, arg)
+SET(no_reboot, vm.no_reboot, true)
+SET(trace_filter, vm.trace_filter, arg)
+SET(trace_cpls, vm.trace_cpls, arg)
+SET(trace_file, vm.trace_file, arg)
+SET(debugcon, vm.debugcon, true)
+SET(protect_code, vm.protect_code, true)
+SET(perf_map, vm.perf_map, true)
+SET(verify_code, vm.verify_code, true)
+SET(no_shutdown, vm.no_shutdown, true)
+SET(vgabios, vm.screen.vgabios, arg)
+SET(bios, vm.bios, arg)
+SET(snapshot, vm.drives.snapshot, true)
+SET(pidfile, vm.control.pidfile, arg)
+SET(meter_log, vm.publish.log, arg)
+SET(meter_instructions, vm.meter_instructions, true)
+SET(paused, vm.start_paused, true)
+SET(nodefaults, no_defaults, true)
+
 static int set_memory(struct options *o, const char *arg, struct error *err)
 {
 	uint64_t bytes;
@@ -71,24 +96,6 @@ static int set_memory(struct options *o, const char *arg, struct error *err)
 	if (bytes > VM_RAM_MAX)
 		return error_set(err, -EINVAL, "-m %s: a guest can have at most %llu MiB of memory", arg, VM_RAM_MAX >> 20);
 	o->vm.ram_bytes = bytes & ~(uint64_t)PAGE_MASK;
-	return 0;
-}
-
-static int set_kernel(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.boot.kernel = arg;
-	return 0;
-}
-
-static int set_initrd(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.boot.initrd = arg;
-	return 0;
-}
-
-static int set_append(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.boot.append = arg;
 	return 0;
 }
 
@@ -161,12 +168,6 @@ static int set_cpu(struct options *o, const char *arg, struct error *err)
 	return error_set(err, -EINVAL, "-cpu '%s': no such processor (-cpu help lists them)", arg);
 }
 
-static int set_no_reboot(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.no_reboot = true;
-	return 0;
-}
-
 static int set_trace(struct options *o, const char *arg, struct error *err)
 {
 	if (strcmp(arg, "help") == 0) {
@@ -174,24 +175,6 @@ static int set_trace(struct options *o, const char *arg, struct error *err)
 		o->command = CLI_DONE;
 	}
 	o->vm.trace_items = arg;
-	return 0;
-}
-
-static int set_trace_filter(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.trace_filter = arg;
-	return 0;
-}
-
-static int set_trace_cpls(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.trace_cpls = arg;
-	return 0;
-}
-
-static int set_trace_file(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.trace_file = arg;
 	return 0;
 }
 
@@ -248,12 +231,6 @@ static int set_device(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-static int set_debugcon(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.debugcon = true;
-	return 0;
-}
-
 static int set_engine(struct options *o, const char *arg, struct error *err)
 {
 	o->engine_given = true;
@@ -290,18 +267,6 @@ static int set_virtualize_list(struct options *o, const char *arg, struct error 
 	return 0;
 }
 
-static int set_protect_code(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.protect_code = true;
-	return 0;
-}
-
-static int set_perf_map(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.perf_map = true;
-	return 0;
-}
-
 #define CODE_CACHE_MIN	(256u << 10)
 
 static int set_code_cache(struct options *o, const char *arg, struct error *err)
@@ -320,12 +285,6 @@ static int set_max_mappings(struct options *o, const char *arg, struct error *er
 	if (!parse_number(arg, INT32_MAX, &n) || n < 1024)
 		return error_set(err, -EINVAL, "--max-mappings '%s': it is a number from 1024 on", arg);
 	o->vm.max_mappings = (uint32_t)n;
-	return 0;
-}
-
-static int set_verify_code(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.verify_code = true;
 	return 0;
 }
 
@@ -357,24 +316,12 @@ static int set_no_user_config(struct options *o, const char *arg, struct error *
 	return 0;			/* there are no configuration files */
 }
 
-static int set_no_shutdown(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.no_shutdown = true;
-	return 0;
-}
-
 static int set_vga(struct options *o, const char *arg, struct error *err)
 {
 	if (strcmp(arg, "std") != 0 && strcmp(arg, "none") != 0)
 		return error_set(err, -EINVAL, "-vga '%s': it is std or none", arg);
 	o->vga_given = true;
 	o->vm.screen.vga = arg[0] == 's';
-	return 0;
-}
-
-static int set_vgabios(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.screen.vgabios = arg;
 	return 0;
 }
 
@@ -456,12 +403,6 @@ static int set_curses(struct options *o, const char *arg, struct error *err)
 	return set_display(o, "curses", err);
 }
 
-static int set_bios(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.bios = arg;
-	return 0;
-}
-
 static int set_boot(struct options *o, const char *arg, struct error *err)
 {
 	return drives_boot(arg, &o->vm, err);
@@ -470,12 +411,6 @@ static int set_boot(struct options *o, const char *arg, struct error *err)
 static int set_drive(struct options *o, const char *arg, struct error *err)
 {
 	return drives_parse(o, arg, err);
-}
-
-static int set_snapshot(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.drives.snapshot = true;
-	return 0;
 }
 
 #define SET_DRIVE(name)									\
@@ -568,12 +503,6 @@ static int name_socket(struct options *o, struct error *err)
 	return set_control(o, text, err);
 }
 
-static int set_pidfile(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.control.pidfile = arg;
-	return 0;
-}
-
 static int set_metrics(struct options *o, const char *arg, struct error *err)
 {
 	struct socket_spec *s = &o->vm.publish.metrics;
@@ -590,12 +519,6 @@ static int set_metrics(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-static int set_meter_log(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.publish.log = arg;
-	return 0;
-}
-
 static int set_meter_interval(struct options *o, const char *arg, struct error *err)
 {
 	char *end;
@@ -607,18 +530,6 @@ static int set_meter_interval(struct options *o, const char *arg, struct error *
 	return 0;
 }
 
-static int set_meter_instructions(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.meter_instructions = true;
-	return 0;
-}
-
-static int set_paused(struct options *o, const char *arg, struct error *err)
-{
-	o->vm.start_paused = true;
-	return 0;
-}
-
 static int set_gdb(struct options *o, const char *arg, struct error *err)
 {
 	return gdb_parse(&o->vm.gdb, arg, err);
@@ -627,12 +538,6 @@ static int set_gdb(struct options *o, const char *arg, struct error *err)
 static int set_gdb_default(struct options *o, const char *arg, struct error *err)
 {
 	return gdb_parse(&o->vm.gdb, "tcp::1234", err);
-}
-
-static int set_nodefaults(struct options *o, const char *arg, struct error *err)
-{
-	o->no_defaults = true;
-	return 0;
 }
 
 static int set_help(struct options *o, const char *arg, struct error *err)
@@ -941,11 +846,7 @@ static int check(struct options *o, struct error *err)
 	b->screen = o->vm.screen.vga;
 	if (rc < 0)
 		return rc;
-	if (o->name[0])
-		rc = name_socket(o, err);
-	if (rc < 0)
-		return rc;
-	return 0;
+	return o->name[0] ? name_socket(o, err) : 0;
 }
 
 struct kept_text {
