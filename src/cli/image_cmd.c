@@ -26,14 +26,22 @@ static void help(FILE *f)
 
 static int fail(const char *text)
 {
-	fprintf(stderr, "plex86 image: %s\n", text);
+	fprintf(stderr, "plex86: image: %s\n", text);
 	return 1;
 }
 
-static int usage(void)
+static int misused(const char *why)
 {
-	help(stderr);
+	fprintf(stderr, "plex86: image: %s (plex86 image --help)\n", why);
 	return 1;
+}
+
+static int bad_option(void)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "-%c is no option here, or its value is missing or wrong", optopt ? optopt : 'o');
+	return misused(text);
 }
 
 /* A new image's format, by the ending of its name. */
@@ -68,12 +76,12 @@ static int create(int argc, char **argv, FILE *out)
 		else if (c == 'F')
 			o.backing_format = optarg;
 		else if (c != 'o' || !cluster_option(optarg, &o.cluster_bytes))
-			return usage();
+			return bad_option();
 	}
 	if (optind == argc || argc - optind > 2 || (argc - optind == 1 && o.backing == NULL))
-		return usage();
+		return misused("create takes FILE and SIZE (with -b FILE alone will do)");
 	if (argc - optind == 2 && (image_parse_size(argv[optind + 1], &o.size_bytes) < 0 || o.size_bytes == 0)) {
-		fprintf(stderr, "plex86 image: '%s' is not a size (as 500M or 10G)\n", argv[optind + 1]);
+		fprintf(stderr, "plex86: image: '%s' is not a size (as 500M or 10G)\n", argv[optind + 1]);
 		return 1;
 	}
 	if (o.format == NULL)
@@ -104,11 +112,11 @@ static int info(int argc, char **argv, FILE *out)
 
 	while ((c = getopt(argc, argv, "f:")) != -1) {
 		if (c != 'f')
-			return usage();
+			return bad_option();
 		o.format = optarg;
 	}
 	if (argc - optind != 1)
-		return usage();
+		return misused("info takes one FILE");
 	if (image_open(&image, argv[optind], &o, &err) < 0)
 		return fail(err.text);
 	for (struct image *i = image; i != NULL; i = i->backing) {
@@ -131,10 +139,10 @@ static int convert(int argc, char **argv, FILE *out)
 		else if (c == 'O')
 			to_format = optarg;
 		else
-			return usage();
+			return bad_option();
 	}
 	if (argc - optind != 2)
-		return usage();
+		return misused("convert takes FROM and TO");
 	if (to_format == NULL)
 		to_format = format_of_name(argv[optind + 1]);
 	if (image_convert(argv[optind], from_format, argv[optind + 1], to_format, &err) < 0)
@@ -149,16 +157,20 @@ int image_main(int argc, char **argv, FILE *out)
 		int (*run)(int argc, char **argv, FILE *out);
 	} commands[] = { { "create", create }, { "info", info }, { "convert", convert } };
 
-	if (argc < 2)
-		return usage();
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		help(out);
-		return 0;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || (i == 1 && (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "help") == 0))) {
+			help(out);
+			return 0;
+		}
 	}
+	if (argc < 2)
+		return misused("which command: create, info or convert?");
 	optind = 1;
+	opterr = optopt = 0;
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1, out);
-	fprintf(stderr, "plex86 image: '%s' is no command\n", argv[1]);
-	return usage();
+	char text[100];
+	snprintf(text, sizeof(text), "'%.40s' is no command: there are create, info and convert", argv[1]);
+	return misused(text);
 }

@@ -4,20 +4,17 @@
  */
 #include "cli/options.h"
 
-#include "cli/chardevs.h"
-#include "cli/compat.h"
-
-#include "cli/drives.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "scan/vmap.h"
-
+#include "cli/chardevs.h"
+#include "cli/compat.h"
+#include "cli/drives.h"
 #include "host/tty.h"
+#include "scan/vmap.h"
 
 struct option {
 	const char *name, *alias;	/* alias: NULL or a long second spelling */
@@ -583,8 +580,7 @@ static const struct option option_table[] = {
 	{ "cdrom", NULL, "FILE", "a CD image (ISO), in the place of hdc", set_cdrom, false },
 	{ "fda", NULL, "FILE", "a floppy image, 160K to 2.88M; fdb the second", set_fda, false },
 	{ "fdb", NULL, "FILE", NULL, set_fdb, false },
-	{ "drive", NULL, "file=FILE,...", "the same with if=ide|floppy, index=N, media=disk|cdrom, format=raw|qcow2,\n"
-	    "readonly=on, snapshot=on, serial=TEXT, werror=,\nrerror=stop|report|ignore|enospc (if the host fails)", set_drive, false },
+	{ "drive", NULL, "file=FILE,...", "the same with if=ide|floppy|none, index=N, media=disk|cdrom,\nformat=raw|qcow2, readonly=on, snapshot=on, serial=TEXT, werror=,\nrerror=stop|report|ignore|enospc (if the host fails)", set_drive, false },
 	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
 	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty,\n"
@@ -644,6 +640,8 @@ void options_help(FILE *f)
 	fputs("Usage: plex86 [run] [OPTION...] [IMAGE]     run a virtual machine\n"
 	    "       plex86 image create|info|convert     make and copy disk images (plex86 image --help)\n"
 	    "       plex86 doctor                        what this host offers, and what that means for speed\n"
+	    "       plex86 ps                            the machines that run with a -name; for those also:\n"
+	    "              stat, top, profile, stop, screenshot, screentext, sendkey, monitor (all have --help)\n"
 	    "\n"
 	    "One dash or two, \"--name VALUE\" or \"--name=VALUE\".\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
@@ -656,7 +654,7 @@ void options_help(FILE *f)
 		}
 		if (opt->help == NULL)		/* said with the one before it */
 			continue;
-		snprintf(left, sizeof(left), "%s%s%s%s%s%s", opt->ours ? "--" : "-", opt->name, opt->alias ? ", --" : "", opt->alias ? opt->alias : "",
+		snprintf(left, sizeof(left), "%s%s%s%s%s%s", opt->ours ? "--" : "-", opt->name, opt->alias == NULL ? "" : opt->alias[1] ? ", --" : ", -", opt->alias ? opt->alias : "",
 		    opt->arg ? " " : "", opt->arg ? opt->arg : "");
 		const char *line = opt->help;
 		fprintf(f, "  %-22s %.*s\n", left, (int)strcspn(line, "\n"), line);
@@ -751,7 +749,13 @@ static int parse_option(struct options *o, int argc, char **argv, int *i, struct
 			return error_set(err, -EINVAL, "option '%s' needs a value: %s", word, opt->arg);
 		arg = argv[++*i];
 	}
-	return opt->set(o, arg, err);
+	int rc = opt->set(o, arg, err);
+	if (rc < 0 && err->text[0] == '\'') {	/* from a parser that several options share */
+		struct error why = *err;
+		*err = (struct error){ "" };
+		return error_set(err, rc, "-%s %s", opt->name, why.text);
+	}
+	return rc;
 }
 
 /* An image without an option: a kernel, or the drive that such a file belongs in. */
@@ -886,8 +890,8 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	if (argc > 1 && strcmp(argv[1], "run") == 0) {
 		i = 2;
 	} else if (argc > 1 && strcmp(argv[1], "doctor") == 0) {
-		o->command = CLI_DOCTOR;
-		if (argc > 2)
+		o->command = argc > 2 && strcmp(argv[2], "--help") == 0 ? CLI_HELP : CLI_DOCTOR;
+		if (argc > 2 && o->command == CLI_DOCTOR)
 			return error_set(err, -EINVAL, "doctor takes no arguments");
 		return 0;
 	} else if (argc > 1 && strcmp(argv[1], "help") == 0) {

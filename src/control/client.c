@@ -233,9 +233,13 @@ int client_main(int argc, char **argv)
 
 		if (strcmp(c->name, argv[0]) != 0)
 			continue;
-		if (argc - 1 >= c->least && argc - 1 <= c->most && (argc < 2 || strcmp(argv[1], "--help") != 0))
+		if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+			printf("Usage: plex86 %s%s%s\n       %s\n", c->name, *c->args ? " " : "", c->args, c->help);
+			return 0;
+		}
+		if (argc - 1 >= c->least && argc - 1 <= c->most)
 			return c->run(argc, argv);
-		fprintf(stderr, "usage: plex86 %s %s\n       %s\n", c->name, c->args, c->help);
+		fprintf(stderr, "plex86: %s takes %s (plex86 %s --help)\n", c->name, *c->args ? c->args : "no arguments", c->name);
 		return 1;
 	}
 	return 1;

@@ -208,6 +208,24 @@ def help_lists_every_option_and_fits_a_terminal():
 
 
 @test
+def every_command_has_help_and_says_in_one_line_how_it_was_misused():
+    for name in ("ps", "stat", "profile", "top", "stop", "screenshot", "screentext", "sendkey", "monitor", "image", "doctor"):
+        code, out, err = run(name, "--help")
+        check((code, err), (0, ""))
+        check_in("plex86 " + name, out)
+    for words in (["ps", "x"], ["stat"], ["profile"], ["stop"], ["screenshot", "x"], ["screentext"], ["sendkey", "x"], ["monitor", "x"],
+                  ["top", "--sort", "x"], ["image"], ["image", "frob"], ["image", "create", "a.img"], ["image", "create", "-q", "a.img"],
+                  ["image", "info"], ["image", "convert", "a"], ["image", "convert", "-O"]):
+        one_line_error(1, "(plex86 %s --help)" % words[0], *words)
+
+
+@test
+def a_socket_that_cannot_be_one_is_said_with_its_option():
+    for option in ("-gdb", "-qmp", "-monitor"):
+        one_line_error(1, option + " 'x': it is unix:PATH", option, "x")
+
+
+@test
 def version():
     code, out, err = run("--version")
     check((code, err), (0, ""))
