@@ -141,6 +141,30 @@ static int open_below(const struct root *r, const char *rest, int flags, bool cr
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Nothing is lost with it but a screendump: an empty file, as mkstemp() makes one, a PPM, or a PNG of ours. What is
+ * run, built or believed looks otherwise, so that a monitor that was taken over cannot put something in its place.
+ */
+static bool may_be_replaced(const struct root *r, const char *rest, const struct stat *st)
+{
+	static const uint8_t png[] = "\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR", text[] = "tEXtSoftware\0plex86";
+	uint8_t head[64] = { 0 };
+	struct stat now;
+
+	if (st->st_size == 0)
+		return true;
+	int fd = open_below(r, rest, O_RDONLY | O_CLOEXEC, false);
+	if (fd < 0)
+		return false;
+	bool same = fstat(fd, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+	ssize_t n = same ? pread(fd, head, sizeof(head), 0) : -1;
+	close(fd);
+	if (n >= 8 && memcmp(head, "P6\n", 3) == 0 && head[3] >= '0' && head[3] <= '9')
+		return true;
+	/* The text is the first chunk after the header's 33 bytes; before its type stands its length. */
+	return n == sizeof(head) && memcmp(head, png, sizeof(png) - 1) == 0 && memcmp(head + 37, text, sizeof(text) - 1) == 0;
+}
+
 /* A new file, or one that may be overwritten. */
 static int open_for_writing(struct broker *b, const struct root *r, const char *rest, int flags)
 {
@@ -160,7 +184,7 @@ static int open_for_writing(struct broker *b, const struct root *r, const char *
 	if (fd < 0)
 		return fd;
 	int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EACCES :
-	    !(r->rights & BROKER_WRITE) && !was_made(b, &st) ? (flags & O_CREAT ? -EEXIST : -EACCES) :
+	    !(r->rights & BROKER_WRITE) && !was_made(b, &st) && !(flags & O_TRUNC && r->rights & BROKER_CREATE && may_be_replaced(r, rest, &st)) ? (flags & O_CREAT ? -EEXIST : -EACCES) :
 	    flags & O_TRUNC && ftruncate(fd, 0) < 0 ? -errno : 0;
 	if (rc == 0)
 		return fd;

@@ -5,8 +5,8 @@
  * the pages of the web display - a second process opens for it and passes over: the broker, made before
  * anything of the guest is read. It believes nothing the monitor says: it opens regular files below folders
  * that were named before the lock-down, no names that begin with a dot, nothing through links out of the
- * folder; it makes new files, and overwrites only what it made itself or what lies in a folder that the
- * user gave for writing.
+ * folder; it makes new files, and overwrites only what it made itself, what holds nothing or a screendump,
+ * or what lies in a folder that the user gave for writing.
  *
  * Without a broker, and before the lock-down, these functions are the plain calls.
  */

@@ -291,6 +291,11 @@ static int do_broker(void *arg)
 		return 3;
 	if (opens("image", O_RDWR) || opens("image", O_WRONLY | O_CREAT | O_TRUNC) || opens(".bashrc", O_WRONLY | O_CREAT | O_TRUNC))
 		return 4;
+	/* A screendump takes the place of another, and of a file made for it; not without truncating it. */
+	if (!opens("empty", O_WRONLY | O_CREAT | O_TRUNC) || !opens("dump", O_WRONLY | O_CREAT | O_TRUNC) || opens("script", O_WRONLY | O_CREAT | O_TRUNC))
+		return 9;
+	if (opens("sub/dump", O_WRONLY) || opens("sub/dump", O_RDWR | O_CREAT) || !opens("sub/dump", O_WRONLY | O_TRUNC))
+		return 10;
 	if (!opens("new", O_WRONLY | O_CREAT | O_TRUNC) || !opens("new", O_WRONLY | O_CREAT | O_TRUNC))
 		return 5;
 	if (host_unlink("image") == 0 || host_unlink("new") < 0)
@@ -308,15 +313,20 @@ static int do_strict(void *arg)
 	return opens("image", O_RDONLY) || errno != EACCES || host_unlink("image") == 0;
 }
 
-static void put_file(const char *name)
+static void put_text(const char *name, const char *text)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	FILE *f = fopen(path, "w");
 	CHECK(f != NULL);
-	fputs("1234", f);
+	fputs(text, f);
 	fclose(f);
+}
+
+static void put_file(const char *name)
+{
+	put_text(name, "1234");
 }
 
 static void make_folder(void)
@@ -333,6 +343,10 @@ static void make_folder(void)
 	put_file("sub/image");
 	put_file(".secret");
 	put_file("sub/.ssh/key");
+	put_text("empty", "");
+	put_text("dump", "P6\n1 1\n255\nabc");
+	put_text("sub/dump", "P6\n1 1\n255\nabc");
+	put_text("script", "#!/bin/sh\n");
 	snprintf(link, sizeof(link), "%s/link", folder);
 	CHECK(symlink("/etc/passwd", link) == 0);
 	snprintf(path, sizeof(path), "%s/pipe", folder);
@@ -341,7 +355,7 @@ static void make_folder(void)
 
 static void remove_folder(void)
 {
-	static const char *const names[] = { "image", "sub/image", ".secret", "sub/.ssh/key", "sub/.ssh", "sub", "link", "pipe", "new", "" };
+	static const char *const names[] = { "image", "sub/image", ".secret", "sub/.ssh/key", "sub/.ssh", "sub", "link", "pipe", "new", "empty", "dump", "script", "sub/dump", "sub", "" };
 	char path[128];
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -350,7 +364,7 @@ static void remove_folder(void)
 	}
 }
 
-TEST(the_broker_opens_what_lies_in_its_folders_and_overwrites_only_what_it_made)
+TEST(the_broker_opens_what_lies_in_its_folders_and_overwrites_only_what_it_made_and_screendumps)
 {
 	needs_seccomp();
 	make_folder();

@@ -92,7 +92,7 @@ static const struct row disk_rows[] = {
 static const struct row wait_rows[] = { COMMON, ANY(poll), ANY(ppoll), ANY(epoll_wait), ANY(epoll_pwait) };
 
 static const struct row broker_rows[] = {
-	ANY(recvfrom), ANY(sendmsg), ANY(openat2), ANY(close), ANY(fstat), ANY(ftruncate), ANY(unlink), ANY(lstat), ANY(exit_group), ANY(write),
+	ANY(recvfrom), ANY(sendmsg), ANY(openat2), ANY(close), ANY(fstat), ANY(pread64), ANY(ftruncate), ANY(unlink), ANY(lstat), ANY(exit_group), ANY(write),
 	ONLY(newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH), ONLY(newfstatat, 3, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW),
 	ANY(brk), ANY(restart_syscall), ANY(rt_sigreturn),
 };

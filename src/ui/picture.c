@@ -36,6 +36,9 @@ static bool write_png(const struct vga_picture *picture, FILE *f, uint8_t *row)
 	png_set_IHDR(png, info, picture->width, picture->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
 	    PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
 	png_set_compression_level(png, 3);
+	/* By this the broker knows a picture of ours, which the next one may take the place of. */
+	png_text made_by = { .compression = PNG_TEXT_COMPRESSION_NONE, .key = (char *)(uintptr_t)"Software", .text = (char *)(uintptr_t)"plex86" };
+	png_set_text(png, info, &made_by, 1);
 	png_write_info(png, info);
 	for (unsigned y = 0; y < picture->height; y++) {
 		row_bytes(picture, y, row);
@@ -74,7 +77,8 @@ int picture_write(const struct vga_picture *picture, const char *path, enum pict
 		if (f)
 			fclose(f);
 		free(row);
-		return error_set(err, -e, "cannot write '%s': %s", path, strerror(e));
+		return error_set(err, -e, "cannot write '%s': %s%s", path, strerror(e), e != EEXIST ? "" :
+		    ", and is no screendump: remove it, or let plex86 write in its folder (--sandbox=on,path=FOLDER)");
 	}
 	errno = 0;
 	bool ok = format == PICTURE_PNG ? write_png(picture, f, row) : write_ppm(picture, f, row);

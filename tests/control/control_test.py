@@ -201,6 +201,25 @@ class Machine(MachineCase):
             self.assertEqual(f.readline() + f.readline(), b'P6\n%d %d\n' % struct.unpack('>II', head[16:24]))
         self.assertIn('error', q.answer('screendump', filename='/nonexistent/x'))
 
+    def test_screendump_takes_the_place_of_a_picture_or_an_empty_file_and_of_nothing_else(self):
+        q = None
+        for i in range(2):                      # those of an earlier run are not this one's
+            p, q = self.start()
+            for name in 'old.ppm', 'old.png':
+                self.assertEqual(q.cmd('screendump', filename=self.path(name), format=name[-3:]), {'return': {}})
+            if i == 0:
+                q.cmd('quit')
+                p.wait(DEADLINE)
+        with tempfile.NamedTemporaryFile(dir=self.dir.name) as f:
+            self.assertEqual(q.cmd('screendump', filename=f.name), {'return': {}})
+            self.assertEqual(f.read(3), b'P6\n')
+        for name, data in ('Makefile', b'all:\n'), ('photo.png', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(100)):
+            with open(self.path(name), 'wb') as f:
+                f.write(data)
+            self.assertIn('no screendump', q.cmd('screendump', filename=self.path(name), format='png')['error']['desc'])
+            with open(self.path(name), 'rb') as f:
+                self.assertEqual(f.read(), data)
+
     def test_monitor_commands_show_memory_and_devices(self):
         _, q = self.start()
         self.wait_text(q, 'SeaBIOS')
