@@ -1,10 +1,14 @@
 /*
  * plex86: command line -> struct vm -> run -> the reason it stopped.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cli/image_cmd.h"
 #include "cli/options.h"
@@ -17,19 +21,77 @@ static bool wants_report(enum stop_reason reason)
 	    reason == STOP_GUEST_PANIC || reason == STOP_TRAP;
 }
 
+/*
+ * -daemonize: the caller's process ends, with status 0, when the machine is ready to run; this one goes on without
+ * a terminal. In the child: where it says so. In the parent: it does not return.
+ */
+static int into_background(void)
+{
+	int pair[2];
+	char byte;
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		setsid();
+		return pair[1];
+	}
+	close(pair[1]);
+	if (pid < 0)
+		return -1;
+	ssize_t n;
+	while ((n = read(pair[0], &byte, 1)) < 0 && errno == EINTR)
+		;
+	int status = 0;
+	if (n != 1)			/* it has said why */
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	_exit(n == 1 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : STOP_INTERNAL);
+}
+
+/* Nothing of the caller's stays open: not his terminal, nor a pipe that he reads to its end. What was standard error. */
+static int leave_terminal(int null)
+{
+	int err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	for (int i = 0; i <= 2; i++)
+		dup2(null, i);
+	close(null);
+	return err;
+}
+
 static int run(const struct options *o)
 {
+	int ready = -1, null = -1, err_fd = STDERR_FILENO;
+
+	if (o->daemonize) {
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		ready = null < 0 ? -1 : into_background();
+		if (ready < 0) {
+			fprintf(stderr, "plex86: -daemonize: %s\n", strerror(errno));
+			return STOP_USAGE;
+		}
+	}
 	const struct vm_config *cfg = &o->vm;
 	struct error err = { 0 };
 	struct vm *vm = calloc(1, sizeof(*vm));
 
-	if (vm == NULL || host_sandbox_prepare(&o->sandbox, &err) < 0 || vm_init(vm, cfg, &err) < 0 ||
-	    host_sandbox_enter(&o->sandbox, &err) < 0) {
-		fprintf(stderr, "plex86: %s\n", vm ? err.text : "no memory");
+	bool ok = vm != NULL && host_sandbox_prepare(&o->sandbox, &err) >= 0 && vm_init(vm, cfg, &err) >= 0;
+	if (ok && o->daemonize)
+		err_fd = leave_terminal(null);
+	if (!ok || host_sandbox_enter(&o->sandbox, &err) < 0) {
+		dprintf(err_fd, "plex86: %s\n", vm ? err.text : "no memory");
 		if (vm)
 			vm_free(vm);
 		free(vm);
 		return STOP_USAGE;
+	}
+	if (o->daemonize) {
+		close(err_fd);
+		if (write(ready, "", 1) == 1)	/* else the caller is gone already, and does not mind */
+			close(ready);
 	}
 	vm_run(vm);
 

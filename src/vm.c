@@ -5,7 +5,7 @@
  * brings the guest back for a device's deadline, for input, or for a signal from the user.
  *
  * Two clocks. Host time: the guest's time is the host's since the start. Instruction time: every
- * instruction takes VM_INSN_NS, HLT skips to the next deadline, and host input is looked at only at
+ * instruction takes the same time, HLT skips to the next deadline, and host input is looked at only at
  * instants of guest time, so that a run is the same every time.
  */
 #include "vm.h"
@@ -49,7 +49,7 @@ void vm_stop(struct vm *vm, enum stop_reason reason, const char *fmt, ...)
 ns_t vm_now(struct vm *vm)
 {
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS)
-		return vm->cpu.icount * VM_INSN_NS + vm->skipped_ns;
+		return vm->cpu.icount * vm->insn_ns + vm->skipped_ns;
 	return (vm->paused ? vm->paused_ns : host_clock_ns()) - vm->start_ns;
 }
 
@@ -110,7 +110,9 @@ static void on_serial_rx_ready(void *arg, unsigned port)
 
 static void on_debug_char(void *arg, uint16_t port, uint8_t byte)
 {
-	putc(byte, stderr);
+	struct vm *vm = arg;
+
+	chardev_put(&vm->debugcon.chardev, &byte, 1);
 }
 
 static void on_set_a20(void *arg, bool on)
@@ -300,6 +302,16 @@ static void on_quit(void *arg)
 	vm_stop(s->vm, STOP_POWEROFF, "ended from the terminal");
 }
 
+/* The debug port has no way in. */
+static bool on_unwanted(void *arg, uint8_t byte)
+{
+	return true;
+}
+
+static void on_unwanted_break(void *arg)
+{
+}
+
 /* On the writer's thread. */
 static void on_room(void *arg)
 {
@@ -313,20 +325,36 @@ static void on_room(void *arg)
 
 static int open_serial(struct vm *vm, struct error *err)
 {
+	bool wait = vm->cfg->clock == CLOCK_INSTRUCTIONS;
+
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
 		struct vm_serial *s = &vm->serial[i];
 
 		s->vm = vm;
 		s->port = i;
 		s->ops = (struct chardev_ops){ on_input, on_break, on_quit, on_room, s };
-		const struct vm_serial_config *cfg = &vm->cfg->serial[i];
-		bool wait = vm->cfg->clock == CLOCK_INSTRUCTIONS;
-		int rc = cfg->kind == CHARDEV_SOCKET ? chardev_open_socket(&s->chardev, &cfg->socket, &vm->io, wait, &s->ops, err)
-		    : chardev_open(&s->chardev, cfg->kind, cfg->path, &vm->io, wait, &s->ops, err);
-		if (rc == 0 && cfg->logfile)
-			rc = chardev_log(&s->chardev, cfg->logfile, err);
+		int rc = chardev_open(&s->chardev, &vm->cfg->serial[i], &vm->io, wait, &s->ops, err);
 		if (rc < 0)
 			return rc;
+	}
+	/* A guest cannot be told that the debug port is busy: it waits. */
+	vm->debugcon.vm = vm;
+	vm->debugcon.ops = (struct chardev_ops){ on_unwanted, on_unwanted_break, on_quit, on_room, &vm->debugcon };
+	return chardev_open(&vm->debugcon.chardev, &vm->cfg->debugcon, &vm->io, true, &vm->debugcon.ops, err);
+}
+
+/* The monitor behind Ctrl-A c, where that is an escape key. */
+static int open_consoles(struct vm *vm, struct error *err)
+{
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
+		struct chardev *c = &vm->serial[i].chardev;
+
+		if (!c->escapes)
+			continue;
+		int fd = control_add_local(&vm->control);
+		int rc = fd < 0 ? fd : chardev_set_monitor(c, fd);
+		if (rc < 0)
+			return error_set(err, rc, "cannot set up the monitor: %s", strerror(-rc));
 	}
 	return 0;
 }
@@ -367,25 +395,83 @@ static void on_tray(void *arg, unsigned channel, unsigned drive, bool open, bool
 		drive_tray_event(vm, channel * 2 + drive, open);
 }
 
+/* The paths of what has a bootindex, as firmware names devices, in that order.	[SeaBIOS "Runtime config", bootorder] */
+static void boot_paths(const struct vm_config *cfg, char *text, size_t room)
+{
+	const struct vm_drives_config *d = &cfg->drives;
+	unsigned last = 0, next;
+	size_t len = 0;
+
+	text[0] = '\0';
+	do {
+		next = 0;
+		for (unsigned i = 0; i < VM_IDE_DRIVES + VM_FLOPPIES; i++) {
+			unsigned rank = i < VM_IDE_DRIVES ? d->ide[i].boot_rank : d->floppy[i - VM_IDE_DRIVES].boot_rank;
+
+			if (rank > last && (next == 0 || rank < next))
+				next = rank;
+		}
+		for (unsigned i = 0; next && i < VM_IDE_DRIVES; i++)
+			if (d->ide[i].boot_rank == next)
+				len += (size_t)snprintf(text + len, room - len, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n", i / 2, i % 2);
+		for (unsigned i = 0; next && i < VM_FLOPPIES; i++)
+			if (d->floppy[i].boot_rank == next)
+				len += (size_t)snprintf(text + len, room - len, "/pci@i0cf8/isa@1/fdc@03f0/floppy@%u\n", i);
+		last = next;
+	} while (next);
+	if (cfg->boot_strict)
+		len += (size_t)snprintf(text + len, room - len, "HALT\n");
+	if (len)
+		text[len - 1] = '\0';
+}
+
+/* What the user has for the guest in fw_cfg. */
+static int open_fw_files(struct vm *vm, struct error *err)
+{
+	for (unsigned i = 0; i < vm->cfg->nfw_files; i++) {
+		const struct vm_fw_file *f = &vm->cfg->fw_file[i];
+		int rc = f->path ? host_file_open(&vm->fw_file[i], "-fw_cfg file", f->path, err) : 0;
+
+		if (rc < 0)
+			return rc;
+		fw_cfg_add_file(&vm->chipset.fw_cfg, f->name, f->path ? (const void *)vm->fw_file[i].data : f->text,
+		    (uint32_t)(f->path ? vm->fw_file[i].size : strlen(f->text)));
+	}
+	return 0;
+}
+
 /* Firmware, if it is to boot; the PCI side of the board; drives. */
 static int init_chipset(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = vm->cfg;
 	struct firmware_config fw = { .path = cfg->bios, .ram_bytes = cfg->ram_bytes, .boot_menu = cfg->boot_menu,
-	    .boot_menu_ms = cfg->boot_menu_ms, .serial_console = !cfg->screen.vga };
+	    .boot_menu_ms = cfg->boot_menu_ms, .serial_console = !cfg->screen.vga && !cfg->no_serial[0], .no_acpi = cfg->no_acpi, .hpet = cfg->hpet,
+	    .uuid = cfg->smbios.uuid_given ? cfg->smbios.uuid : NULL, .smbios = &vm->smbios,
+	    .boot_retry_given = cfg->boot_retry_given, .boot_retry_ms = cfg->boot_retry_ms };
+	char order[512];
+
+	boot_paths(cfg, order, sizeof(order));
+	fw.boot_order = order[0] ? order : NULL;
+	if (smbios_build(&vm->smbios, &cfg->smbios, cfg->ram_bytes, !vm->firmware) < 0)
+		return error_set(err, -E2BIG, "-smbios: the texts are too long for the tables");
 
 	if (vm->firmware) {
 		int rc = firmware_load(&vm->fw, &fw, &vm->phys, err);
 		if (rc < 0)
 			return rc;
 	}
-	struct chipset_config cs = { .tray = on_tray, .arg = vm, .firmware = vm->firmware, .rom_bytes = vm->fw.low_bytes,
+	struct chipset_config cs = { .tray = on_tray, .arg = vm, .no_acpi = cfg->no_acpi, .hpet = cfg->hpet, .firmware = vm->firmware, .rom_bytes = vm->fw.low_bytes,
 	    .rom_fd_offset = vm->fw.rom_fd_offset + vm->fw.rom_bytes - vm->fw.low_bytes };
 	int rc = chipset_init(&vm->chipset, &vm->pc, &cs);
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up the chip set: %s", strerror(-rc));
 	if (vm->firmware)
 		firmware_describe(&vm->fw, &fw, &vm->chipset.fw_cfg);
+	else
+		vm->boot.smbios = &vm->smbios;
+	rc = open_fw_files(vm, err);
+	if (rc < 0)
+		return rc;
 	struct vm_drives_host host = { vm, on_disk, on_disk_error };
 	rc = vm_drives_open(&vm->drives, &cfg->drives, &host, err);
 	if (rc == 0)
@@ -403,9 +489,11 @@ static int init_board(struct vm *vm, struct error *err)
 		.now = on_now, .now_arg = vm,
 		.start_time_s = cfg->rtc_start_given ? cfg->rtc_start_s : cfg->clock == CLOCK_INSTRUCTIONS ? FIXED_START_S : host_wall_s(cfg->rtc_local),
 		.ram_bytes = cfg->ram_bytes,
-		.debugcon_e9 = cfg->debugcon, .debugcon_402 = cfg->debugcon, .pvpanic = cfg->pvpanic,
+		.debugcon_port = cfg->debugcon_port, .pvpanic = cfg->pvpanic,
+		.no_boot_check = cfg->no_boot_check,
 		.debug_exit_port = cfg->debug_exit_port, .debug_exit_size = cfg->debug_exit_size,
 	};
+	memcpy(pc.no_serial, cfg->no_serial, sizeof(pc.no_serial));
 	memcpy(pc.boot_order, cfg->boot_once[0] ? cfg->boot_once : cfg->boot_order, sizeof(pc.boot_order));
 
 	int rc = pc_init(&vm->pc, &vm->cpu, &vm->phys, &pc);
@@ -481,6 +569,7 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	memset(vm, 0, sizeof(*vm));
 	vm->cfg = cfg;
 	vm->stop_reason = STOP_NONE;
+	vm->insn_ns = cfg->insn_ns ? cfg->insn_ns : VM_INSN_NS;
 	vm->firmware = cfg->boot.kernel == NULL && cfg->boot.flat == NULL;
 	int rc = vm->firmware ? 0 : boot_open(&vm->boot, &cfg->boot, cfg->ram_bytes, err);
 	if (rc < 0)
@@ -528,6 +617,8 @@ int vm_init(struct vm *vm, const struct vm_config *cfg, struct error *err)
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up the machine's queue: %s", strerror(-rc));
 	rc = control_open(&vm->control, &cfg->control, vm, &vm->io, err);
+	if (rc == 0)
+		rc = open_consoles(vm, err);
 	if (rc < 0)
 		return rc;
 	gdb_init(&vm->gdb, vm, &vm->io);
@@ -577,6 +668,7 @@ void vm_close_host(struct vm *vm)
 	close_meters(vm);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		chardev_close(&vm->serial[i].chardev, limit);
+	chardev_close(&vm->debugcon.chardev, limit);
 	host_io_free(&vm->io);
 	host_tty_restore_all();
 	vm->ready = 3;
@@ -597,6 +689,9 @@ void vm_free(struct vm *vm)
 	vm_screen_free(vm);
 	if (vm->ready >= 1 && !vm->firmware)
 		boot_close(&vm->boot);
+	for (unsigned i = 0; i < VM_FW_FILES; i++)
+		if (vm->fw_file[i].data)
+			host_file_close(&vm->fw_file[i]);
 	trace_close(&vm->trace);
 	if (vm->statm_fd > 0)
 		close(vm->statm_fd);
@@ -645,6 +740,7 @@ static void service_host(struct vm *vm)
 		if (vm->serial[i].room) {
 			vm->serial[i].room = false;
 			pc_serial_tx_ready(&vm->pc, i);
+			chardev_room(&vm->serial[i].chardev);
 		}
 	}
 	if (vm->cfg->clock == CLOCK_HOST) {
@@ -669,7 +765,7 @@ ns_t vm_service_board(struct vm *vm)
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
 		ns_t until = MIN(next, vm->input_ns);
 
-		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + VM_INSN_NS - 1) / VM_INSN_NS);
+		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + vm->insn_ns - 1) / vm->insn_ns);
 	} else if (!cpu->halted) {
 		/* Not at once: a timer at a rate no host can follow must not keep the guest from running at all. */
 		host_kick_at(&vm->kick, host_time_of(vm, next == NS_NEVER ? next : MAX(next, now + LEAST_SLICE_NS)));

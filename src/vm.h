@@ -39,9 +39,10 @@ enum stop_reason {
 enum vm_engine { ENGINE_SCAN, ENGINE_EMULATE, ENGINE_LOCKSTEP };	/* the first is the default */
 enum vm_clock { CLOCK_HOST, CLOCK_INSTRUCTIONS };
 
+#define VM_FW_FILES	8
 #define VM_RAM_MIN	(1ull << 20)
 #define VM_RAM_MAX	(3584ull << 20)		/* above it: the hole for PCI devices */
-/* --clock instructions: guest time an instruction takes, and how often host input is looked at. */
+/* --clock instructions: guest time an instruction takes if nothing else is said, and how often host input is looked at. */
 #define VM_INSN_NS		10u
 #define VM_INPUT_PERIOD_NS	1000000u
 
@@ -53,20 +54,29 @@ struct vm_config {
 	uint8_t boot_once[3];		/* the order of the first start, if [0] is not 0 */
 	uint8_t boot_order[3];		/* of the firmware: 1 floppy, 2 disk, 3 CD-ROM, 4 network; 0 none */
 	bool boot_menu;
+	bool boot_strict;		/* of what has a bootindex, and nothing else */
+	bool no_boot_check;		/* floppies without a boot sector's signature are started, too */
+	uint32_t boot_retry_ms;		/* after failing to boot; 0: as the firmware likes */
+	bool boot_retry_given;
+	bool no_acpi, hpet;
+	struct smbios_config smbios;
+	struct vm_fw_file {		/* files for fw_cfg; the texts are the caller's */
+		const char *name, *path, *text;	/* text, if path is NULL */
+	} fw_file[VM_FW_FILES];
+	unsigned nfw_files;
 	uint16_t boot_menu_ms;		/* 0: as long as the firmware likes */
 	struct vm_drives_config drives;
-	struct vm_serial_config {
-		enum chardev_kind kind;
-		const char *path;
-		struct socket_spec socket;
-		const char *logfile;	/* NULL: none */
-	} serial[PC_SERIAL_PORTS];
+	struct chardev_config serial[PC_SERIAL_PORTS];
+	bool no_serial[PC_SERIAL_PORTS];	/* that port is not there at all */
+	struct chardev_config debugcon;	/* where the bytes written to debugcon_port go */
+	uint16_t debugcon_port;		/* 0: there is none */
 	bool cpuid_limited;		/* no CPUID leaves above 3, for old systems */
 	enum vm_engine engine;
 	const char *virtualize[16];	/* --virtualize, NULL-terminated unless full */
 	bool protect_code;
 	bool perf_map;			/* scanned blocks are listed for perf */
 	enum vm_clock clock;
+	uint32_t insn_ns;		/* of the instruction clock: what an instruction takes; 0: VM_INSN_NS */
 	uint64_t code_cache_bytes;	/* for scanned code; 0: the usual */
 	uint32_t max_mappings;		/* of the host's, as vm.max_map_count; 0: what that says */
 	bool verify_code;		/* check every block of scanned code before it runs */
@@ -75,7 +85,6 @@ struct vm_config {
 	bool rtc_start_given;		/* the RTC starts at rtc_start_s, seconds since 1970-01-01 00:00 */
 	int64_t rtc_start_s;
 	bool rtc_local;			/* the RTC shows local time, not UTC */
-	bool debugcon;			/* port E9h writes to standard error */
 	bool pvpanic;
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
 	uint8_t debug_exit_size;
@@ -105,6 +114,8 @@ struct vm {
 	struct boot boot;
 	bool firmware;			/* it boots, not boot */
 	struct firmware fw;
+	struct host_file fw_file[VM_FW_FILES];
+	struct smbios smbios;
 	const struct vm_config *cfg;
 
 	/* why it stopped */
@@ -112,7 +123,8 @@ struct vm {
 	char stop_text[256];
 	int exit_status;
 
-	/* time: guest time is host_clock_ns() - start_ns, or icount * VM_INSN_NS + skipped_ns */
+	/* time: guest time is host_clock_ns() - start_ns, or icount * insn_ns + skipped_ns */
+	uint32_t insn_ns;
 	ns_t start_ns;
 	ns_t skipped_ns;
 	bool paused;			/* no time passes for the guest */
@@ -134,6 +146,7 @@ struct vm {
 	bool spin_slept;
 	struct host_io io;
 	struct vm_serial serial[PC_SERIAL_PORTS];
+	struct vm_serial debugcon;	/* not of a serial port: nothing comes back */
 	struct host_post post;		/* work from other threads */
 	struct vm_screen screen;
 	struct control control;

@@ -19,6 +19,7 @@ struct vm_drive_config {
 	const char *format;		/* NULL: look at the file */
 	const char *serial;		/* NULL: one by position */
 	const char *id;			/* -drive id=; NULL: none */
+	unsigned boot_rank;		/* -device bootindex= plus 1: the least is tried first; 0: none */
 	bool read_only, snapshot;
 	enum block_on_error read_error, write_error;	/* rerror=, werror= */
 	bool read_error_given;		/* else reads report */

@@ -1,7 +1,7 @@
 /*
- * ACPI tables: FACS, FADT, MADT, RSDT; the DSDT is dsdt.dsl, compiled.	[ACPI 3.0, chapter 5]
+ * ACPI tables: FACS, FADT, MADT, HPET, RSDT; the DSDT is dsdt.dsl, compiled.	[ACPI 3.0, chapter 5]
  *
- * Left out: HPET, SRAT and other tables of machines that have such things.
+ * Left out: SRAT and other tables of machines that have such things.
  */
 #include "boot/acpi_tables.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
+#include "dev/hpet.h"
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "dev/pc.h"
@@ -148,8 +149,23 @@ static uint8_t *make_madt(struct acpi_tables *t)
 	return p;
 }
 
-void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes)
+/* [HPET 1.0a, "The ACPI 2.0 HPET Description Table"] */
+static uint8_t *make_hpet(struct acpi_tables *t)
 {
+	uint8_t *p = append(t, 56);
+
+	put32(p + 36, HPET_BLOCK_ID);
+	p[41] = 64;			/* in memory; width of a register */
+	put64(p + 44, HPET_BASE);
+	put16(p + 53, 0x80);		/* the least period between two interrupts, in ticks */
+	header(t, p, "HPET", 56, 1);
+	return p;
+}
+
+void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes, bool hpet)
+{
+	uint32_t root_bytes = HEADER_BYTES + (hpet ? 12 : 8);
+
 	memset(t, 0, sizeof(*t));
 	uint8_t *facs = append(t, FACS_BYTES);
 	memcpy(facs, "FACS", 4);
@@ -159,10 +175,13 @@ void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes)
 	uint8_t *dsdt = make_dsdt(t, ram_bytes);
 	uint8_t *fadt = make_fadt(t, facs, dsdt);
 	uint8_t *madt = make_madt(t);
-	uint8_t *rsdt = append(t, HEADER_BYTES + 8);
+	uint8_t *timers = hpet ? make_hpet(t) : NULL;
+	uint8_t *rsdt = append(t, root_bytes);
 	pointer(t, rsdt + 36, 4, fadt);
 	pointer(t, rsdt + 40, 4, madt);
-	header(t, rsdt, "RSDT", HEADER_BYTES + 8, 1);
+	if (timers)
+		pointer(t, rsdt + 44, 4, timers);
+	header(t, rsdt, "RSDT", root_bytes, 1);
 	t->rsdt = offset(t, rsdt);
 
 	memcpy(t->rsdp, "RSD PTR ", 8);
@@ -170,12 +189,12 @@ void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes)
 	put32(t->rsdp + 16, t->rsdt);
 }
 
-void acpi_tables_load(struct phys *phys, uint64_t ram_bytes)
+void acpi_tables_load(struct phys *phys, uint64_t ram_bytes, bool hpet)
 {
 	struct acpi_tables tables, *t = &tables;
 	uint32_t base = boot_ram_end(ram_bytes);
 
-	acpi_tables_build(t, ram_bytes);
+	acpi_tables_build(t, ram_bytes, hpet);
 	for (unsigned i = 0; i < t->npointers; i++) {
 		uint8_t *p = t->bytes + t->pointer[i].at;
 		put32(p, get32(p) + base);

@@ -11,7 +11,7 @@
 
 #define ACPI_TABLES_MAX		0x4000u
 #define ACPI_MAX_POINTERS	8
-#define ACPI_MAX_TABLES		4
+#define ACPI_MAX_TABLES		5
 
 struct acpi_tables {
 	uint8_t bytes[ACPI_TABLES_MAX];
@@ -24,7 +24,7 @@ struct acpi_tables {
 	uint8_t rsdp[20];			/* root pointer: offset of the RSDT in it, checksum not made */
 };
 
-void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes);
+void acpi_tables_build(struct acpi_tables *t, uint64_t ram_bytes, bool hpet);
 uint8_t acpi_checksum(const uint8_t *p, unsigned len);	/* the byte that makes the sum 0, if it was 0 */
 
 #endif

@@ -147,7 +147,7 @@ static int open_kernel(struct boot *boot, const struct boot_config *cfg, struct 
 int boot_open(struct boot *boot, const struct boot_config *cfg, uint64_t ram_bytes, struct error *err)
 {
 	*boot = (struct boot){ .ram_bytes = ram_bytes, .append = cfg->append ? cfg->append : "",
-	    .screen = cfg->screen };
+	    .screen = cfg->screen, .no_acpi = cfg->no_acpi, .hpet = cfg->hpet };
 	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
 		return error_set(err, -E2BIG, "-append: the kernel command line is longer than %u bytes", BOOT_CMDLINE_MAX - 1);
 	int rc = open_kernel(boot, cfg, err);
@@ -181,8 +181,10 @@ static void load_bios_data(struct phys *phys, bool screen)
 void boot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 {
 	load_bios_data(phys, boot->screen);
-	if (boot->ram_bytes >= 0x100000 + BOOT_ACPI_BYTES)
-		acpi_tables_load(phys, boot->ram_bytes);
+	if (boot->ram_bytes >= 0x100000 + BOOT_ACPI_BYTES && !boot->no_acpi)
+		acpi_tables_load(phys, boot->ram_bytes, boot->hpet);
+	if (boot->smbios)
+		smbios_load(boot->smbios, phys, BOOT_SMBIOS, BOOT_SMBIOS + 0x20);
 	switch (boot->kind) {
 	case BOOT_LINUX:
 		linux_load(boot, phys, cpu);

@@ -10,11 +10,13 @@
  *   10000  Linux: boot_params; Multiboot: the information structure
  *   20000  the command line
  *   F0000  the ACPI root pointer; the tables are at the end of RAM
+ *   F0020  the SMBIOS entry point, and its tables
  */
 #ifndef PLEX86_BOOT_BOOT_H
 #define PLEX86_BOOT_BOOT_H
 
 #include "cpu/cpu.h"
+#include "boot/smbios.h"
 #include "host/file.h"
 #include "mmu/phys.h"
 #include "util/error.h"
@@ -25,6 +27,7 @@
 #define BOOT_CMDLINE_MAX	0x10000u
 #define BOOT_BASE_MEMORY	0x9FC00u	/* end of base memory, as a BIOS with a 1 KiB EBDA has it */
 #define BOOT_RSDP		0xF0000u
+#define BOOT_SMBIOS		0xF0020u
 #define BOOT_ACPI_BYTES		0x20000u	/* the last bytes of RAM: ACPI tables, reserved in the memory map */
 #define BOOT_MAX_MODULES	16
 
@@ -35,6 +38,7 @@ struct boot_config {			/* what the user asked for; strings NULL where not given 
 	const char *flat;		/* a flat binary, with its address and the mode it starts in */
 	uint32_t flat_addr;
 	bool flat_real;
+	bool no_acpi, hpet;
 	bool screen;			/* there is one, and it shows text mode 3 */
 };
 
@@ -63,7 +67,8 @@ struct boot {
 	unsigned nsegments;
 	uint32_t entry;
 	uint32_t info_addr;		/* boot_params or multiboot information */
-	bool real, screen;
+	bool real, screen, no_acpi, hpet;
+	struct smbios *smbios;		/* the caller's; NULL: none */
 };
 
 /* 0 or -errno with err set: one line, the user's next step in it. */
@@ -92,7 +97,7 @@ void boot_load_segments(struct boot *boot, struct phys *phys);
  * and Multiboot protocols ask for. */
 void boot_cpu_flat32(struct vcpu *cpu, struct phys *phys, uint16_t cs, uint16_t ds, uint32_t eip);
 /* The ACPI tables into the last BOOT_ACPI_BYTES of RAM, the root pointer to BOOT_RSDP. */
-void acpi_tables_load(struct phys *phys, uint64_t ram_bytes);
+void acpi_tables_load(struct phys *phys, uint64_t ram_bytes, bool hpet);
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static inline uint32_t get32(const uint8_t *p) { return get16(p) | (uint32_t)get16(p + 2) << 16; }

@@ -3,7 +3,7 @@
  *
  * The ACPI tables are handed over as a file with a script ("etc/table-loader"): allocate memory for the
  * file, add its address to these pointers, then make these checksums.
- * Left out: SMBIOS tables (SeaBIOS makes its own).
+ * SMBIOS tables are two files: the entry point, and the tables it is to point to.
  */
 #include "boot/firmware.h"
 
@@ -123,8 +123,17 @@ static void make_loader(struct firmware *fw)
 
 void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, struct fw_cfg *fw_cfg)
 {
-	acpi_tables_build(&fw->acpi, cfg->ram_bytes);
-	make_loader(fw);
+	if (!cfg->no_acpi) {
+		acpi_tables_build(&fw->acpi, cfg->ram_bytes, cfg->hpet);
+		make_loader(fw);
+		fw_cfg_add_file(fw_cfg, RSDP_FILE, fw->acpi.rsdp, sizeof(fw->acpi.rsdp));
+		fw_cfg_add_file(fw_cfg, TABLES_FILE, fw->acpi.bytes, fw->acpi.len);
+		fw_cfg_add_file(fw_cfg, "etc/table-loader", fw->loader, fw->loader_len);
+	}
+	if (cfg->uuid)
+		fw_cfg_add(fw_cfg, FW_CFG_UUID, cfg->uuid, 16);
+	fw_cfg_add_file(fw_cfg, "etc/smbios/smbios-anchor", cfg->smbios->entry, sizeof(cfg->smbios->entry));
+	fw_cfg_add_file(fw_cfg, "etc/smbios/smbios-tables", cfg->smbios->tables, cfg->smbios->len);
 	put64(fw->e820, 0);
 	put64(fw->e820 + 8, cfg->ram_bytes);
 	put32(fw->e820 + 16, 1);
@@ -138,9 +147,10 @@ void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, s
 	fw_cfg_add_number(fw_cfg, FW_CFG_ACPI_TABLES, 0, 2);
 	fw_cfg_add_number(fw_cfg, FW_CFG_SMBIOS, 0, 2);
 	fw_cfg_add_file(fw_cfg, "etc/e820", fw->e820, 20);
-	fw_cfg_add_file(fw_cfg, RSDP_FILE, fw->acpi.rsdp, sizeof(fw->acpi.rsdp));
-	fw_cfg_add_file(fw_cfg, TABLES_FILE, fw->acpi.bytes, fw->acpi.len);
-	fw_cfg_add_file(fw_cfg, "etc/table-loader", fw->loader, fw->loader_len);
+	if (cfg->boot_retry_given) {
+		put32(fw->fail_wait, cfg->boot_retry_ms);
+		fw_cfg_add_file(fw_cfg, "etc/boot-fail-wait", fw->fail_wait, 4);
+	}
 	if (cfg->boot_menu_ms) {
 		fw->menu_wait[0] = (uint8_t)cfg->boot_menu_ms;
 		fw->menu_wait[1] = (uint8_t)(cfg->boot_menu_ms >> 8);

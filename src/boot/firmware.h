@@ -5,6 +5,7 @@
 #define PLEX86_BOOT_FIRMWARE_H
 
 #include "boot/acpi_tables.h"
+#include "boot/smbios.h"
 #include "dev/fw_cfg.h"
 #include "mmu/phys.h"
 #include "util/error.h"
@@ -19,14 +20,19 @@ struct firmware {
 	uint8_t loader[16 * 128];	/* the script that places the ACPI tables */
 	uint32_t loader_len;
 	uint8_t e820[20 * 4];
-	char boot_order[256];
+	char boot_order[512];
 	uint8_t serial_port[8];
-	uint8_t menu_wait[2];
+	uint8_t menu_wait[2], fail_wait[4];
 };
 
 struct firmware_config {
 	const char *path;		/* NULL: look in the usual places */
 	uint64_t ram_bytes;
+	bool no_acpi, hpet;
+	const uint8_t *uuid;		/* NULL: none was given */
+	const struct smbios *smbios;	/* tables for it to place; must live as long as it */
+	bool boot_retry_given;		/* boot_retry_ms says when it tries again after failing to boot, -1: never */
+	uint32_t boot_retry_ms;
 	const char *boot_order;		/* firmware's device paths, one a line; NULL: by CMOS */
 	bool boot_menu;
 	uint16_t boot_menu_ms;		/* how long its prompt waits for a key; 0: the firmware's own idea */

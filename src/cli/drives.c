@@ -9,12 +9,34 @@
 #include <string.h>
 
 #include "boot/boot.h"
+#include "cli/blockdevs.h"
 #include "cli/options.h"
 #include "dev/fdc.h"
 #include "vm.h"
 
+/* What QEMU takes for the name of a protocol: "fat:FOLDER", "nbd:...", "http://...". A name with "./" before it is a file's. */
+static int check_path(const char *what, const char **path, struct error *err)
+{
+	size_t len = strspn(*path, "abcdefghijklmnopqrstuvwxyz+-.");
+
+	if (strncmp(*path, "file:", 5) == 0) {
+		*path += 5;
+		return 0;
+	}
+	if (strncmp(*path, "fat:", 4) == 0)
+		return error_set(err, -EINVAL, "%s '%s': a folder cannot be a disk: make an image of it (mformat -C, mcopy from the package mtools)",
+		    what, *path);
+	if (len > 1 && (*path)[len] == ':')
+		return error_set(err, -EINVAL, "%s '%s': images are files of this host (a file of such a name: ./%s)", what, *path, *path);
+	return 0;
+}
+
 static int put(struct vm_drive_config *slot, const char *what, struct vm_drive_config d, struct error *err)
 {
+	int rc = d.path ? check_path(what, &d.path, err) : 0;
+
+	if (rc < 0)
+		return rc;
 	if (slot->kind != VM_DRIVE_NONE)
 		return error_set(err, -EINVAL, "%s: that drive is taken", what);
 	*slot = d;
@@ -70,15 +92,39 @@ struct drive_option {
 	bool floppy;
 	bool loose;			/* if=none: a -device takes it */
 	int index;			/* -1: the next free one */
+	int bus;			/* of IDE; -1: not given */
 };
+
+bool drives_next_property(char **at, char **key, char **val)
+{
+	char *p = *at, *out = p;
+
+	if (*p == '\0')
+		return false;
+	*key = p;
+	*val = NULL;
+	for (; *p != '\0' && !(*p == ',' && p[1] != ','); p++) {
+		if (*p == ',')
+			p++;
+		if (*p == '=' && *val == NULL) {
+			*out++ = '\0';
+			*val = out;
+		} else {
+			*out++ = *p;
+		}
+	}
+	*at = *p == ',' ? p + 1 : p;
+	*out = '\0';
+	return true;
+}
 
 static int drive_property(struct drive_option *o, const char *key, const char *val, struct error *err)
 {
 	char *end;
 
-	if (strcmp(key, "file") == 0) {
+	if (strcmp(key, "file") == 0 || strcmp(key, "file.filename") == 0 || strcmp(key, "filename") == 0) {
 		o->d.path = val;
-	} else if (strcmp(key, "format") == 0) {
+	} else if (strcmp(key, "format") == 0 || strcmp(key, "driver") == 0) {
 		if (strcmp(val, "raw") != 0 && strcmp(val, "qcow2") != 0)
 			return error_set(err, -EINVAL, "-drive format=%s: there are raw and qcow2", val);
 		o->d.format = val;
@@ -103,11 +149,22 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 		o->index = (int)strtol(val, &end, 10);
 		if (*end != '\0' || o->index < 0)
 			return error_set(err, -EINVAL, "-drive %s=%s: not a number", key, val);
+	} else if (strcmp(key, "bus") == 0) {
+		o->bus = (int)strtol(val, &end, 10);
+		if (*end != '\0' || o->bus < 0 || o->bus > 1)
+			return error_set(err, -EINVAL, "-drive bus=%s: the IDE channels are 0 and 1", val);
 	} else if (strcmp(key, "id") == 0) {
 		o->d.id = val;
-	} else if (strcmp(key, "cache") != 0 && strcmp(key, "aio") != 0 &&
-		   strcmp(key, "discard") != 0 && strcmp(key, "detect-zeroes") != 0) {
-		return error_set(err, -EINVAL, "-drive: property '%s' is unknown", key);
+	} else if ((strcmp(key, "file.driver") != 0 || strcmp(val, "file") != 0) && (strcmp(key, "copy-on-read") != 0 || strcmp(val, "off") != 0)) {
+		/* How the host is to reach the file: ours does it in one way, which loses nothing. */
+		static const char *const how[] = { "cache", "aio", "discard", "detect-zeroes", "cache.direct", "cache.writeback",
+		    "cache.no-flush", "auto-read-only", "file.locking", "file.aio", "node-name", "lazy-refcounts", "l2-cache-size" };
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(how) && strcmp(how[i], key) != 0)
+			i++;
+		if (i == ARRAY_LEN(how))
+			return error_set(err, -EINVAL, "-drive: property '%s' is unknown", key);
 	}
 	return 0;
 }
@@ -151,26 +208,13 @@ static int put_aside(struct vm_drives_config *drives, struct drive_option *o, st
 
 int drives_parse(struct options *options, const char *arg, struct error *err)
 {
-	struct drive_option o = { .d.kind = VM_DRIVE_DISK, .index = -1 };
-	char *text = options_keep(options, arg), *p = text;
+	struct drive_option o = { .d.kind = VM_DRIVE_DISK, .index = -1, .bus = -1 };
+	char *text = options_keep(options, arg), *p = text, *key, *val;
 
-	while (p != NULL && *p != '\0') {
-		char *key = p, *out = p, *val = NULL;
-		for (; *p != '\0' && !(*p == ',' && p[1] != ','); p++) {
-			if (*p == ',')
-				p++;
-			if (*p == '=' && val == NULL) {
-				*out++ = '\0';
-				val = out;
-			} else {
-				*out++ = *p;
-			}
-		}
-		p = *p == ',' ? p + 1 : p;
-		*out = '\0';
+	while (p && drives_next_property(&p, &key, &val)) {
 		if (val == NULL && key == text) {	/* a bare first word is the file */
 			val = key;
-			key = "file";
+			key = (char *)(uintptr_t)"file";
 		}
 		if (val == NULL)
 			return error_set(err, -EINVAL, "-drive: '%s' is not PROPERTY=VALUE", key);
@@ -178,13 +222,15 @@ int drives_parse(struct options *options, const char *arg, struct error *err)
 		if (rc < 0)
 			return rc;
 	}
+	if (o.bus >= 0 && !o.floppy)
+		o.index = o.bus * 2 + MAX(o.index, 0);
 	struct vm_drives_config *drives = &options->vm.drives;
 	return o.loose ? put_aside(drives, &o, err) : place(drives, &o, err);
 }
 
 bool drives_is_device(const char *arg, size_t len)
 {
-	return (len == 6 && (memcmp(arg, "ide-hd", 6) == 0 || memcmp(arg, "ide-cd", 6) == 0 || memcmp(arg, "floppy", 6) == 0));
+	return len == 6 && (memcmp(arg, "ide-hd", 6) == 0 || memcmp(arg, "ide-cd", 6) == 0 || memcmp(arg, "floppy", 6) == 0);
 }
 
 int drives_device(struct options *options, const char *arg, struct error *err)
@@ -194,7 +240,7 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 	char *text = options_keep(options, arg), *save = NULL;
 	const struct vm_drive_config *d = NULL;
 	const char *serial = NULL;
-	unsigned bus = 0, unit = 0;
+	unsigned bus = 0, unit = 0, rank;
 	bool bus_given = false, cd = strncmp(arg, "ide-cd", 6) == 0;
 
 	if (text == NULL)
@@ -206,20 +252,26 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 				if (drives->loose[i].id && strcmp(drives->loose[i].id, word + 6) == 0)
 					d = &drives->loose[i];
 			if (d == NULL)
-				return error_set(err, -EINVAL, "-device %s: there is no -drive if=none,id=%s before it", text, word + 6);
+				d = blockdevs_find(options, word + 6);
+			if (d == NULL)
+				return error_set(err, -EINVAL, "-device %s: there is no -drive if=none,id=%s before it, nor a -blockdev", text, word + 6);
+		} else if (sscanf(word, "bootindex=%u", &rank) == 1 && rank < 1000) {
+			o.d.boot_rank = rank + 1;
 		} else if (sscanf(word, "bus=ide.%u", &bus) == 1 && bus < 2) {
 			bus_given = true;
 		} else if (sscanf(word, "unit=%u", &unit) == 1 && unit < 2) {
 			bus_given |= o.floppy;
 		} else if (strncmp(word, "serial=", 7) == 0) {
 			serial = word + 7;
-		} else if (strncmp(word, "id=", 3) != 0) {
-			return error_set(err, -EINVAL, "-device %s: '%s' is not drive=ID, bus=ide.0|1, unit=0|1 or serial=TEXT", text, word);
+		} else if (strncmp(word, "id=", 3) != 0 && strncmp(word, "write-cache=", 12) != 0 && strcmp(word, "share-rw=off") != 0) {
+			return error_set(err, -EINVAL, "-device %s: '%s' is not drive=ID, bus=ide.0|1, unit=0|1, serial=TEXT or bootindex=N", text, word);
 		}
 	}
+	rank = o.d.boot_rank;
 	if (d)
 		o.d = *d;
-	else if (!cd && !o.floppy)
+	o.d.boot_rank = rank;
+	if (d == NULL && !cd && !o.floppy)
 		return error_set(err, -EINVAL, "-device %s: a disk needs drive=ID", text);
 	o.d.kind = cd ? VM_DRIVE_CDROM : VM_DRIVE_DISK;
 	if (serial)
@@ -254,8 +306,18 @@ int drives_boot(const char *arg, struct vm_config *vm, struct error *err)
 					return error_set(err, -EINVAL, "-boot '%s': up to three of a (floppy), c (disk), d (CD-ROM), n (network)", arg);
 				order[n++] = (uint8_t)(at - letters + 1);
 			}
-		} else if (strncmp(arg, "strict=", 7) != 0) {
-			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS, menu=on|off or splash-time=MS", (int)len, arg);
+		} else if (strncmp(arg, "strict=", 7) == 0) {
+			vm->boot_strict = strncmp(arg + 7, "on", len - 7) == 0;
+		} else if (strncmp(arg, "reboot-timeout=", 15) == 0) {
+			char *end;
+			long ms = strtol(arg + 15, &end, 10);
+			if (end != arg + len || ms < -1 || ms > 65535)
+				return error_set(err, -EINVAL, "-boot '%.*s': it is 0 to 65535 milliseconds, or -1", (int)len, arg);
+			vm->boot_retry_given = true;
+			vm->boot_retry_ms = (uint32_t)ms;
+		} else {
+			return error_set(err, -EINVAL, "-boot '%.*s': it is order=LETTERS, once=LETTERS, menu=on|off, strict=on|off, splash-time=MS "
+			    "or reboot-timeout=MS", (int)len, arg);
 		}
 		arg += len + (arg[len] == ',');
 	}

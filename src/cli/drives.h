@@ -10,14 +10,16 @@
 /* -hda, -hdb, -hdc, -hdd, -cdrom, -fda, -fdb: name is the option's. */
 int drives_set(struct vm_drives_config *drives, const char *name, const char *path, struct error *err);
 struct options;
-/* -device ide-hd|ide-cd|floppy,drive=ID...: puts a -drive if=none into a slot. */
+/* The next KEY=VALUE (val NULL: a word alone) of a list that commas part; a comma written twice is one. false: there is none. */
+bool drives_next_property(char **at, char **key, char **val);
+/* -device ide-hd|ide-cd|floppy,drive=ID...: puts a -drive if=none or a -blockdev into a slot. */
 bool drives_is_device(const char *arg, size_t len);
 int drives_device(struct options *options, const char *arg, struct error *err);
 /* -drive file=PATH,if=ide|floppy|none,id=ID,index=N,media=disk|cdrom,format=F,readonly=on|off,snapshot=on|off,serial=S
  * werror=, rerror=ACTION. A comma in a value is written twice. The values live as long as the program. */
 int drives_parse(struct options *options, const char *arg, struct error *err);
 struct vm_config;
-/* -boot [order=]LETTERS[,once=LETTERS][,menu=on|off][,splash-time=MS]: into the fields boot_*. */
+/* -boot [order=]LETTERS[,once=LETTERS][,menu=on|off][,strict=on|off][,splash-time=MS][,reboot-timeout=MS]: into the fields boot_*. */
 int drives_boot(const char *arg, struct vm_config *vm, struct error *err);
 /* What a file given without an option is: a kernel (VM_DRIVE_NONE) or a medium. */
 enum vm_drive_kind drives_guess(const char *path);

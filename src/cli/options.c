@@ -10,9 +10,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cli/blockdevs.h"
 #include "cli/chardevs.h"
 #include "cli/compat.h"
+#include "cli/devices.h"
 #include "cli/drives.h"
+#include "cli/readconfig.h"
+#include "cli/tables.h"
 #include "host/tty.h"
 #include "scan/vmap.h"
 
@@ -67,7 +71,8 @@ SET(no_reboot, vm.no_reboot, true)
 SET(trace_filter, vm.trace_filter, arg)
 SET(trace_cpls, vm.trace_cpls, arg)
 SET(trace_file, vm.trace_file, arg)
-SET(debugcon, vm.debugcon, true)
+SET(daemonize, daemonize, true)
+SET(no_boot_check, vm.no_boot_check, true)
 SET(protect_code, vm.protect_code, true)
 SET(perf_map, vm.perf_map, true)
 SET(verify_code, vm.verify_code, true)
@@ -84,10 +89,21 @@ SET(nodefaults, no_defaults, true)
 static int set_memory(struct options *o, const char *arg, struct error *err)
 {
 	uint64_t bytes;
-	const char *size = strncmp(arg, "size=", 5) == 0 ? arg + 5 : arg;
+	char size[64];
 
+	/* "[size=]N[,slots=0][,maxmem=N]": none is plugged in later. */
+	snprintf(size, sizeof(size), "%s", strncmp(arg, "size=", 5) == 0 ? arg + 5 : arg);
+	char *more = strchr(size, ',');
+	if (more)
+		*more++ = '\0';
 	if (!parse_size(size, 1 << 20, &bytes))
 		return error_set(err, -EINVAL, "-m '%s': not a size (as 256, 512M or 1G)", arg);
+	for (char *save = NULL, *word = more ? strtok_r(more, ",", &save) : NULL; word; word = strtok_r(NULL, ",", &save)) {
+		uint64_t max;
+
+		if (strcmp(word, "slots=0") != 0 && (strncmp(word, "maxmem=", 7) != 0 || !parse_size(word + 7, 1 << 20, &max) || max != bytes))
+			return error_set(err, -EINVAL, "-m '%s': memory cannot be added later", arg);
+	}
 	if (bytes < VM_RAM_MIN)
 		return error_set(err, -EINVAL, "-m %s: a guest needs at least %llu MiB of memory", arg, VM_RAM_MIN >> 20);
 	if (bytes > VM_RAM_MAX)
@@ -112,33 +128,6 @@ static int set_mode(struct options *o, const char *arg, struct error *err)
 	if (strcmp(arg, "real") != 0 && strcmp(arg, "protected") != 0)
 		return error_set(err, -EINVAL, "--mode '%s': it is real or protected", arg);
 	o->vm.boot.flat_real = arg[0] == 'r';
-	return 0;
-}
-
-static int set_serial(struct options *o, const char *arg, struct error *err)
-{
-	struct vm_serial_config s = { .kind = CHARDEV_NULL };
-
-	if (strcmp(arg, "stdio") == 0 || strcmp(arg, "mon:stdio") == 0)
-		s.kind = CHARDEV_STDIO;
-	else if (strcmp(arg, "pty") == 0)
-		s.kind = CHARDEV_PTY;
-	else if (strncmp(arg, "file:", 5) == 0 && arg[5])
-		s = (struct vm_serial_config){ .kind = CHARDEV_FILE, .path = arg + 5 };
-	else if (strncmp(arg, "unix:", 5) == 0 || strncmp(arg, "tcp:", 4) == 0)
-		s.kind = CHARDEV_SOCKET;
-	else if (strncmp(arg, "chardev:", 8) == 0 && o->nserial < PC_SERIAL_PORTS)
-		o->serial_id[o->nserial] = arg + 8;
-	else if (strcmp(arg, "null") != 0 && strcmp(arg, "none") != 0)
-		return error_set(err, -EINVAL, "-serial '%s': it is stdio, file:PATH, unix:PATH, tcp:HOST:PORT, chardev:ID, pty or null", arg);
-	if (s.kind == CHARDEV_SOCKET && socket_parse(&s.socket, arg, err) < 0)
-		return -EINVAL;
-	if (o->nserial == PC_SERIAL_PORTS)
-		return error_set(err, -EINVAL, "-serial: the machine has only %d serial ports", PC_SERIAL_PORTS);
-	for (unsigned i = 0; i < o->nserial; i++)
-		if (s.kind == CHARDEV_STDIO && o->vm.serial[i].kind == CHARDEV_STDIO)
-			return error_set(err, -EINVAL, "-serial stdio: only one serial port can have it");
-	o->vm.serial[o->nserial++] = s;
 	return 0;
 }
 
@@ -172,59 +161,6 @@ static int set_trace(struct options *o, const char *arg, struct error *err)
 		o->command = CLI_DONE;
 	}
 	o->vm.trace_items = arg;
-	return 0;
-}
-
-/* "isa-debug-exit,iobase=0xf4,iosize=4": one property of what follows the name. */
-static int debug_exit_property(struct options *o, const char *prop, size_t len, struct error *err)
-{
-	char text[32];
-	uint64_t n;
-
-	snprintf(text, sizeof(text), "%.*s", (int)MIN(len, sizeof(text) - 1), prop);
-	if (strncmp(text, "iobase=", 7) == 0 && parse_number(text + 7, 0xFFFF, &n) && n != 0)
-		o->vm.debug_exit_port = (uint16_t)n;
-	else if (strncmp(text, "iosize=", 7) == 0 && parse_number(text + 7, 4, &n) && n != 0 && n != 3)
-		o->vm.debug_exit_size = (uint8_t)n;
-	else
-		return error_set(err, -EINVAL, "-device isa-debug-exit: '%s' is not iobase=PORT or iosize=1|2|4", text);
-	return 0;
-}
-
-static int set_vga(struct options *o, const char *arg, struct error *err);
-
-static int set_device(struct options *o, const char *arg, struct error *err)
-{
-	size_t len = strcspn(arg, ",");
-
-	if (strcmp(arg, "help") == 0) {
-		puts("Devices:\n  isa-debug-exit[,iobase=PORT][,iosize=N]  a write of V ends plex86 with status V * 2 + 1\n"
-		    "  pvpanic                                  the port where a guest kernel says that it panicked\n"
-		    "  ide-hd, ide-cd, floppy ,drive=ID[,bus=ide.N][,unit=N][,serial=TEXT]   a -drive if=none,id=ID\n"
-		    "  VGA                                      the graphics card, as -vga std");
-		o->command = CLI_DONE;
-		return 0;
-	}
-	if (strcmp(arg, "VGA") == 0)
-		return set_vga(o, "std", err);
-	if (drives_is_device(arg, len))
-		return drives_device(o, arg, err);
-	if (len == 7 && memcmp(arg, "pvpanic", 7) == 0 && arg[7] == '\0') {
-		o->vm.pvpanic = true;
-		return 0;
-	}
-	if (len != 14 || memcmp(arg, "isa-debug-exit", 14) != 0)
-		return error_set(err, -EINVAL, "-device '%.*s': no such device (-device help lists them)", (int)len, arg);
-	o->vm.debug_exit_port = 0x501;	/* QEMU's defaults */
-	o->vm.debug_exit_size = 2;
-	for (const char *p = arg + len; *p == ',';) {
-		size_t n = strcspn(++p, ",");
-		int rc = debug_exit_property(o, p, n, err);
-
-		if (rc < 0)
-			return rc;
-		p += n;
-	}
 	return 0;
 }
 
@@ -293,28 +229,13 @@ static int set_clock(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
-static int set_net(struct options *o, const char *arg, struct error *err)
-{
-	return compat_none("-net", arg, "the machine has no network card", err);
-}
-
-static int set_nic(struct options *o, const char *arg, struct error *err)
-{
-	return compat_none("-nic", arg, "the machine has no network card", err);
-}
-
-static int set_parallel(struct options *o, const char *arg, struct error *err)
-{
-	return compat_none("-parallel", arg, "the machine has no parallel port", err);
-}
-
-static int set_no_user_config(struct options *o, const char *arg, struct error *err)
-{
-	return 0;			/* there are no configuration files */
-}
-
 static int set_vga(struct options *o, const char *arg, struct error *err)
 {
+	if (strcmp(arg, "help") == 0) {
+		puts("Graphics cards:\n  std     VGA with Bochs's VBE (default, if there is a screen)\n  none");
+		o->command = CLI_DONE;
+		return 0;
+	}
 	if (strcmp(arg, "std") != 0 && strcmp(arg, "none") != 0)
 		return error_set(err, -EINVAL, "-vga '%s': it is std or none", arg);
 	o->vga_given = true;
@@ -324,7 +245,20 @@ static int set_vga(struct options *o, const char *arg, struct error *err)
 
 static int set_sandbox(struct options *o, const char *arg, struct error *err)
 {
-	return host_sandbox_parse(&o->sandbox, arg, err);
+	char *text = options_keep(o, arg), *to = text;
+
+	/* What QEMU's sandbox lets one deny is denied by ours; what it lets one allow is not, and nothing of a guest's needs it. */
+	for (const char *p = arg; text && *p; p += strspn(p, ",")) {
+		static const char *const words[] = { "obsolete=", "elevateprivileges=", "spawn=", "resourcecontrol=" };
+		size_t len = strcspn(p, ","), i = 0;
+
+		while (i < ARRAY_LEN(words) && strncmp(p, words[i], strlen(words[i])) != 0)
+			i++;
+		if (i == ARRAY_LEN(words))
+			to += sprintf(to, "%s%.*s", to == text ? "" : ",", (int)len, p);
+		p += len;
+	}
+	return host_sandbox_parse(&o->sandbox, text ? text : arg, err);
 }
 
 /* --- displays --- */
@@ -377,10 +311,15 @@ static int set_display(struct options *o, const char *arg, struct error *err)
 	struct ui_config *ui;
 	uint64_t port;
 
+	if (strcmp(arg, "help") == 0) {
+		puts("Displays:\n  curses  in the terminal\n  web     in a browser\n  vnc=[HOST]:DISPLAY\n  none");
+		o->command = CLI_DONE;
+		return 0;
+	}
 	o->display_given = true;
 	if (strcmp(arg, "none") == 0)
 		return 0;
-	if (strcmp(arg, "curses") == 0)
+	if (strcmp(arg, "curses") == 0 || strncmp(arg, "curses,charset=", 15) == 0)
 		return new_ui(o, UI_CURSES, err) ? 0 : -EINVAL;
 	if (strncmp(arg, "vnc=", 4) == 0)
 		return set_vnc(o, arg + 4, err);
@@ -423,53 +362,13 @@ SET_DRIVE(fdb)
 
 /* --- control --- */
 
-static int add_listener(struct options *o, enum control_mode mode, const char *text, struct error *err)
-{
-	struct control_config *c = &o->vm.control;
-
-	if (strcmp(text, "none") == 0 || strcmp(text, "null") == 0)
-		return 0;
-	if (c->n == CONTROL_LISTENERS)
-		return error_set(err, -EINVAL, "at most %u control sockets", CONTROL_LISTENERS);
-	struct control_listen *l = &c->listen[c->n];
-	l->mode = mode;
-	l->stdio = strcmp(text, "stdio") == 0;
-	int rc = l->stdio ? 0 : socket_parse(&l->socket, text, err);
-	if (rc == 0)
-		c->n++;
-	return rc;
-}
-
-static int set_qmp(struct options *o, const char *arg, struct error *err)
-{
-	return add_listener(o, CONTROL_QMP, arg, err);
-}
-
-static int set_monitor(struct options *o, const char *arg, struct error *err)
-{
-	return add_listener(o, CONTROL_MONITOR, arg, err);
-}
-
-static int set_chardev(struct options *o, const char *arg, struct error *err)
-{
-	return chardevs_add(o, arg, err);
-}
-
-static int set_mon(struct options *o, const char *arg, struct error *err)
-{
-	if (o->nmons == ARRAY_LEN(o->mon))
-		return error_set(err, -EINVAL, "-mon: at most %zu", ARRAY_LEN(o->mon));
-	o->mon[o->nmons++] = arg;
-	return 0;
-}
-
 static int set_control(struct options *o, const char *arg, struct error *err)
 {
 	char text[256];
 
 	if ((size_t)snprintf(text, sizeof(text), "unix:%s,server=on,wait=off", arg) >= sizeof(text) || strchr(arg, ','))
 		return error_set(err, -EINVAL, "--control '%s': not a path a socket can have", arg);
-	return add_listener(o, CONTROL_QMP, text, err);
+	return chardevs_qmp(o, text, err);
 }
 
 /* The name is also the name of the socket that plex86 ps, stop and so on find the machine by. */
@@ -556,22 +455,44 @@ static const struct option option_table[] = {
 	{ "append", NULL, "TEXT", "the kernel's command line", set_append, false },
 	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", set_flat, true },
 	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", set_mode, true },
-	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from the package seabios)", set_bios, false },
-	{ "boot", NULL, "ORDER", "of drives: a (floppy), c (disk), d (CD-ROM); or menu=on[,splash-time=MS]", set_boot, false },
+	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from package seabios)", set_bios, false },
+	{ "boot", NULL, "ORDER", "of drives: a (floppy), c (disk), d (CD-ROM); once=ORDER the first time;\nmenu=on[,splash-time=MS], strict=on, reboot-timeout=MS", set_boot, false },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", set_no_reboot, false },
 	{ "no-shutdown", NULL, NULL, "stop, not end, when the guest powers off", set_no_shutdown, false },
+	{ "action", NULL, "EVENT=WHAT,...", "both of these: reboot=shutdown, shutdown=pause", compat_action, false },
+	{ "no-fd-bootchk", NULL, NULL, "start a floppy that has no boot sector's signature", set_no_boot_check, false },
 	{ NULL, NULL, NULL, "The machine", NULL, false },
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", set_memory, false },
 	{ "cpu", NULL, "NAME", "the processor's model (-cpu help)", set_cpu, false },
 	{ "smp", NULL, "1", "processors: there is one", compat_smp, false },
-	{ "device", NULL, "NAME,...", "add a device (-device help)", set_device, false },
+	{ "device", NULL, "NAME,...", "add a device (-device help)", devices_add, false },
 	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default), localtime, or 2006-06-17T16:01:21", compat_rtc, false },
 	{ "machine", "M", "pc", "the machine: a PC with i440FX and PIIX", compat_machine, false },
 	{ "accel", NULL, "tcg", "accepted, since plex86 is software, too", compat_accel, false },
-	{ "net", NULL, "none", "there is no network card; the same: -nic none, -parallel none", set_net, false },
-	{ "nic", NULL, "none", NULL, set_nic, false },
-	{ "parallel", NULL, "none", NULL, set_parallel, false },
-	{ "no-user-config", NULL, NULL, NULL, set_no_user_config, false },
+	{ "global", NULL, "DEV.PROP=VALUE", "a property of a device, as -device has them", devices_global, false },
+	{ "uuid", NULL, "UUID", "the machine's, which the guest reads from SMBIOS", tables_uuid, false },
+	{ "smbios", NULL, "type=N,...", "names and numbers in SMBIOS, as type=1,serial=TEXT", tables_smbios, false },
+	{ "fw_cfg", NULL, "NAME,...", "a file for the guest's eyes: file=PATH or string=TEXT", tables_fw_cfg, false },
+	{ "no-acpi", NULL, NULL, "the same as -machine acpi=off", compat_no_acpi, false },
+	{ "no-hpet", NULL, NULL, "the same as -machine hpet=off, which is the default", compat_no_hpet, false },
+	{ "net", NULL, "none", "there is no network card; the same: -nic none, -parallel none,\n-audio none", compat_net, false },
+	{ "nic", NULL, "none", NULL, compat_net, false },
+	{ "parallel", NULL, "none", NULL, compat_parallel, false },
+	{ "audio", NULL, "none", NULL, compat_sound, false },
+	{ "audiodev", NULL, "none", NULL, compat_sound, false },
+	{ "no-user-config", NULL, NULL, NULL, compat_nothing, false },
+	{ "nouserconfig", NULL, NULL, NULL, compat_nothing, false },
+	{ "no-kvm", NULL, NULL, NULL, compat_nothing, false },
+	{ "singlestep", NULL, NULL, NULL, compat_nothing, false },
+	{ "enable-fips", NULL, NULL, NULL, compat_nothing, false },
+	{ "show-cursor", NULL, NULL, NULL, compat_nothing, false },
+	{ "tb-size", NULL, "N", NULL, compat_nothing, false },
+	{ "msg", NULL, "WHAT", NULL, compat_nothing, false },
+	{ "compat", NULL, "WHAT", NULL, compat_nothing, false },
+	{ "watchdog-action", NULL, "WHAT", NULL, compat_nothing, false },
+	{ "overcommit", NULL, "mem-lock=off", NULL, compat_switches_off, false },
+	{ "realtime", NULL, "mlock=off", NULL, compat_switches_off, false },
+	{ "k", NULL, "en-us", NULL, compat_keyboard, false },
 	{ NULL, NULL, NULL, "Drives", NULL, false },
 	{ "hda", NULL, "FILE", "a disk image, raw or qcow2; hdb, hdc, hdd the next ones", set_hda, false },
 	{ "hdb", NULL, "FILE", NULL, set_hdb, false },
@@ -581,10 +502,11 @@ static const struct option option_table[] = {
 	{ "fda", NULL, "FILE", "a floppy image, 160K to 2.88M; fdb the second", set_fda, false },
 	{ "fdb", NULL, "FILE", NULL, set_fdb, false },
 	{ "drive", NULL, "file=FILE,...", "the same with if=ide|floppy|none, index=N, media=disk|cdrom,\nformat=raw|qcow2, readonly=on, snapshot=on, serial=TEXT, werror=,\nrerror=stop|report|ignore|enospc (if the host fails)", set_drive, false },
+	{ "blockdev", NULL, "driver=NAME,...", "an image as a node: node-name=, filename= or file=NODE, read-only=on", blockdevs_add, false },
 	{ "snapshot", NULL, NULL, "write to temporary files instead of the images", set_snapshot, false },
 	{ NULL, NULL, NULL, "Terminal and screen", NULL, false },
-	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH, pty,\n"
-	    "unix:PATH or tcp:HOST:PORT with server=on, chardev:ID, null", set_serial, false },
+	{ "serial", NULL, "WHERE", "next serial port: stdio (the first one's default), file:PATH,\npipe:PATH, pty, "
+	    "unix:PATH, tcp:HOST:PORT or telnet:HOST:PORT\nwith server=on, chardev:ID, null, none; mon:WHERE: and the monitor", chardevs_serial, false },
 	{ "display", NULL, "WHERE", "the screen: curses (in the terminal), web (in a\nbrowser), vnc=[HOST]:DISPLAY, none. Default: curses,\n"
 	    "if a drive is booted from a terminal", set_display, false },
 	{ "vnc", NULL, "ADDRESS", "the same as -display vnc=; [,password-file=FILE]", set_vnc, false },
@@ -592,22 +514,26 @@ static const struct option option_table[] = {
 	{ "nographic", NULL, NULL, "no screen; the first serial port is on the terminal", set_nographic, false },
 	{ "vga", NULL, "NAME", "graphics card: std or none", set_vga, false },
 	{ "vgabios", NULL, "FILE", "the graphics card's ROM (default: from the seabios package)", set_vgabios, true },
-	{ "debugcon", NULL, NULL, "bytes written to ports e9h and 402h go to standard error", set_debugcon, false },
+	{ "debugcon", NULL, "WHERE", "bytes written to port e9h go there, as -serial has it\n(-global isa-debugcon.iobase=0x402: what SeaBIOS says)", chardevs_debugcon, false },
 	{ NULL, NULL, NULL, "Control", NULL, false },
 	{ "name", NULL, "NAME", "what plex86 ps, stop, screenshot, sendkey know the machine by", set_name, false },
 	{ "control", NULL, "PATH", "a QMP socket there", set_control, true },
-	{ "qmp", NULL, "WHERE", "unix:PATH or tcp:HOST:PORT, with server=on, wait=off; or stdio", set_qmp, false },
-	{ "monitor", NULL, "WHERE", "the monitor for people: none, stdio, or as -qmp", set_monitor, false },
+	{ "qmp", NULL, "WHERE", "unix:PATH or tcp:HOST:PORT, with server=on, wait=off; or stdio", chardevs_qmp, false },
+	{ "monitor", NULL, "WHERE", "the monitor for people: none, stdio, or as -qmp", chardevs_monitor, false },
 	{ "chardev", NULL, "KIND,id=ID,...", "an end for -serial chardev:ID or -mon: socket, stdio, file, pty,\n"
-	    "null; with path=, host=, port=, server=, wait=, logfile=", set_chardev, false },
-	{ "mon", NULL, "ID[,mode=MODE]", "the monitor (readline) or QMP (control) at a chardev", set_mon, false },
+	    "null; with path=, host=, port=, server=, wait=, logfile=", chardevs_add, false },
+	{ "mon", NULL, "ID[,mode=MODE]", "the monitor (readline) or QMP (control) at a chardev", chardevs_mon, false },
+	{ "qmp-pretty", NULL, "WHERE", NULL, chardevs_qmp, false },
 	{ "pidfile", NULL, "FILE", "the process's number goes there", set_pidfile, false },
+	{ "daemonize", NULL, NULL, "go into the background when the machine is ready", set_daemonize, false },
 	{ "S", NULL, NULL, "do not start before 'cont' is said", set_paused, false },
 	{ "gdb", NULL, "WHERE", "wait for a debugger: tcp:[HOST]:PORT, unix:PATH or stdio", set_gdb, false },
 	{ "s", NULL, NULL, "the same as -gdb tcp::1234", set_gdb_default, false },
+	{ "readconfig", NULL, "FILE", "options from a file, as QEMU writes them", readconfig, false },
 	{ "nodefaults", NULL, NULL, "nothing is there that was not asked for (the serial port's terminal)", set_nodefaults, false },
 	{ NULL, NULL, NULL, "How it runs", NULL, false },
 	{ "engine", NULL, "NAME", "scan (default): guest code runs re-encoded as itself;\n    emulate: the complete interpreter;\n    lockstep: both, each block compared", set_engine, true },
+	{ "icount", NULL, "N", "--clock instructions, with 2^N ns an instruction", compat_icount, false },
 	{ "clock", NULL, "NAME", "host: time is the host's (default); instructions: time is counted in\n"
 	    "instructions, and a run is the same every time", set_clock, true },
 	{ "sandbox", NULL, "WHAT", "on (default): the running monitor can open no file or socket, and start\nnothing; strict: nothing is opened for it either; off.\n"
@@ -697,6 +623,9 @@ static unsigned distance(const char *a, const char *b)
 static int unknown_option(const char *word, const char *name, size_t len, struct error *err)
 {
 	char plain[64];
+
+	if (compat_refused(name, len, err))
+		return -EINVAL;
 	const char *best = NULL;
 	unsigned best_d = 99;
 
@@ -729,6 +658,38 @@ static const struct option *find_option(const char *name, size_t len)
 			return o;
 	}
 	return NULL;
+}
+
+int options_set(struct options *o, const char *name, const char *arg, struct error *err)
+{
+	const struct option *opt = find_option(name, strlen(name));
+
+	if (opt == NULL)
+		return unknown_option(name, name, strlen(name), err);
+	return opt->set(o, arg, err);
+}
+
+const char *options_front(struct options *o, const char *arg, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = arg; *p; p += strcspn(p, ","), p += *p == ',') {
+		size_t len = strcspn(p, ",");
+		char *text = NULL;
+
+		if (p == arg && memchr(p, '=', len) == NULL)
+			return arg;
+		if (strncmp(p, key, n) != 0 || p[n] != '=')
+			continue;
+		const char *rest = p[len] == ',' ? p + len + 1 : p + len;
+		if (asprintf(&text, "%.*s%s%.*s%s%s", (int)(len - n - 1), p + n + 1, p > arg ? "," : "", (int)MAX(p - arg - 1, 0), arg,
+		    *rest ? "," : "", rest) < 0)
+			return arg;
+		const char *kept = options_keep(o, text);
+		free(text);
+		return kept ? kept : arg;
+	}
+	return arg;
 }
 
 /* The option at argv[*i]; takes its argument too. */
@@ -794,15 +755,20 @@ static int check_screen(struct options *o, struct error *err)
 	/* What firmware boots wants a screen; a kernel that is given has its console on the serial port. */
 	if (!o->vga_given)
 		s->vga = !o->nographic && ((firmware && !o->no_defaults) || s->nui > 0);
-	if (s->vga && firmware && !o->display_given && !o->no_defaults && users == 0 && o->nserial == 0 &&
+	if (s->vga && firmware && !o->display_given && !o->no_defaults && !o->daemonize && users == 0 && o->nserial == 0 &&
 	    host_tty_is(STDIN_FILENO) && host_tty_is(STDOUT_FILENO))
 		set_display(o, "curses", err);
 	for (unsigned i = 0; i < s->nui; i++)
 		users += ui_uses_terminal(&s->ui[i]);
-	if (o->nserial == 0 && !o->no_defaults && users == 0)
+	users += o->vm.debugcon.kind == CHARDEV_STDIO;
+	if (o->daemonize && users > 0)
+		return error_set(err, -EINVAL, "-daemonize: the terminal stays with the shell, so nothing can be on it");
+	if (o->daemonize && o->nographic && o->nserial == 0)
+		return error_set(err, -EINVAL, "-daemonize and -nographic exclude each other: say -display none");
+	if (o->nserial == 0 && !o->no_defaults && users == 0 && !o->daemonize)
 		o->vm.serial[0].kind = CHARDEV_STDIO;
 	if (users > 1)
-		return error_set(err, -EINVAL, "the terminal can be one of: serial port, monitor, display");
+		return error_set(err, -EINVAL, "the terminal can be one of: serial port, monitor, display, debug console (-serial mon:stdio: the first two)");
 	return 0;
 }
 
@@ -834,6 +800,8 @@ static int check(struct options *o, struct error *err)
 #endif
 	if (o->vm.meter_instructions && o->vm.engine == ENGINE_LOCKSTEP)
 		return error_set(err, -EINVAL, "--meter-instructions and --engine lockstep exclude each other");
+	if (compat_accel_check(o, err) < 0)
+		return -EINVAL;
 	o->vm.drives.synchronous = o->vm.clock == CLOCK_INSTRUCTIONS;
 	if (o->vm.clock == CLOCK_INSTRUCTIONS && o->engine_given && o->vm.engine == ENGINE_SCAN)
 		return error_set(err, -EINVAL, "--clock instructions needs --engine emulate: scanned code does not count instructions");
@@ -848,6 +816,8 @@ static int check(struct options *o, struct error *err)
 	if (rc == 0)
 		rc = check_screen(o, err);
 	b->screen = o->vm.screen.vga;
+	b->no_acpi = o->vm.no_acpi;
+	b->hpet = o->vm.hpet;
 	if (rc < 0)
 		return rc;
 	return o->name[0] ? name_socket(o, err) : 0;

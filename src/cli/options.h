@@ -13,7 +13,15 @@ enum cli_command { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_DOCTOR, CLI_DONE /* said 
 
 struct cli_chardev {
 	char id[32];
-	struct vm_serial_config end;
+	struct chardev_config end;
+	bool mux;
+};
+
+#define CLI_BLOCKDEVS 16
+
+struct cli_blockdev {			/* a node: a file, or the format that is in one */
+	char name[64];
+	struct vm_drive_config d;
 };
 
 struct options {
@@ -25,9 +33,18 @@ struct options {
 	bool vga_given, display_given, nographic, no_defaults;
 	struct cli_chardev chardev[CLI_CHARDEVS];
 	unsigned nchardevs;
-	const char *serial_id[PC_SERIAL_PORTS];	/* -serial chardev:ID, to be resolved when all are known */
-	const char *mon[CLI_CHARDEVS];	/* -mon, likewise */
+	struct cli_blockdev blockdev[CLI_BLOCKDEVS];
+	unsigned nblockdevs;
+	/* By the ID of a -chardev, to be resolved when all are known; NULL: not so. */
+	const char *serial_id[PC_SERIAL_PORTS], *debugcon_id;
+	struct { enum control_mode mode; const char *id; } mon[CLI_CHARDEVS];
 	unsigned nmons;
+	bool monitor_given;
+	uint16_t debugcon_port;		/* by -global, before there is one; 0: the usual */
+	const char *wrong_accel;	/* an accelerator that is not ours, */
+	bool right_accel;		/* which is forgiven if one is named that is */
+	bool daemonize;
+	unsigned depth;			/* of files that -readconfig is reading */
 	char name[64];			/* -name */
 	unsigned nserial;
 	struct kept_text *kept;
@@ -38,10 +55,15 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err);
 void options_free(struct options *o);
 /* A copy that may be cut into pieces; NULL: no memory. */
 char *options_keep(struct options *o, const char *text);
+/* A list whose first word may be left without its name: "a=1,KEY=x" -> "x,a=1". The text, or a kept copy. */
+const char *options_front(struct options *o, const char *arg, const char *key);
 void options_help(FILE *f);
 
 /* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */
 bool parse_size(const char *text, uint64_t unit, uint64_t *bytes);
+
+/* One option, as if it stood on the command line. */
+int options_set(struct options *o, const char *name, const char *arg, struct error *err);
 
 int doctor(FILE *f);			/* plex86 doctor: the exit status */
 

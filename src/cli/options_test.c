@@ -143,7 +143,9 @@ TEST(drive_without_an_interface_is_put_where_a_device_wants_it)
 	CHECK(parse("-device", "ide-hd,drive=none", NULL) < 0);
 	CHECK(parse("-drive", "file=a.img,if=none", NULL) < 0);
 	CHECK(parse("-drive", "file=a.img,if=none,id=d", NULL) < 0);	/* nothing to boot */
-	CHECK(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,bootindex=1", NULL) < 0);
+	CHECK(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,colour=1", NULL) < 0);
+	CHECK_EQ(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,bootindex=1", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[0].boot_rank, 2);
 }
 
 TEST(what_is_done_about_the_hosts_errors_can_be_chosen_for_each_drive)
@@ -161,4 +163,42 @@ TEST(boot_order_once_is_of_the_first_start_only)
 	CHECK_EQ(parse("-hda", "a", "-boot", "order=c,once=d", NULL), 0);
 	CHECK_EQ(o.vm.boot_once[0], 3);
 	CHECK_EQ(o.vm.boot_order[0], 2);
+	CHECK_EQ(parse("-hda", "a", "-boot", "order=dc,menu=on,strict=on,reboot-timeout=0", NULL), 0);
+	CHECK_EQ(o.vm.boot_order[0], 3);
+	CHECK(o.vm.boot_menu && o.vm.boot_strict && o.vm.boot_retry_given);
+}
+
+TEST(one_of_several_accelerators_must_be_ours)
+{
+	CHECK_EQ(parse("k", "-machine", "pc,accel=kvm:tcg", NULL), 0);
+	CHECK_EQ(parse("k", "-accel", "kvm", "-accel", "tcg,thread=multi", NULL), 0);
+	CHECK(parse("k", "-accel", "kvm", NULL) < 0);
+	CHECK(parse("k", "-machine", "accel=hax:whpx", NULL) < 0);
+}
+
+TEST(image_is_a_node_of_a_file_and_its_format)			/* [QEMU, "-blockdev"] */
+{
+	CHECK_EQ(parse("-blockdev", "driver=file,node-name=f,filename=a,,b.img,read-only=on", "-blockdev", "qcow2,node-name=q,file=f",
+	    "-device", "ide-hd,drive=q", NULL), 0);
+	CHECK_STR(o.vm.drives.ide[0].path, "a,b.img");
+	CHECK_STR(o.vm.drives.ide[0].format, "qcow2");
+	CHECK(o.vm.drives.ide[0].read_only);
+	CHECK_EQ(parse("-blockdev", "driver=raw,node-name=d,file.driver=file,file.filename=x", "-device", "ide-cd,drive=d", NULL), 0);
+	CHECK_EQ(o.vm.drives.ide[2].kind, VM_DRIVE_CDROM);
+	CHECK(parse("-blockdev", "driver=nbd,node-name=n", NULL) < 0);
+	CHECK(parse("-blockdev", "driver=raw,node-name=n,file=none", NULL) < 0);
+}
+
+TEST(debug_console_has_a_port_and_an_end)
+{
+	CHECK_EQ(parse("k", "-debugcon", "file:log", NULL), 0);
+	CHECK_EQ(o.vm.debugcon_port, 0xE9);
+	CHECK_EQ(o.vm.debugcon.kind, CHARDEV_FILE);
+	CHECK_EQ(parse("k", "-global", "isa-debugcon.iobase=0x402", "-debugcon", "null", NULL), 0);
+	CHECK_EQ(o.vm.debugcon_port, 0x402);
+	CHECK_EQ(parse("k", "-chardev", "file,id=c,path=x", "-device", "isa-debugcon,chardev=c,iobase=0x402", NULL), 0);
+	CHECK_STR(o.vm.debugcon.path, "x");
+	CHECK_EQ(o.vm.debugcon_port, 0x402);
+	CHECK_EQ(parse("k", "-global", "isa-debugcon.iobase=0x402", NULL), 0);
+	CHECK_EQ(o.vm.debugcon_port, 0);		/* a property of what is not there */
 }

@@ -264,6 +264,21 @@ static ssize_t receive(struct control_client *cl, void *buf, size_t len)
 	return n;
 }
 
+/* How much of the n bytes at the end of the input counts. A line of telnet's ends in CR. */
+static size_t came(struct control_client *cl, size_t n)
+{
+	char *at = cl->in + cl->in_len;
+	bool is_break = false;
+
+	if (!cl->is_telnet)
+		return n;
+	n = telnet_strip(&cl->telnet, (uint8_t *)at, n, &is_break);
+	for (size_t i = 0; i < n; i++)
+		if (at[i] == '\r')
+			at[i] = '\n';
+	return n;
+}
+
 static void on_client(void *arg)
 {
 	struct control_client *cl = arg;
@@ -276,7 +291,7 @@ static void on_client(void *arg)
 	struct control *c = cl->control;
 	ssize_t n = receive(cl, cl->in + cl->in_len, 4095);
 	if (n > 0) {
-		cl->in_len += (size_t)n;
+		cl->in_len += came(cl, (size_t)n);
 		run_input(cl);
 		if (c->passed_fd >= 0)
 			close(c->passed_fd);		/* nobody wanted it */
@@ -291,14 +306,14 @@ static void on_client(void *arg)
 	host_io_arm(cl->control->io, cl->watch);
 }
 
-static bool add_client(struct control *c, enum control_mode mode, int in_fd, int out_fd)
+static bool add_client(struct control *c, enum control_mode mode, int in_fd, int out_fd, bool is_telnet)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *cl = &c->client[i];
 
 		if (cl->in_fd >= 0)
 			continue;
-		*cl = (struct control_client){ .control = c, .mode = mode, .in_fd = in_fd, .out_fd = out_fd };
+		*cl = (struct control_client){ .control = c, .mode = mode, .in_fd = in_fd, .out_fd = out_fd, .is_telnet = is_telnet };
 		cl->watch = host_io_add(c->io, in_fd, EPOLLIN, on_client, cl);
 		if (cl->watch == NULL) {
 			cl->in_fd = -1;
@@ -321,9 +336,22 @@ static void on_connection(void *arg)
 	struct control_listener *l = arg;
 	int fd = socket_accept(l->fd, false);
 
-	if (fd >= 0 && !add_client(l->control, l->cfg->mode, fd, fd))
+	if (fd >= 0 && !add_client(l->control, l->cfg->mode, fd, fd, l->cfg->socket.telnet))
 		close(fd);
 	host_io_arm(l->control->io, l->watch);
+}
+
+int control_add_local(struct control *c)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	if (add_client(c, CONTROL_MONITOR, pair[0], pair[0], false))
+		return pair[1];
+	close(pair[0]);
+	close(pair[1]);
+	return -ENOSPC;
 }
 
 /* --- set-up --- */
@@ -333,17 +361,17 @@ static int open_listener(struct control *c, struct control_listener *l, const st
 	l->control = c;
 	l->cfg = cfg;
 	if (cfg->stdio)
-		return add_client(c, cfg->mode, STDIN_FILENO, STDOUT_FILENO) ? 0 : error_set(err, -EIO, "no terminal for the monitor");
+		return add_client(c, cfg->mode, STDIN_FILENO, STDOUT_FILENO, false) ? 0 : error_set(err, -EIO, "no terminal for the monitor");
 	int fd = socket_open(&cfg->socket, err);
 	if (fd < 0)
 		return fd;
 	if (!cfg->socket.server)
-		return add_client(c, cfg->mode, fd, fd) ? 0 : error_set(err, -ENOSPC, "too many connections");
+		return add_client(c, cfg->mode, fd, fd, cfg->socket.telnet) ? 0 : error_set(err, -ENOSPC, "too many connections");
 	l->fd = fd;
 	if (cfg->socket.wait) {
 		fprintf(stderr, "plex86: waiting for a connection to %s\n", cfg->socket.path[0] ? cfg->socket.path : cfg->socket.host);
 		int conn = socket_accept(fd, true);
-		if (conn < 0 || !add_client(c, cfg->mode, conn, conn))
+		if (conn < 0 || !add_client(c, cfg->mode, conn, conn, cfg->socket.telnet))
 			return error_set(err, conn < 0 ? conn : -EIO, "no connection came");
 	}
 	l->watch = host_io_add(c->io, fd, EPOLLIN, on_connection, l);

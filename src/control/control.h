@@ -11,6 +11,7 @@
 #include "dev/keys.h"
 #include "host/io.h"
 #include "host/socket.h"
+#include "host/telnet.h"
 #include "util/error.h"
 
 struct vm;
@@ -41,6 +42,8 @@ struct control_client {
 	enum control_mode mode;
 	int in_fd, out_fd;			/* in_fd -1: free */
 	struct host_watch *watch, *out_watch;	/* out_watch: stdio only, whose ends are two descriptors */
+	bool is_telnet;
+	struct telnet telnet;
 	bool ready;				/* QMP: qmp_capabilities was given */
 	bool closing;
 	char *in, *out;
@@ -77,6 +80,8 @@ struct control {
 };
 
 int control_open(struct control *c, const struct control_config *cfg, struct vm *vm, struct host_io *io, struct error *err);
+/* A monitor for somebody in this process: his end of a socket pair, or -errno. */
+int control_add_local(struct control *c);
 void control_close(struct control *c);		/* what was said is written out, files taken away */
 
 /* Tell every QMP client. data may be NULL; it is taken over. */

@@ -1,5 +1,5 @@
 /*
- * The PCI side of the board.				[82441FX], [82371SB], [82371AB], [SDM 3], [82093AA]
+ * The PCI side of the board.				[82441FX], [82371SB], [82371AB], [SDM 3], [82093AA], [HPET 1.0a]
  *
  * Interrupts: every line of struct pc goes to the 8259As and to the I/O APIC; line 0 (timer) is the I/O
  * APIC's input 2. The 8259As' INT is LINT0 of the local APIC, which alone drives the CPU's INTR.
@@ -317,16 +317,62 @@ static void set_apic_base(void *arg, uint64_t val)
 	timers_changed(cs);
 }
 
+/* --- HPET --- */
+
+static uint32_t hpet_mmio_read(void *arg, gpa_t offset, unsigned size)
+{
+	struct chipset *cs = arg;
+
+	return hpet_read(&cs->hpet, (unsigned)offset, size, pc_now(cs->pc));
+}
+
+static void hpet_mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t val)
+{
+	struct chipset *cs = arg;
+
+	hpet_write(&cs->hpet, (unsigned)offset, size, val, pc_now(cs->pc));
+	timers_changed(cs);
+}
+
+static const struct mmio_ops hpet_ops = { hpet_mmio_read, hpet_mmio_write };
+
+static void hpet_set_irq(void *arg, unsigned line, bool level)
+{
+	pc_set_irq_source(((struct chipset *)arg)->pc, line, IRQ_SRC_OTHER, level);
+}
+
+static void hpet_set_legacy(void *arg, bool on)
+{
+	pc_cut_timer_irqs(((struct chipset *)arg)->pc, on);
+}
+
+static void init_hpet(struct chipset *cs)
+{
+	cs->hpet.set_irq = hpet_set_irq;
+	cs->hpet.set_legacy = hpet_set_legacy;
+	cs->hpet.arg = cs;
+	hpet_reset(&cs->hpet, pc_now(cs->pc));
+	phys_add(cs->pc->phys, (struct phys_region){ .start = HPET_BASE, .size = PAGE_BYTES, .kind = PHYS_MMIO,
+	    .ops = &hpet_ops, .arg = cs, .name = "hpet" });
+}
+
 /* --- time, reset, set-up --- */
 
 static ns_t next_hook(void *arg, ns_t now)
 {
-	return lapic_next(&((struct chipset *)arg)->lapic, now);
+	const struct chipset *cs = arg;
+	ns_t next = lapic_next(&cs->lapic, now);
+
+	return cs->cfg.hpet ? MIN(next, hpet_next(&cs->hpet, now)) : next;
 }
 
 static void update_hook(void *arg, ns_t now)
 {
-	lapic_update(&((struct chipset *)arg)->lapic, now);
+	struct chipset *cs = arg;
+
+	lapic_update(&cs->lapic, now);
+	if (cs->cfg.hpet)
+		hpet_update(&cs->hpet, now);
 }
 
 static void reset_hook(void *arg)
@@ -338,6 +384,8 @@ static void reset_hook(void *arg)
 	lapic_reset(&cs->lapic);
 	ioapic_reset(&cs->ioapic);
 	map_lapic(cs);
+	if (cs->cfg.hpet)
+		hpet_reset(&cs->hpet, pc_now(cs->pc));
 	fw_cfg_reset(&cs->fw_cfg);
 	pci_reset(&cs->pci);
 	if (!cs->cfg.firmware)			/* PCI's interrupts are levels */
@@ -413,7 +461,7 @@ int chipset_init(struct chipset *cs, struct pc *pc, const struct chipset_config 
 	cs->pc = pc;
 	cs->cfg = *cfg;
 	i440fx_init(&cs->host_bridge, &cs->pci, pc->phys, cfg->rom_fd_offset, cfg->rom_bytes, !cfg->firmware);
-	piix_init(&cs->piix, &cs->pci, &piix, !cfg->firmware);
+	piix_init(&cs->piix, &cs->pci, &piix, !cfg->firmware, !cfg->no_acpi);
 	ide_init(&cs->ide, &ide);
 	fdc_init(&cs->fdc, &fdc);
 	fw_cfg_init(&cs->fw_cfg);
@@ -424,6 +472,8 @@ int chipset_init(struct chipset *cs, struct pc *pc, const struct chipset_config 
 	if (err < 0)
 		return err;
 	init_apics(cs);
+	if (cfg->hpet)
+		init_hpet(cs);
 	take_hooks(cs);
 	reset_hook(cs);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "dev/fdc.h"
 #include "dev/fw_cfg.h"
+#include "dev/hpet.h"
 #include "dev/i440fx.h"
 #include "dev/ide.h"
 #include "dev/ioapic.h"
@@ -19,6 +20,7 @@ struct chipset_config {
 	bool firmware;			/* there is firmware in ROM, which configures the board after reset */
 	uint64_t rom_fd_offset;		/* the end of it that is seen below 1 MiB, too */
 	uint32_t rom_bytes;
+	bool no_acpi, hpet;
 	/* A CD-ROM's tray or door moved. May be NULL. */
 	void (*tray)(void *arg, unsigned channel, unsigned drive, bool open, bool locked);
 	void *arg;
@@ -32,6 +34,7 @@ struct chipset {
 	struct fdc fdc;
 	struct lapic lapic;
 	struct ioapic ioapic;
+	struct hpet hpet;		/* if cfg.hpet */
 	struct fw_cfg fw_cfg;
 	/* host */
 	struct chipset_config cfg;

@@ -98,8 +98,6 @@ static bool has_serial1(const struct pc_config *c) { return !c->no_serial[1]; }
 static bool has_serial2(const struct pc_config *c) { return !c->no_serial[2]; }
 static bool has_serial3(const struct pc_config *c) { return !c->no_serial[3]; }
 static bool has_i8042(const struct pc_config *c) { return !c->no_i8042; }
-static bool has_e9(const struct pc_config *c) { return c->debugcon_e9; }
-static bool has_402(const struct pc_config *c) { return c->debugcon_402; }
 static bool has_pvpanic(const struct pc_config *c) { return c->pvpanic; }
 
 #define RW(p) pc_##p##_read, pc_##p##_write
@@ -126,19 +124,17 @@ static const struct {
 	{ 0x0A0, 0x0A1, 1, -1, "pic",		RW(pic), NULL },
 	{ 0x0B2, 0x0B3, 1, -1, "apm",		RW(apm), NULL },
 	{ 0x0C0, 0x0DF, 1, -1, "dma",		RW(dma), NULL },
-	{ 0x0E9, 0x0E9, 1, -1, "debugcon",	RW(debugcon), has_e9 },
 	{ 0x0F0, 0x0F0, 1, 13, "ferr",		NULL, pc_ferr_write, NULL },
 	{ 0x2E8, 0x2EF, 1,  3, "com4",		RW(serial), has_serial3 },
 	{ 0x2F8, 0x2FF, 1,  3, "com2",		RW(serial), has_serial1 },
 	{ 0x3E8, 0x3EF, 1,  4, "com3",		RW(serial), has_serial2 },
 	{ 0x3F8, 0x3FF, 1,  4, "com1",		RW(serial), has_serial0 },
-	{ 0x402, 0x402, 1, -1, "debugcon",	RW(debugcon), has_402 },
 	{ 0x481, 0x48B, 1, -1, "dma",		RW(dma), NULL },
 	{ 0x4D0, 0x4D1, 1, -1, "elcr",		RW(pic), NULL },
 	{ 0x505, 0x505, 1, -1, "pvpanic",	RW(pvpanic), has_pvpanic },
 	{ 0xCF8, 0xCFB, 4, -1, "pci",		RW(cf8), NULL },
 	{ 0xCFC, 0xCFF, 4, -1, "pci",		RW(cfc), NULL },
-	/* and the ACPI block, by pc_acpi_move(), on IRQ 9; isa-debug-exit where the user says */
+	/* and the ACPI block, by pc_acpi_move(), on IRQ 9; isa-debug-exit and debugcon where the user says */
 };
 
 static int pc_map(struct pc *pc)
@@ -153,6 +149,9 @@ static int pc_map(struct pc *pc)
 			.read = ports[i].read, .write = ports[i].write, .arg = pc, .name = ports[i].name,
 		});
 	}
+	if (err == 0 && pc->cfg.debugcon_port != 0)
+		err = bus_claim(&pc->bus, (struct io_row){ .first = pc->cfg.debugcon_port, .last = pc->cfg.debugcon_port, .width = 1,
+		    .read = pc_debugcon_read, .write = pc_debugcon_write, .arg = pc, .name = "debugcon" });
 	if (err == 0 && pc->cfg.debug_exit_port != 0) {
 		unsigned size = pc->cfg.debug_exit_size ? pc->cfg.debug_exit_size : 4;
 		err = bus_claim(&pc->bus, (struct io_row){
@@ -167,7 +166,7 @@ static int pc_map(struct pc *pc)
 
 void pc_set_boot_order(struct pc *pc, const uint8_t order[3])
 {
-	rtc_set_cmos(&pc->rtc, 0x38, (uint8_t)(order[2] << 4));
+	rtc_set_cmos(&pc->rtc, 0x38, (uint8_t)(order[2] << 4 | pc->cfg.no_boot_check));
 	rtc_set_cmos(&pc->rtc, 0x3D, (uint8_t)(order[0] | order[1] << 4));
 }
 
@@ -230,7 +229,7 @@ void pc_update(struct pc *pc, ns_t now)
 	pit_update(&pc->pit, now);
 	pc_timer_irq(pc);
 	rtc_update(&pc->rtc, now);
-	pc_chip_irq(pc, IRQ_RTC, rtc_irq(&pc->rtc));
+	pc_rtc_irq(pc);
 	acpi_update(&pc->acpi, now);
 	pc_acpi_settle(pc);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {

@@ -46,7 +46,7 @@ struct pc_host {
 	size_t (*serial_tx)(void *arg, unsigned port, const uint8_t *buf, size_t len);
 	/* The guest made room after pc_serial_input() had returned false. */
 	void (*serial_rx_ready)(void *arg, unsigned port);
-	void (*debug_char)(void *arg, uint16_t port, uint8_t byte);	/* ports E9h, 402h */
+	void (*debug_char)(void *arg, uint16_t port, uint8_t byte);	/* of the debug port */
 	void (*set_a20)(void *arg, bool on);		/* call cpu_set_a20() */
 	void (*power_off)(void *arg);			/* ACPI S5 */
 	/* keyboard controller pulse, port 92h, CF9h. NULL: only ATTN_RESET is set (it is set in any case) */
@@ -63,11 +63,12 @@ struct pc_config {
 	uint64_t tsc_hz;		/* nominal frequency of the time-stamp counter; 0: 1 GHz */
 	int64_t start_time_s;		/* what the RTC shows at now = 0, as seconds since 1970-01-01 00:00 */
 	uint64_t ram_bytes;		/* goes into CMOS */
+	bool no_boot_check;		/* CMOS: firmware takes a floppy without a boot sector's signature */
 	uint8_t boot_order[3];		/* CMOS, as SeaBIOS reads it: 1 floppy, 2 disk, 3 CD, 4 network; 0 none */
 	uint8_t floppy_type[2];		/* CMOS 10h: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M, 5 2.88M */
 	bool no_serial[PC_SERIAL_PORTS];
 	bool no_i8042;
-	bool debugcon_e9, debugcon_402;	/* claim the port (reads back E9h) */
+	uint16_t debugcon_port;		/* reads back E9h; 0: there is none */
 	bool pvpanic;			/* port 505h */
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
 	uint8_t debug_exit_size;	/* iosize; default 4 */
@@ -108,6 +109,7 @@ struct pc {
 	bool a20;
 	uint8_t post_code;		/* port 80h: the last value written */
 	uint8_t apm[2];			/* B2h, B3h */
+	bool timers_cut;		/* lines 0 and 8 are HPET's */
 	bool ferr;			/* FERR# latched towards IRQ 13 */
 
 	/* derived */
@@ -154,6 +156,8 @@ ns_t pc_now(struct pc *pc);
 void pc_set_irq(struct pc *pc, unsigned line, bool level);
 /* One source of a shared (wired-OR) line; calls pc_set_irq() when the OR changes. */
 void pc_set_irq_source(struct pc *pc, unsigned line, enum pc_irq_source source, bool level);
+/* HPET's timers take the places of the 8254 and the RTC at lines 0 and 8, or give them back. */
+void pc_cut_timer_irqs(struct pc *pc, bool cut);
 /* Recompute the CPU's INTR (after anything an interrupt controller did). */
 void pc_update_intr(struct pc *pc);
 

@@ -17,6 +17,7 @@ void pc_set_a20(struct pc *pc, bool on);
 
 /* --- what follows from the chips' state: interrupt lines, bytes on their way --- */
 void pc_timer_irq(struct pc *pc);
+void pc_rtc_irq(struct pc *pc);
 bool pc_tick_busy(const struct pc *pc);			/* of IRQ 0: another tick would be swallowed */
 void pc_acpi_settle(struct pc *pc);
 void pc_serial_settle(struct pc *pc, unsigned n);

@@ -50,6 +50,8 @@ void pc_timer_irq(struct pc *pc)
 	uint32_t edges = pit_take_edges(&pc->pit);
 	bool out = pc->pit.counter[0].out;
 
+	if (pc->timers_cut)
+		return;
 	if (edges != 0) {
 		/* A tick on top of one that still waits for the CPU would be swallowed, so it is late too.
 		 * With the line masked nobody counts. But what is owed stays owed: Linux masks the line
@@ -89,13 +91,27 @@ void pc_pit_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	pc_timers_changed(pc);
 }
 
+void pc_rtc_irq(struct pc *pc)
+{
+	pc_chip_irq(pc, IRQ_RTC, !pc->timers_cut && rtc_irq(&pc->rtc));
+}
+
+void pc_cut_timer_irqs(struct pc *pc, bool cut)
+{
+	pc->timers_cut = cut;
+	pc->late_ticks = 0;
+	if (cut)
+		pc_chip_irq(pc, IRQ_TIMER, false);
+	pc_rtc_irq(pc);
+}
+
 uint32_t pc_rtc_read(void *arg, uint16_t port, unsigned size)
 {
 	struct pc *pc = arg;
 	bool was = rtc_irq(&pc->rtc);
 	uint8_t val = rtc_read(&pc->rtc, port, pc_now(pc));
 
-	pc_chip_irq(pc, IRQ_RTC, rtc_irq(&pc->rtc));
+	pc_rtc_irq(pc);
 	if (was)			/* register C was read: the next interrupt has a time again */
 		pc_timers_changed(pc);
 	return val;
@@ -106,7 +122,7 @@ void pc_rtc_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	struct pc *pc = arg;
 
 	rtc_write(&pc->rtc, port, (uint8_t)val, pc_now(pc));
-	pc_chip_irq(pc, IRQ_RTC, rtc_irq(&pc->rtc));
+	pc_rtc_irq(pc);
 	if (port == 0x71)
 		pc_timers_changed(pc);
 }

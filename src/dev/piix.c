@@ -124,7 +124,8 @@ static void pm_init(struct piix *piix, bool configured)
 	dev->arg = piix;
 }
 
-void piix_init(struct piix *piix, struct pci_bus *bus, const struct piix_host *host, bool configured)
+void piix_init(struct piix *piix, struct pci_bus *bus, const struct piix_host *host, bool configured,
+	       bool acpi)
 {
 	memset(piix, 0, sizeof(*piix));
 	piix->host = *host;
@@ -135,7 +136,8 @@ void piix_init(struct piix *piix, struct pci_bus *bus, const struct piix_host *h
 	bus->arg = piix;
 	pci_add(bus, &piix->isa);
 	pci_add(bus, &piix->ide);
-	pci_add(bus, &piix->pm);
+	if (acpi)
+		pci_add(bus, &piix->pm);
 }
 
 /* --- SMBus host controller --- */

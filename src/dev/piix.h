@@ -44,8 +44,10 @@ struct piix {
 /*
  * Put the three functions on the bus and take its pirq(). configured: after reset everything is as
  * firmware would have left it (routes to 10, 10, 11, 11; IDE decoding and bus master at C000h; PM at 600h).
+ * acpi: without it the power management function is not there.
  */
-void piix_init(struct piix *piix, struct pci_bus *bus, const struct piix_host *host, bool configured);
+void piix_init(struct piix *piix, struct pci_bus *bus, const struct piix_host *host, bool configured,
+	       bool acpi);
 
 /* Ports of the SMBus block, by offset. No device answers on the bus: each transfer ends in an error. */
 uint8_t smbus_read(struct smbus *bus, unsigned offset);

@@ -19,7 +19,7 @@ static void setup(struct board *b, bool configured)
 {
 	memset(b, 0, sizeof(*b));
 	struct piix_host host = { &b->seen, on_irq, on_bmdma, on_pm, on_smbus };
-	piix_init(&b->piix, &b->bus, &host, configured);
+	piix_init(&b->piix, &b->bus, &host, configured, true);
 	pci_reset(&b->bus);
 }
 

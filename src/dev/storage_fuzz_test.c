@@ -257,7 +257,7 @@ TEST(pci_functions_survive_random_accesses)
 	struct piix *piix = calloc(1, sizeof(*piix));
 	struct piix_host host = { NULL, no_irq, no_move, no_move, no_move };
 	seed = 4;
-	piix_init(piix, bus, &host, false);
+	piix_init(piix, bus, &host, false, true);
 	for (unsigned i = 0; i < 500000; i++) {
 		uint32_t at = 0x80000000 | PCI_DEVFN(rnd() % 3, rnd() % 4) << 8 | rnd() % 256;
 		unsigned size = 1u << rnd() % 3;

@@ -10,6 +10,7 @@
 #include "host/io.h"
 #include "host/kick.h"
 #include "host/output.h"
+#include "host/telnet.h"
 #include "tests/test.h"
 
 enum { KICK = 2, STOP = 4 };
@@ -204,7 +205,7 @@ static void open_on(struct chardev *c, struct host_io *io, int fd)
 	assert_int_equal(host_kick_init(&kick, &attention, KICK), 0);
 	assert_int_equal(host_io_init(io, &kick, false), 0);
 	dup2(fd, 0);
-	assert_int_equal(chardev_open(c, CHARDEV_STDIO, NULL, io, false, &ops, &err), 0);
+	assert_int_equal(chardev_open(c, &(struct chardev_config){ .kind = CHARDEV_STDIO }, io, false, &ops, &err), 0);
 	(void)saved;
 }
 
@@ -234,4 +235,18 @@ TEST(input_the_guest_does_not_take_waits_and_nothing_is_lost)
 	chardev_close(&c, HOST_NEVER);
 	host_io_free(&io);
 	host_kick_free(&kick);
+}
+
+TEST(telnet_commands_are_no_data_and_text_lines_end_in_one_character)	/* [RFC 854] */
+{
+	struct telnet t = { 0 };
+	uint8_t buf[] = { 'a', 255, 251, 31, 255, 250, 31, 0, 80, 255, 255, 24, 255, 240, 'b', '\r', '\n', '\r', 0, 'c', 255, 255, 255, 243, 'd' };
+	bool is_break = false;
+
+	CHECK_EQ(telnet_strip(&t, buf, 3, &is_break), 1);	/* in the middle of a command */
+	CHECK_EQ(telnet_strip(&t, buf + 3, sizeof(buf) - 3, &is_break), 6);
+	CHECK(memcmp(buf + 3, "b\r\rc\xff" "d", 6) == 0);
+	CHECK(is_break);
+	uint8_t binary[] = { 255, 251, 0, '\r', 0, '\r', '\n' };
+	CHECK_EQ(telnet_strip(&t, binary, sizeof(binary), &is_break), 4);
 }

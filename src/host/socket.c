@@ -57,8 +57,12 @@ bool socket_option(struct socket_spec *spec, const char *name, const char *value
 		return copy(spec->host, sizeof(spec->host), value);
 	else if (strcmp(name, "port") == 0 && value)
 		return (spec->port = (unsigned)strtoul(value, NULL, 10)) < 65536;
-	else
-		return (strcmp(name, "nodelay") == 0 || strcmp(name, "telnet") == 0) && value && !is_on(value);
+	else if (strcmp(name, "telnet") == 0 && is_switch(value))
+		spec->telnet = is_on(value);
+	else if (strcmp(name, "abstract") == 0 || strcmp(name, "ipv6") == 0 || strcmp(name, "websocket") == 0)
+		return value && is_switch(value) && !is_on(value);
+	else		/* about the connection's speed or its loss, or true of it anyway */
+		return strcmp(name, "nodelay") == 0 || strcmp(name, "delay") == 0 || strcmp(name, "ipv4") == 0 || strcmp(name, "tight") == 0;
 	return true;
 }
 
@@ -75,6 +79,8 @@ int socket_parse(struct socket_spec *spec, const char *text, struct error *err)
 		ok = copy(spec->path, sizeof(spec->path), word + 5);
 	else if (ok && strncmp(word, "tcp:", 4) == 0)
 		ok = socket_host_port(spec, word + 4);
+	else if (ok && (spec->telnet = strncmp(word, "telnet:", 7) == 0))
+		ok = socket_host_port(spec, word + 7);
 	else
 		ok = false;
 	while (ok && (word = strtok_r(NULL, ",", &save))) {
@@ -84,7 +90,7 @@ int socket_parse(struct socket_spec *spec, const char *text, struct error *err)
 			*value++ = '\0';
 		ok = socket_option(spec, word, value);
 	}
-	return ok ? 0 : error_set(err, -EINVAL, "'%s': it is unix:PATH or tcp:HOST:PORT, with server=on, wait=off", text);
+	return ok ? 0 : error_set(err, -EINVAL, "'%s': it is unix:PATH, tcp:HOST:PORT or telnet:HOST:PORT, with server=on, wait=off", text);
 }
 
 /* A file that a monitor left behind which no longer lives would be in the way. */

@@ -1,6 +1,7 @@
 /*
  * Sockets that other programs reach us by, as QEMU's options write them:
- * unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,...]. The older "server,nowait" is understood too.
+ * unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,...], telnet:HOST:PORT[,...]. The older "server,nowait" is
+ * understood too.
  */
 #ifndef PLEX86_HOST_SOCKET_H
 #define PLEX86_HOST_SOCKET_H
@@ -11,6 +12,7 @@ struct socket_spec {
 	char path[108];			/* "": TCP */
 	char host[64];
 	unsigned port;
+	bool telnet;			/* whoever connects speaks TELNET */
 	bool server, wait;		/* wait: the machine starts when somebody has connected */
 };
 

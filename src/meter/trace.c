@@ -21,13 +21,17 @@ static const struct {
 	{ "mmu", TRACE_MMU, "loads of CR0, CR3 and CR4, INVLPG" },
 	{ "hlt", TRACE_HLT, "HLT" },
 	{ "cpu_reset", TRACE_RESET, "resets" },
+	/* QEMU's names for what we do not note: what the guest does wrong is architecture, what we cannot do ends the run. */
+	{ "guest_errors", 0, NULL },
+	{ "unimp", 0, NULL },
 };
 
 void trace_list_items(FILE *f)
 {
 	fputs("Items of -d, separated by commas:\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(trace_items); i++)
-		fprintf(f, "  %-10s %s\n", trace_items[i].name, trace_items[i].help);
+		if (trace_items[i].help)
+			fprintf(f, "  %-10s %s\n", trace_items[i].name, trace_items[i].help);
 }
 
 /* --- what is asked for --- */

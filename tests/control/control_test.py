@@ -206,17 +206,17 @@ class Machine(MachineCase):
         for i in range(2):                      # those of an earlier run are not this one's
             p, q = self.start()
             for name in 'old.ppm', 'old.png':
-                self.assertEqual(q.cmd('screendump', filename=self.path(name), format=name[-3:]), {'return': {}})
+                self.assertEqual(q.cmd('screendump', filename=self.path(name), format=name[-3:]), {})
             if i == 0:
                 q.cmd('quit')
-                p.wait(DEADLINE)
+                p.wait(LIMIT_S)
         with tempfile.NamedTemporaryFile(dir=self.dir.name) as f:
-            self.assertEqual(q.cmd('screendump', filename=f.name), {'return': {}})
+            self.assertEqual(q.cmd('screendump', filename=f.name), {})
             self.assertEqual(f.read(3), b'P6\n')
         for name, data in ('Makefile', b'all:\n'), ('photo.png', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(100)):
             with open(self.path(name), 'wb') as f:
                 f.write(data)
-            self.assertIn('no screendump', q.cmd('screendump', filename=self.path(name), format='png')['error']['desc'])
+            self.assertIn('no screendump', q.answer('screendump', filename=self.path(name), format='png')['error']['desc'])
             with open(self.path(name), 'rb') as f:
                 self.assertEqual(f.read(), data)
 

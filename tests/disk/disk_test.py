@@ -206,7 +206,7 @@ def run_by_the_instruction_clock_is_the_same_every_time():
 @test
 def unbootable_disk_is_said_by_the_firmware_and_the_machine_goes_on():
     image("blank.img", 10 << 20, b"")
-    p = subprocess.Popen([PLEX86, "run", "-hda", path("blank.img"), "-debugcon", "-serial", "null"],
+    p = subprocess.Popen([PLEX86, "run", "-hda", path("blank.img"), "-debugcon", "file:/dev/stderr", "-global", "isa-debugcon.iobase=0x402", "-serial", "null"],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     text = b""
     while b"No bootable device" not in text:
@@ -230,7 +230,7 @@ def refused(text, *args):
 @test
 def image_in_use_is_refused():
     image("used.img", 10 << 20, b"")
-    p = subprocess.Popen([PLEX86, "run", "-hda", path("used.img"), "-debugcon", "-serial", "null"],
+    p = subprocess.Popen([PLEX86, "run", "-hda", path("used.img"), "-debugcon", "file:/dev/stderr", "-global", "isa-debugcon.iobase=0x402", "-serial", "null"],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stderr.read(1)                            # it runs: the image is open
     try:

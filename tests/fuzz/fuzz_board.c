@@ -116,7 +116,7 @@ static struct world *world_new(const uint8_t *data, size_t size)
 	struct pc_config cfg = {
 		.host = { .arg = w, .serial_tx = world_tx, .set_a20 = world_a20, .power_off = world_nothing, .reset = world_nothing },
 		.now = world_now, .now_arg = w, .tsc_hz = 2000000000, .start_time_s = 1709210096, .ram_bytes = RAM_BYTES,
-		.debugcon_e9 = true, .pvpanic = true, .debug_exit_port = 0xF4, .debug_exit_size = 4, .boot_order = { 2, 1, 3 },
+		.debugcon_port = 0xE9, .pvpanic = true, .debug_exit_port = 0xF4, .debug_exit_size = 4, .boot_order = { 2, 1, 3 },
 	};
 
 	assert(w && phys_init(&w->phys, RAM_BYTES, 64 << 20) == 0);

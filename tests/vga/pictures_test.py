@@ -45,9 +45,8 @@ def read_ppm(path):
 def drawn(dir, name, argv, port_e9):
     """A function that returns the screen, of a machine whose program has said that all is drawn."""
     qmp, ppm = os.path.join(dir, name + '.qmp'), os.path.join(dir, name + '.ppm')
-    with open(port_e9, 'wb') as err:
-        p = subprocess.Popen([*argv, '-qmp', f'unix:{qmp},server=on,wait=off'], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=err if name.startswith('plex86') else None)
+    open(port_e9, 'wb').close()
+    p = subprocess.Popen([*argv, '-qmp', f'unix:{qmp},server=on,wait=off'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         q = Qmp(qmp, p)
         wait_drawn(port_e9, p)
@@ -88,7 +87,7 @@ def main():
             ours = {}
             for engine in ['scan', 'emulate']:
                 with drawn(dir, 'plex86-' + engine, [PLEX86, 'run', '--engine', engine, '-display', 'none', '-serial', 'null', '-m',
-                                                     '16', '-debugcon', '-drive', f'file={disk},format=raw'], port_e9) as picture:
+                                                     '16', '-debugcon', f'file:{port_e9}', '-drive', f'file={disk},format=raw'], port_e9) as picture:
                     ours[engine] = picture()
             with drawn(dir, 'qemu', ['qemu-system-i386', '-display', 'none', '-m', '16', '-accel', 'tcg', '-debugcon',
                                      f'file:{port_e9}', '-drive', f'file={disk},format=raw'], port_e9) as picture:
