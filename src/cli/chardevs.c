@@ -94,8 +94,8 @@ static int parse_end(struct chardev_config *end, const char **id, const char *op
 	else if (strncmp(where, "chardev:", 8) == 0)
 		*id = where + 8;
 	else if (strcmp(where, "null") != 0 && strcmp(where, "none") != 0)
-		return error_set(err, -EINVAL, "%s '%s': it is stdio, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, "
-		    "chardev:ID, pty, null or none", option, arg);
+		return error_set(err, -EINVAL, "%s '%s': it is unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, stdio, chardev:ID, %snull or none",
+		    option, arg, option[1] == 's' || option[1] == 'd' ? "file:PATH, pipe:PATH, pty, " : "");
 	return end->kind == CHARDEV_SOCKET ? socket_parse(&end->socket, where, err) : 0;
 }
 
