@@ -213,12 +213,15 @@ int host_sandbox_enter(const struct sandbox_config *cfg, struct error *err)
 
 void host_sandbox_role(enum sandbox_role role)
 {
+	static const enum seccomp_list list[] = { [SANDBOX_DISK_THREAD] = SECCOMP_DISK, [SANDBOX_WAIT_THREAD] = SECCOMP_WAIT,
+		[SANDBOX_PUBLISH_THREAD] = SECCOMP_PUBLISH };
+
 	if (likely(role_taken) || !state.locked)
 		return;
 	role_taken = true;
 	drop_capabilities();
 	/* What the process has goes for this thread as well: refused, it is no worse than that. */
-	seccomp_confine(role == SANDBOX_DISK_THREAD ? SECCOMP_DISK : SECCOMP_WAIT);
+	seccomp_confine(list[role]);
 }
 
 /* --- what is in force, what there is --- */
@@ -231,8 +234,8 @@ void host_sandbox_describe(FILE *f, const char *eol)
 	if (state.mode == SANDBOX_OFF)
 		return;
 	if (state.seccomp == 0)
-		fprintf(f, "system calls: %u allowed to the monitor, %u to threads of disks, %u to those that wait%s",
-		    state.calls, seccomp_count(SECCOMP_DISK), seccomp_count(SECCOMP_WAIT), eol);
+		fprintf(f, "system calls: %u allowed to the monitor, %u to threads of disks, %u to those that wait, %u to the one that publishes meters%s",
+		    state.calls, seccomp_count(SECCOMP_DISK), seccomp_count(SECCOMP_WAIT), seccomp_count(SECCOMP_PUBLISH), eol);
 	else
 		fprintf(f, "system calls: all: the host refuses seccomp (%s)%s", strerror(-state.seccomp), eol);
 	fprintf(f, "new privileges: no; capabilities: %s; dumpable: %s%s", state.capabilities ? "kept" : "none", state.dumpable ? "yes" : "no", eol);

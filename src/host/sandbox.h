@@ -23,7 +23,7 @@ struct sandbox_config {
 	unsigned npaths;
 };
 
-enum sandbox_role { SANDBOX_DISK_THREAD, SANDBOX_WAIT_THREAD };
+enum sandbox_role { SANDBOX_DISK_THREAD, SANDBOX_WAIT_THREAD, SANDBOX_PUBLISH_THREAD };
 
 /* "on", "off", "strict"; ",path=FOLDER", ",namespaces=on". Points into text. 0, or -EINVAL with err set. */
 int host_sandbox_parse(struct sandbox_config *cfg, const char *text, struct error *err);

@@ -107,9 +107,11 @@ static void plant_push_input(void) { ioctl(0, TIOCSTI, "x"); }
 static void plant_dumpable(void) { prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); }
 static void plant_limit(void) { setrlimit(RLIMIT_CORE, &(struct rlimit){ 1, 1 }); }
 static void plant_read(void) { char c; ssize_t n = read(-1, &c, 1); (void)n; }
+static void plant_pwrite(void) { ssize_t n = pwrite(-1, "x", 1, 0); (void)n; }
+static void plant_lock(void) { struct flock l = { .l_type = F_WRLCK }; fcntl(-1, F_OFD_SETLK, &l); }
 static void plant_accept(void) { accept(-1, NULL, NULL); }
 
-enum where { MAIN_THREAD, EARLIER_THREAD, DISK_THREAD, WAIT_THREAD };
+enum where { MAIN_THREAD, EARLIER_THREAD, DISK_THREAD, WAIT_THREAD, PUBLISH_THREAD };
 
 struct planted {
 	const char *names;		/* of the system call: any of these words */
@@ -129,6 +131,8 @@ static void *in_thread(void *arg)
 		host_sandbox_role(SANDBOX_DISK_THREAD);
 	if (p->where == WAIT_THREAD)
 		host_sandbox_role(SANDBOX_WAIT_THREAD);
+	if (p->where == PUBLISH_THREAD)
+		host_sandbox_role(SANDBOX_PUBLISH_THREAD);
 	p->act();
 	return NULL;
 }
@@ -201,6 +205,16 @@ TEST(threads_from_before_the_lock_down_are_confined_too)
 {
 	static const struct planted p[] = {
 		{ "open openat", plant_open, EARLIER_THREAD }, { "socket", plant_socket, EARLIER_THREAD }, { "execve", plant_execve, EARLIER_THREAD },
+	};
+
+	check_planted(p, ARRAY_LEN(p));
+}
+
+TEST(the_thread_that_publishes_meters_is_confined_further)
+{
+	static const struct planted p[] = {
+		{ "read", plant_read, PUBLISH_THREAD }, { "pwrite64", plant_pwrite, PUBLISH_THREAD }, { "fcntl", plant_lock, PUBLISH_THREAD },
+		{ "open openat", plant_open, PUBLISH_THREAD }, { "clone fork", plant_fork, PUBLISH_THREAD }, { "mmap", plant_mmap_exec, PUBLISH_THREAD },
 	};
 
 	check_planted(p, ARRAY_LEN(p));

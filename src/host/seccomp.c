@@ -91,6 +91,11 @@ static const struct row disk_rows[] = {
 
 static const struct row wait_rows[] = { COMMON, ANY(poll), ANY(ppoll), ANY(epoll_wait), ANY(epoll_pwait) };
 
+/* Connections that others opened to a socket that was there, and a file that is appended to: no read(), no file's offset. */
+static const struct row publish_rows[] = {
+	COMMON, ANY(poll), ANY(ppoll), ANY(accept4), ANY(recvfrom), ANY(sendto), ANY(shutdown), ANY(close), ANY(fdatasync),
+};
+
 static const struct row broker_rows[] = {
 	ANY(recvfrom), ANY(sendmsg), ANY(openat2), ANY(close), ANY(fstat), ANY(pread64), ANY(ftruncate), ANY(unlink), ANY(lstat), ANY(exit_group), ANY(write),
 	ONLY(newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH), ONLY(newfstatat, 3, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW),
@@ -99,7 +104,8 @@ static const struct row broker_rows[] = {
 
 static const struct list { const struct row *row; size_t n; } lists[] = {
 	[SECCOMP_MONITOR] = { monitor_rows, ARRAY_LEN(monitor_rows) }, [SECCOMP_DISK] = { disk_rows, ARRAY_LEN(disk_rows) },
-	[SECCOMP_WAIT] = { wait_rows, ARRAY_LEN(wait_rows) }, [SECCOMP_BROKER] = { broker_rows, ARRAY_LEN(broker_rows) },
+	[SECCOMP_WAIT] = { wait_rows, ARRAY_LEN(wait_rows) }, [SECCOMP_PUBLISH] = { publish_rows, ARRAY_LEN(publish_rows) },
+	[SECCOMP_BROKER] = { broker_rows, ARRAY_LEN(broker_rows) },
 };
 
 /* The rows that apply. What descriptors there are says what the monitor may use them for: nothing else is opened later. */

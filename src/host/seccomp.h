@@ -15,6 +15,7 @@ enum seccomp_list {
 	SECCOMP_MONITOR,		/* every thread of the monitor; sockets and terminal only if there are any */
 	SECCOMP_DISK,			/* further for one that works on disk images */
 	SECCOMP_WAIT,			/* further for one that waits for descriptors and kicks, or writes output */
+	SECCOMP_PUBLISH,		/* further for the one that answers scrapes and writes the meters' log */
 	SECCOMP_BROKER,
 };
 

@@ -16,6 +16,7 @@
 
 #include "host/clock.h"
 #include "host/kick.h"
+#include "host/sandbox.h"
 
 static uint64_t now_ms(void) { return host_clock_ns() / 1000000u; }
 
@@ -182,6 +183,7 @@ static void *publish_thread(void *arg)
 			continue;
 		if (pfd[0].revents)
 			return NULL;
+		host_sandbox_role(SANDBOX_PUBLISH_THREAD);
 		uint64_t now = now_ms();
 		write_record(p, now);
 		for (unsigned i = 0; i < SCRAPERS_MAX; i++) {

@@ -388,6 +388,17 @@ class Metrics(Machine):
         answer, body = self.scrape(port, '/', 'HEAD')
         self.assertEqual((answer.status, body), (200, ''))
 
+    def test_the_thread_that_answers_is_confined_further_than_the_process(self):
+        port = self.address()
+        p = self.up('spin', '--metrics', f':{port}')
+        self.assertEqual(self.scrape(port)[0].status, 200)
+        for t in os.listdir(f'/proc/{p.pid}/task'):
+            with open(f'/proc/{p.pid}/task/{t}/status') as f:
+                status = dict(line.split(':\t', 1) for line in f.read().splitlines() if ':\t' in line)
+            if 'Seccomp_filters' not in status or status['Seccomp'] == '0':
+                self.skipTest('no seccomp here, or a kernel that does not count filters')
+            self.assertEqual(status['Seccomp_filters'], '1' if int(t) == p.pid else '2', status['Name'])
+
     def test_hostile_scrapers_do_not_keep_others_out(self):
         port = free_port()
         p = self.up('spin', '--metrics', f':{port}')
