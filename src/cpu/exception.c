@@ -20,7 +20,7 @@ _Noreturn void cpu_raise(struct vcpu *cpu, unsigned exc, uint32_t error_code)
 }
 
 /* The buffer nests by being saved on the host stack; noinline, so that the frame is this one's. */
-__attribute__((noinline)) bool cpu_try(struct vcpu *cpu, void (*fn)(struct vcpu *, void *), void *arg)
+COMES_BACK __attribute__((noinline)) bool cpu_try(struct vcpu *cpu, void (*fn)(struct vcpu *, void *), void *arg)
 {
 	struct vcpu *volatile keep = cpu;
 	void *volatile saved[ARRAY_LEN(cpu->fault_jmp)];

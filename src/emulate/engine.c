@@ -93,7 +93,7 @@ static void leave_block(struct vcpu *cpu)
 		emulate_flush(cpu);
 }
 
-static __attribute__((noinline)) enum next run(struct vcpu *cpu)
+static COMES_BACK __attribute__((noinline)) enum next run(struct vcpu *cpu)
 {
 	struct vcpu *volatile keep = cpu;	/* survives the jump back from cpu_raise() */
 

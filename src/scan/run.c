@@ -154,7 +154,7 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 }
 
 /* Where to go on, from exact state. want: NULL, or gets the block. */
-static uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
+static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 {
 	struct scanner *s = cpu->scanner;
 	struct vcpu *volatile keep = cpu;	/* survive the jump back from cpu_raise() */
@@ -270,7 +270,7 @@ static inline uint8_t *stay(uint8_t *host)
 	return host;
 }
 
-uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
+COMES_BACK uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	enter_monitor(cpu);
@@ -404,7 +404,7 @@ static void remember_code_write(struct vcpu *cpu, lin_t lin)
 		.tag = code_write_tag(lin, user), .serial = cpu->scan.tlb_serial, .addend = (uintptr_t)host - lin };
 }
 
-uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
+COMES_BACK uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	const struct site *st = &s->sites[number >> 2];
@@ -437,7 +437,7 @@ uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was
 	return stay(emulate(cpu, st, fpu_was_live));
 }
 
-uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
+COMES_BACK uint8_t *scan_fpu(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	const struct site *st = &s->sites[number];

@@ -22,6 +22,14 @@ typedef uint64_t ns_t;		/* nanoseconds since the VM started */
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define MAX(a, b)	((a) > (b) ? (a) : (b))
 
+/* A function that cpu_raise() comes back to. With clang's sanitizers in it, what it keeps for the way back is
+ * overwritten on the way there. */
+#ifdef __clang__
+#define COMES_BACK	__attribute__((no_sanitize("address", "undefined", "coverage")))
+#else
+#define COMES_BACK
+#endif
+
 #define PAGE_SHIFT	12
 #define PAGE_BYTES	4096u
 #define PAGE_MASK	(PAGE_BYTES - 1)
