@@ -169,6 +169,7 @@ void vm_free(struct vm *vm);
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 void vm_request_reset(struct vm *vm);
+void vm_power_on(struct vm *vm);	/* and reset: all but memory and the RTC starts anew, the kernel is loaded again */
 void vm_reset(struct vm *vm, bool triple_fault);	/* now; or the end, with -no-reboot */
 ns_t vm_service_board(struct vm *vm);		/* devices up to now; their next deadline */
 
