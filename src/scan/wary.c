@@ -100,7 +100,7 @@ void wary_faulted(struct scanner *s, struct block *b, unsigned i)
 	f->quiet = 0;
 	f->seen = true;
 	s->wary->failures[slot_of(gpa)] = FAILURES;
-	cache_drop(s, b);
+	rescan(s, gpa);			/* also where it begins a block: the guest comes back to it from its handler */
 }
 
 void wary_missed(struct scanner *s, uint32_t gpa)
