@@ -29,6 +29,11 @@ static inline bool desc_writable_data(const struct descriptor *d) { return (d->h
 static inline bool desc_readable(const struct descriptor *d) { return !desc_system(d) && (!desc_code(d) || (d->hi & BIT(9))); }
 static inline bool desc_present(const struct descriptor *d) { return d->hi & BIT(15); }
 static inline unsigned desc_dpl(const struct descriptor *d) { return d->hi >> 13 & 3; }
+/* At CPL and RPL? Conforming code is to everyone. */
+static inline bool descriptor_visible(const struct vcpu *cpu, const struct descriptor *d, uint16_t selector)
+{
+	return (desc_code(d) && desc_conforming(d)) || desc_dpl(d) >= MAX((unsigned)selector & 3, cpu->cpl);
+}
 static inline uint16_t gate_selector(const struct descriptor *d) { return d->lo >> 16; }
 static inline uint32_t gate_offset(const struct descriptor *d)
 {

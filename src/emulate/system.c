@@ -206,14 +206,6 @@ static void set_zf(struct vcpu *cpu, bool on)
 	cpu->eflags = on ? cpu->eflags | EFLAGS_ZF : cpu->eflags & ~(uint32_t)EFLAGS_ZF;
 }
 
-/* Visible at CPL and RPL? Conforming code is to everyone. */
-static bool descriptor_visible(const struct vcpu *cpu, const struct descriptor *d, uint16_t selector)
-{
-	if (desc_code(d) && desc_conforming(d))
-		return true;
-	return desc_dpl(d) >= MAX((unsigned)selector & 3, cpu->cpl);
-}
-
 static bool query(struct vcpu *cpu, uint16_t selector, struct descriptor *d, unsigned system_types)
 {
 	if (selector_null(selector) || !descriptor_fetch(cpu, selector, d))

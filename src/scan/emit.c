@@ -113,6 +113,8 @@ static bool ends_block(const struct insn *in)
 	switch (in->name) {
 	case I_JMP: case I_RET: case I_LOOP: case I_LOOPE: case I_LOOPNE: case I_JCXZ:
 		return true;
+	case I_MOV_CR:
+		return in->opnd[0].kind == OPND_CR;
 	default:
 		return vmap[in->name] == VMAP_EMULATE;
 	}
@@ -142,6 +144,8 @@ static bool has_quick_way(const struct emit *e)
 		    (in->name == I_POP ? in->opsize == 4 : o[1].kind == OPND_REG);
 	case I_IRET:
 		return in->opsize == 4;
+	case I_VERR: case I_VERW:
+		return o[0].kind == OPND_REG || (in->adsize == 4 && mode_seg(e->mode, in->seg) == SEG_FLAT);
 	case I_INT: case I_SYSENTER: case I_SYSEXIT:
 		return true;
 	default:
@@ -159,6 +163,19 @@ void emit_call_monitor(struct emit *e, unsigned site_flags)
 	call_monitor(e, site_flags, e->s->glue.quick);
 	if (cur(e)->in.name == I_POP)
 		e->esp_off += 4;
+}
+
+/* A control register as CPL 0 reads it: the value is kept whole. */
+static bool emit_read_cr(struct emit *e)
+{
+	const struct operand *o = cur(e)->in.opnd;
+	static const uint16_t field[] = { [0] = offsetof(struct vcpu, cr0), [2] = offsetof(struct vcpu, cr2),
+		[3] = offsetof(struct vcpu, cr3), [4] = offsetof(struct vcpu, cr4) };
+	if (cur(e)->in.name != I_MOV_CR || o[0].kind != OPND_REG || o[0].reg == REG_ESP || !(e->mode & MODE_RING0) ||
+	    o[1].reg >= ARRAY_LEN(field) || o[1].reg == 1)
+		return false;
+	asm_op_rm(&e->b, OP1(0x8B), emit_gpr(o[0].reg), MEM_BASE(R13, field[o[1].reg]));
+	return true;
 }
 
 /* --- re-encoding --- */
@@ -672,7 +689,7 @@ static void emit_insn(struct emit *e)
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_EMULATE:
-		if (!emit_far(e))
+		if (!emit_far(e) && !emit_read_cr(e))
 			emit_call_monitor(e, SITE_ENDS);
 		break;
 	}

@@ -316,17 +316,50 @@ static bool string_form(const struct emit *e)
 	    (!dest || mode_seg(e->mode, SEG_ES) == SEG_FLAT);
 }
 
+/*
+ * A few doublewords one by one: the host's REP MOVS takes some 30 cycles to begin, and 300 where what it would read
+ * ahead lies in another page, as the frame that a kernel moves from one stack to another does. Each round begins
+ * at a boundary: at_string() of recover.c knows the branch. Returns what to patch to the place behind.
+ */
+static uint8_t *emit_few_dwords(struct emit *e)
+{
+	enum { FEW = 24 };
+	struct asm_buf *b = &e->b;
+	emit_park_flags(e);
+	asm_alu_ri(b, ALU_CMP, RCX, FEW);
+	uint8_t *many = asm_jcc(b, CC_A, NULL);
+	emit_unpark_flags(e);
+	uint8_t *again = asm_here(b);
+	asm_byte(b, 0x67);
+	asm_byte(b, 0xE3);				/* jecxz */
+	uint8_t *over = b->rw;
+	asm_byte(b, 0);
+	asm_load(b, R11, (struct host_mem){ .base = R14, .index = RSI });
+	asm_store(b, (struct host_mem){ .base = R14, .index = RDI }, R11);
+	asm_lea(b, RSI, MEM_BASE(RSI, 4));
+	asm_lea(b, RDI, MEM_BASE(RDI, 4));
+	asm_lea(b, RCX, MEM_BASE(RCX, -1));
+	asm_jmp(b, again);
+	*over = (uint8_t)(b->rw - over - 1);
+	uint8_t *done = asm_jmp(b, NULL);
+	asm_patch(many, asm_here(b), b->rx_delta);
+	emit_unpark_flags(e);
+	return done;
+}
+
 static void emit_string(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	const struct insn *in = &cur(e)->in;
 	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
+	bool rep = in->prefix & (PREFIX_REP | PREFIX_REPNE);
 	emit_upwards(e);
+	uint8_t *done = rep && in->name == I_MOVS && in->opnd[0].size == 4 ? emit_few_dwords(e) : NULL;
 	if (source)
 		asm_op_rm(b, OP1W(0x8D), RSI, (struct host_mem){ .base = R14, .index = RSI });
 	if (dest)
 		asm_op_rm(b, OP1W(0x8D), RDI, (struct host_mem){ .base = R14, .index = RDI });
-	if (in->prefix & (PREFIX_REP | PREFIX_REPNE))
+	if (rep)
 		asm_byte(b, in->prefix & PREFIX_REP ? 0xF3 : 0xF2);
 	if (in->opnd[0].size == 2)
 		asm_byte(b, 0x66);
@@ -335,6 +368,8 @@ static void emit_string(struct emit *e)
 		asm_mov_rr(b, RSI, RSI);
 	if (dest)
 		asm_mov_rr(b, RDI, RDI);
+	if (done)
+		asm_patch(done, asm_here(b), b->rx_delta);
 }
 
 static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a form we know */

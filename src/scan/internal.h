@@ -334,10 +334,15 @@ static inline void scan_count_in(struct vcpu *cpu, unsigned pending)
 		cpu->scan.left = (int64_t)(cpu->scanner->count_end - cpu->icount - pending);
 }
 
+static inline void scan_flags_in(struct vcpu *cpu)
+{
+	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
+}
+
 /* And what comes before a block of the mode in which esp_off of ESP is pending there. */
 static inline void scan_state_in(struct vcpu *cpu, uint32_t mode, int esp_off)
 {
-	cpu->scan.flags = (uint16_t)((cpu->eflags & 0xD5) << 8 | (cpu->eflags >> 11 & 1));
+	scan_flags_in(cpu);
 	cpu->scan.r15 = mode_move_esp(mode, cpu->gpr[REG_ESP], -esp_off);
 	if (mode_esp_is_pointer(mode))
 		cpu->scan.r15 += cpu->scan.window;

@@ -268,6 +268,39 @@ static uint8_t *quick_sysexit(struct vcpu *cpu)
 	return go(cpu);
 }
 
+/* --- segments asked about --- */
+
+/* The selector that VERR and VERW name. */
+static bool word_operand(const struct vcpu *cpu, const struct insn *in, uint16_t *word)
+{
+	if (in->opnd[0].kind == OPND_REG) {
+		*word = (uint16_t)cpu->gpr[in->opnd[0].reg];
+		return true;
+	}
+	uint32_t base = in->base != REG_NONE ? cpu->gpr[in->base] : 0;
+	uint32_t index = in->index != REG_NONE ? cpu->gpr[in->index] << in->scale : 0;
+	const void *p = tlb_reach(cpu->tlb->read, base + index + (uint32_t)in->disp, 2);
+	if (p)
+		memcpy(word, p, 2);
+	return p;
+}
+
+/* Kernels use VERW to empty the processor's buffers, on each way to user code. Only what the GDT says is done here. */
+static uint8_t *quick_verify(struct vcpu *cpu, const struct site *st, bool write)
+{
+	uint16_t selector;
+	uint64_t raw;
+	if (!cpu->scan.plain || !word_operand(cpu, &st->in, &selector) || selector_null(selector) ||
+	    !gdt_peek(cpu, selector, &raw))
+		return NULL;
+	const struct descriptor d = { .lo = (uint32_t)raw, .hi = (uint32_t)(raw >> 32) };
+	bool ok = descriptor_visible(cpu, &d, selector) && (write ? desc_writable_data(&d) : desc_readable(&d));
+	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ZF) | (ok ? EFLAGS_ZF : 0);
+	scan_flags_in(cpu);
+	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
+	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+}
+
 uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 {
 	struct scanner *s = cpu->scanner;
@@ -283,6 +316,8 @@ uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 	case I_INT: host = quick_int(cpu, st); break;
 	case I_SYSENTER: host = quick_sysenter(cpu); break;
 	case I_SYSEXIT: host = quick_sysexit(cpu); break;
+	case I_VERR: host = quick_verify(cpu, st, false); break;
+	case I_VERW: host = quick_verify(cpu, st, true); break;
 	}
 	if (host) {
 		s->lock_at = st->index + 1;

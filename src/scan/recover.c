@@ -105,9 +105,11 @@ static void leave(struct vcpu *cpu, ucontext_t *uc, const struct block *b, unsig
 	cpu->scanner->stepping = false;
 }
 
-/* At a host string instruction: the guest's may be left between two iterations. */
+/* At a host string instruction, or the JECXZ of emit_few_dwords(): the guest's may be left between two iterations. */
 static bool at_string(const uint8_t *pc)
 {
+	if (pc[0] == 0x67 && pc[1] == 0xE3)
+		return true;
 	if (*pc == 0xF2 || *pc == 0xF3)
 		pc++;
 	else
