@@ -5,9 +5,6 @@
 #include "emulate/handlers.h"
 #include "emulate/operand.h"
 
-#define FLAGS_USER	(EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT)	/* anyone may change these */
-#define FLAGS_USER32	(EFLAGS_AC | EFLAGS_ID)
-
 /* How this program changes its interrupt flag. */
 enum if_rule { IF_REAL, IF_VIRTUAL, IF_REFUSED };
 
@@ -86,7 +83,7 @@ void exec_PUSHF(struct vcpu *cpu, const struct insn *in)
 
 void exec_POPF(struct vcpu *cpu, const struct insn *in)
 {
-	uint32_t mask = FLAGS_USER | EFLAGS_RF;	/* RF: popped as 0 */
+	uint32_t mask = EFLAGS_USER | EFLAGS_RF;	/* RF: popped as 0 */
 	bool virtual = flags_virtual(cpu, in);
 	uint32_t flags = stack_peek(cpu, in->opsize, 0) & ~(uint32_t)EFLAGS_RF;
 
@@ -101,7 +98,7 @@ void exec_POPF(struct vcpu *cpu, const struct insn *in)
 		if (cpu->cpl == 0)
 			mask |= EFLAGS_IOPL;
 		if (in->opsize == 4)
-			mask |= FLAGS_USER32;
+			mask |= EFLAGS_USER32;
 	}
 	cpu->gpr[REG_ESP] = stack_moved(cpu, in->opsize);
 	cpu_set_eflags(cpu, flags, mask);

@@ -144,6 +144,11 @@ static bool has_quick_way(const struct emit *e)
 		    (in->name == I_POP ? in->opsize == 4 : o[1].kind == OPND_REG);
 	case I_IRET:
 		return in->opsize == 4;
+	case I_MOVS: case I_STOS:
+		return in->adsize == 4 && mode_seg(e->mode, SEG_ES) == SEG_FLAT &&
+		    (in->name == I_STOS || mode_seg(e->mode, in->seg) == SEG_FLAT);
+	case I_POPF:
+		return in->opsize == 4 && (e->mode & MODE_RING0) && mode_seg(e->mode, SEG_SS) == SEG_FLAT;
 	case I_VERR: case I_VERW:
 		return o[0].kind == OPND_REG || (in->adsize == 4 && mode_seg(e->mode, in->seg) == SEG_FLAT);
 	case I_INT: case I_SYSENTER: case I_SYSEXIT:
@@ -161,7 +166,7 @@ void emit_call_monitor(struct emit *e, unsigned site_flags)
 		return;
 	}
 	call_monitor(e, site_flags, e->s->glue.quick);
-	if (cur(e)->in.name == I_POP)
+	if (cur(e)->in.name == I_POP || cur(e)->in.name == I_POPF)
 		e->esp_off += 4;
 }
 

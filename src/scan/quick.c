@@ -177,8 +177,7 @@ static uint8_t *quick_pop(struct vcpu *cpu, const struct site *st)
 static uint8_t *quick_iret(struct vcpu *cpu, const struct site *st)
 {
 	const struct quick *q = &cpu->scanner->quick;
-	const uint32_t loaded = EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID |
-	    EFLAGS_IF | EFLAGS_IOPL | EFLAGS_VIF | EFLAGS_VIP;
+	const uint32_t loaded = EFLAGS_USER | EFLAGS_USER32 | EFLAGS_RF | EFLAGS_IF | EFLAGS_IOPL | EFLAGS_VIF | EFLAGS_VIP;
 	if (!(st->block->mode & MODE_RING0) || (cpu->eflags & EFLAGS_NT) || cpu->nmi_blocked || !cpu->scan.plain ||
 	    mode_seg(st->block->mode, SEG_SS) != SEG_FLAT)
 		return NULL;
@@ -301,6 +300,94 @@ static uint8_t *quick_verify(struct vcpu *cpu, const struct site *st, bool write
 	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
 }
 
+/* --- strings that do not go through the window: kernels copy to and from user memory by them --- */
+
+static void copy_up(void *dst, const void *src, uint32_t n, unsigned size)
+{
+	enum { FEW = 24 };		/* the host's own takes 30 cycles to begin, sometimes 300 (emit_flow.c) */
+	if (n <= FEW) {
+		for (uint32_t i = 0; i < n; i++) {
+			if (size == 4)
+				((volatile uint32_t *)dst)[i] = ((const volatile uint32_t *)src)[i];
+			else if (size == 2)
+				((volatile uint16_t *)dst)[i] = ((const volatile uint16_t *)src)[i];
+			else
+				((volatile uint8_t *)dst)[i] = ((const volatile uint8_t *)src)[i];
+		}
+		return;
+	}
+	uint64_t count = n;
+	if (size == 4)
+		__asm__ volatile("rep movsl" : "+D"(dst), "+S"(src), "+c"(count) : : "memory");
+	else if (size == 2)
+		__asm__ volatile("rep movsw" : "+D"(dst), "+S"(src), "+c"(count) : : "memory");
+	else
+		__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(count) : : "memory");
+}
+
+static void store_up(void *dst, uint32_t v, uint32_t n, unsigned size)
+{
+	uint64_t count = n;
+	if (size == 4)
+		__asm__ volatile("rep stosl" : "+D"(dst), "+c"(count) : "a"(v) : "memory");
+	else if (size == 2)
+		__asm__ volatile("rep stosw" : "+D"(dst), "+c"(count) : "a"(v) : "memory");
+	else
+		__asm__ volatile("rep stosb" : "+D"(dst), "+c"(count) : "a"(v) : "memory");
+}
+
+static uint32_t page_left(lin_t lin, unsigned size) { return (PAGE_BYTES - (lin & PAGE_MASK)) / size; }
+
+/* MOVS and STOS upwards, from page to page; what is left when it meets one that is not in the TLB is done the long way. */
+static uint8_t *quick_string(struct vcpu *cpu, const struct site *st)
+{
+	const struct insn *in = &st->in;
+	bool rep = in->prefix & (PREFIX_REP | PREFIX_REPNE), moves = in->name == I_MOVS;
+	unsigned size = in->opnd[0].size;
+	if (!cpu->scan.plain || cpu->eflags & EFLAGS_DF)
+		return NULL;
+	for (uint32_t left = rep ? cpu->gpr[REG_ECX] : 1; left > 0; ) {
+		uint32_t *edi = &cpu->gpr[REG_EDI], *esi = &cpu->gpr[REG_ESI], n = MIN(left, page_left(*edi, size));
+		if (moves)
+			n = MIN(n, page_left(*esi, size));
+		void *dst = tlb_reach(cpu->tlb->write, *edi, size);
+		const void *src = moves ? tlb_reach(cpu->tlb->read, *esi, size) : dst;
+		if (n == 0 || !dst || !src || cpu->attention)
+			return NULL;
+		if (moves)
+			copy_up(dst, src, n, size);
+		else
+			store_up(dst, cpu->gpr[REG_EAX], n, size);
+		*edi += n * size;
+		*esi += moves ? n * size : 0;
+		left -= n;
+		if (rep)
+			cpu->gpr[REG_ECX] = left;
+	}
+	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
+	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+}
+
+/* --- POPF at CPL 0 --- */
+
+static uint8_t *quick_popf(struct vcpu *cpu, const struct site *st)
+{
+	const uint32_t loaded = EFLAGS_USER | EFLAGS_USER32 | EFLAGS_IF | EFLAGS_IOPL;
+	uint32_t flags;
+	const void *p = tlb_reach(cpu->tlb->read, cpu->gpr[REG_ESP], 4);
+	if (!p || !cpu->scan.plain)
+		return NULL;
+	memcpy(&flags, p, 4);
+	if ((flags | cpu->eflags) & EFLAGS_TF || (flags ^ cpu->eflags) & EFLAGS_AC || (flags & EFLAGS_IF && cpu->intr_line))
+		return NULL;
+	cpu->eflags = (cpu->eflags & ~(loaded | EFLAGS_RF)) | (flags & loaded);
+	cpu->rf_armed = false;
+	cpu->gpr[REG_ESP] += 4;
+	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
+	scan_flags_in(cpu);
+	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+}
+
 uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 {
 	struct scanner *s = cpu->scanner;
@@ -316,6 +403,8 @@ uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)
 	case I_INT: host = quick_int(cpu, st); break;
 	case I_SYSENTER: host = quick_sysenter(cpu); break;
 	case I_SYSEXIT: host = quick_sysexit(cpu); break;
+	case I_MOVS: case I_STOS: host = quick_string(cpu, st); break;
+	case I_POPF: host = quick_popf(cpu, st); break;
 	case I_VERR: host = quick_verify(cpu, st, false); break;
 	case I_VERW: host = quick_verify(cpu, st, true); break;
 	}
