@@ -34,8 +34,7 @@
 #define FLIPS_MAX		4u			/* then it stays read-only in user windows: stores go checked */
 #define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
 
-enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3),
-	PAGE_LARGE = BIT(4) };
+enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3) };
 
 struct table_copy {
 	gpa_t gpa;
@@ -48,6 +47,7 @@ struct window {
 	uint8_t *area, *base;		/* reservation; host address of linear 0 */
 	uint8_t *state;			/* [LINEAR_PAGES] PAGE_xxx, sparse */
 	uint32_t *fd_page;		/* [LINEAR_PAGES] what is mapped there, sparse */
+	bool large[LINEAR_PAGES / 1024];	/* in these 4 MiB is part of a large page, or was */
 	bool used, kernel;
 	uint32_t cr3;
 	uint32_t mappings;		/* mmap calls since it was last empty: what it may cost in VMAs */
@@ -204,6 +204,7 @@ static void empty(struct windows *ws, struct window *w)
 			abort();		/* stale translations in reach of the guest: never go on */
 	}
 	madvise(w->state, LINEAR_PAGES, MADV_DONTNEED);
+	memset(w->large, 0, sizeof(w->large));
 	w->mappings = w->ntables = w->nstale = 0;
 	w->stale = w->drop = false;
 	if (w->kernel)
@@ -465,7 +466,8 @@ static bool map_run(struct vcpu *cpu, struct window *w, uint32_t page, uint32_t 
 			*flags |= PAGE_TLB_WRITE;
 		}
 		w->state[page + i] = (uint8_t)((w->state[page + i] & PAGE_VOLATILE) | PAGE_MAPPED |
-		    (writable ? PAGE_WRITABLE : 0) | (c->global ? PAGE_GLOBAL : 0) | (c->large ? PAGE_LARGE : 0));
+		    (writable ? PAGE_WRITABLE : 0) | (c->global ? PAGE_GLOBAL : 0));
+		w->large[(page + i) / 1024] |= c->large;
 		w->fd_page[page + i] = fd;
 		if (w->kernel && !c->global)
 			ws->nonglobal[ws->n_nonglobal++ & (LINEAR_PAGES - 1)] = page + i;
@@ -656,35 +658,26 @@ void window_flush(struct vcpu *cpu, bool global)
 	set_current(cpu, w);
 }
 
-/* Is part of a large page mapped around here, be it not the page itself? */
-static bool large_near(const struct window *w, uint32_t page)
+/* INVLPG drops a large page whole. */
+static bool flush_large(struct windows *ws, struct window *w, uint32_t page)
 {
-	const uint8_t *state = w->state + (page & ~1023u);
-	for (uint32_t i = 0; i < 1024; i += 8) {
-		uint64_t eight;
-		memcpy(&eight, state + i, 8);
-		if (eight & PAGE_LARGE * 0x0101010101010101ull)
-			return true;
-	}
-	return false;
+	bool large = w->large[page / 1024];
+	if (large)
+		unmap_pages(ws, w, page & ~1023u, 1024);
+	w->large[page / 1024] = false;
+	return large;
 }
 
 void window_flush_page(struct vcpu *cpu, lin_t lin)
 {
 	struct windows *ws = cpu->windows;
 	uint32_t page = lin >> PAGE_SHIFT;
-	if (large_near(&ws->kernel, page)) {
-		unmap_pages(ws, &ws->kernel, page & ~1023u, 1024);	/* INVLPG drops the whole large page */
-	} else if (ws->kernel.state[page] & PAGE_MAPPED) {
+	if (!flush_large(ws, &ws->kernel, page) && ws->kernel.state[page] & PAGE_MAPPED) {
 		unmap_page(ws, &ws->kernel, page);
 		ws->kernel.state[page] |= PAGE_VOLATILE;
 	}
 	struct window *w = ws->current;
-	if (!w)
-		return;
-	if (large_near(w, page))
-		unmap_pages(ws, w, page & ~1023u, 1024);
-	if (!(w->state[page] & PAGE_MAPPED))
+	if (!w || flush_large(ws, w, page) || !(w->state[page] & PAGE_MAPPED))
 		return;
 	cpu->scan.user_window_stale = true;
 	if (w->nstale < STALE_MAX)

@@ -188,7 +188,7 @@ static bool window_access(struct vcpu *cpu, ucontext_t *uc, const uint8_t *at, s
 	else
 		METER_ADD(cpu, window[WF_GUARD], 1);
 	if (result == WINDOW_RETRY)
-		return true;
+		return cpu->cpl != 3 || !wary_faulted(s, b, i);
 	if (result == WINDOW_NEVER) {
 		wary_failed(s, b, i);
 	} else {

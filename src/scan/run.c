@@ -513,9 +513,11 @@ static void consider_promotion(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
 	s->tick_in_user = false;
-	wary_tick(s);
+	bool direct_again = wary_tick(s);
 	if (cpu->cpl != 3)
 		return;
+	if (direct_again)
+		mmu_each_user_page(cpu, window_premap);	/* what it has used meanwhile is what it will use */
 	if (s->tick_cr3 != cpu->cr3)
 		s->tick_count = 0;
 	s->tick_cr3 = cpu->cr3;

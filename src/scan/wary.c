@@ -69,29 +69,30 @@ static void rescan(struct scanner *s, uint32_t gpa)
 		scan_code_written(s->cpu, (uint64_t)(host - s->cpu->phys->ram), 1);
 }
 
-static void back_to_direct(struct scanner *s, struct faulter *f)
+static bool back_to_direct(struct scanner *s, struct faulter *f)
 {
 	f->checked = false;
 	f->faults = 0;
 	s->wary_waiting--;
 	s->wary->failures[slot_of(f->gpa)] = 0;
 	rescan(s, f->gpa);
+	return true;
 }
 
-void wary_faulted(struct scanner *s, struct block *b, unsigned i)
+bool wary_faulted(struct scanner *s, const struct block *b, unsigned i)
 {
 	uint32_t gpa = address(b, i);
 	struct faulter *f = faulter_of(s, gpa);
 	uint64_t now = __rdtsc();
 	if (f->gpa != gpa || !f->quiet_wanted) {
 		if (f->checked)		/* the place is taken by one that needs it */
-			return;
+			return false;
 		*f = (struct faulter){ .gpa = gpa, .quiet_wanted = 1 };
 	}
 	f->faults = now - f->when < QUICK ? f->faults + 1 : 1;
 	f->when = now;
 	if (f->faults < FAULTS)
-		return;
+		return false;
 	if (!f->checked) {
 		f->checked = true;
 		s->wary_waiting++;
@@ -101,6 +102,7 @@ void wary_faulted(struct scanner *s, struct block *b, unsigned i)
 	f->seen = true;
 	s->wary->failures[slot_of(gpa)] = FAILURES;
 	rescan(s, gpa);			/* also where it begins a block: the guest comes back to it from its handler */
+	return true;
 }
 
 void wary_missed(struct scanner *s, uint32_t gpa)
@@ -110,8 +112,9 @@ void wary_missed(struct scanner *s, uint32_t gpa)
 		f->seen = true;
 }
 
-void wary_tick(struct scanner *s)
+bool wary_tick(struct scanner *s)
 {
+	bool any = false;
 	for (unsigned i = 0; i < FAULTERS && s->wary_waiting; i++) {
 		struct faulter *f = &s->wary->faulter[i];
 		if (!f->checked)
@@ -119,7 +122,8 @@ void wary_tick(struct scanner *s)
 		if (f->seen)
 			f->quiet = 0;
 		else if (++f->quiet >= f->quiet_wanted)
-			back_to_direct(s, f);
+			any = back_to_direct(s, f);
 		f->seen = false;
 	}
+	return any;
 }
