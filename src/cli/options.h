@@ -1,5 +1,5 @@
 /*
- * The command line -> struct vm_config. One table of options feeds the parser and --help.
+ * The command line -> struct vm_config. The same tables of options (option.h) feed the parser and --help.
  */
 #ifndef PLEX86_CLI_OPTIONS_H
 #define PLEX86_CLI_OPTIONS_H
@@ -61,6 +61,7 @@ void options_help(FILE *f);
 
 /* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */
 bool parse_size(const char *text, uint64_t unit, uint64_t *bytes);
+bool parse_number(const char *text, uint64_t max, uint64_t *n);
 
 /* One option, as if it stood on the command line. */
 int options_set(struct options *o, const char *name, const char *arg, struct error *err);
