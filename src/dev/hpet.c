@@ -73,8 +73,9 @@ static void fire(struct hpet *h, unsigned n)
 		h->status |= BIT(n);
 		settle(h, n);
 	} else if (line_exists(h, n)) {
-		h->set_irq(h->arg, line_of(h, n), true);
+		/* It stays up until the next: an 8259A forgets a request whose line falls before it is acknowledged. */
 		h->set_irq(h->arg, line_of(h, n), false);
+		h->set_irq(h->arg, line_of(h, n), true);
 	}
 }
 

@@ -74,7 +74,7 @@ TEST(one_shot_timer_fires_once_at_its_count_on_the_line_it_is_routed_to)
 	CHECK_EQ(edges[21], 0);
 	hpet_update(h, 2500);
 	CHECK_EQ(edges[21], 1);
-	CHECK(!level[21]);
+	CHECK(level[21]);					/* until it is seen, however late */
 	hpet_update(h, 90000);
 	CHECK_EQ(edges[21], 1);
 	CHECK_EQ(hpet_read(h, 0x20, 4, 90000), 0);		/* edges have no status */

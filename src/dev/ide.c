@@ -2,9 +2,9 @@
  * IDE channels: registers, reset, PIO.			[ATA/ATAPI-6], [82371SB "IDE"]
  *
  * Both drives of a channel latch what is written to the command block; reads answer for the
- * selected one. Commands are in ide_disk.c and atapi.c, the bus master in ide_dma.c.
+ * selected one. Commands are in ide_disk.c, ide_smart.c and atapi.c, the bus master in ide_dma.c.
  * Left out: time (a drive is ready at once, but for the medium), overlapped and queued commands,
- * host protected area, security, SMART (IDENTIFY announces none of them).
+ * host protected area, security (IDENTIFY announces none of them).
  */
 #include <assert.h>
 #include <stdio.h>
@@ -89,7 +89,8 @@ static void reset_channel(struct ide_channel *ch, bool hard)
 		d->sectors = sectors;
 		d->multiple = IDE_MULTIPLE_MAX;
 		d->transfer_mode = 0;
-		d->write_cache = true;
+		d->write_cache = d->look_ahead = true;
+		d->standby = false;
 		d->locked = false;
 		d->tray_open = false;
 		d->media_event = 0;
@@ -119,6 +120,8 @@ void ide_attach(struct ide *ide, unsigned channel, unsigned drive, enum ide_kind
 	assert(kind != IDE_DISK || disk != NULL);
 	d->kind = kind;
 	d->disk = disk;
+	d->smart = kind == IDE_DISK;		/* unlike the settings above it outlives power */
+	d->self_test = 0;
 	snprintf(d->model, sizeof(d->model), kind == IDE_CDROM ? "plex86 CD-ROM" : "plex86 HARDDISK");
 	if (serial != NULL)
 		snprintf(d->serial, sizeof(d->serial), "%s", serial);
@@ -183,6 +186,7 @@ void ide_submit(struct ide_channel *ch, enum disk_op op, uint64_t offset, uint32
 	struct disk *disk = ch->active->disk;
 
 	ch->active->tf.status = (ch->active->tf.status & ~IDE_DRQ) | IDE_BSY;
+	ch->active->standby = false;
 	ch->phase = IDE_MEDIUM;
 	ch->medium_done = done;
 	ch->req = (struct disk_request){ .op = op, .offset = offset, .len = len, .buf = buf,

@@ -41,7 +41,10 @@ struct ide_drive {
 	uint16_t heads, sectors;	/* translation in force (INITIALIZE DEVICE PARAMETERS) */
 	uint8_t multiple;		/* sectors per block of READ/WRITE MULTIPLE; 0: not set */
 	uint8_t transfer_mode;		/* SET FEATURES 03h */
-	bool write_cache;
+	bool write_cache, look_ahead;
+	bool smart;			/* SMART is enabled */
+	uint8_t self_test;		/* the last that was asked for; 0: none */
+	bool standby;			/* the motor would stand still: CHECK POWER MODE says so */
 	/* CD-ROM */
 	struct atapi_sense sense;
 	bool unit_attention;		/* the medium may have changed: report once */
@@ -150,6 +153,8 @@ void ide_pio(struct ide_channel *ch, enum ide_phase phase, uint32_t pos, uint32_
 void ide_submit(struct ide_channel *ch, enum disk_op op, uint64_t offset, uint32_t len, uint8_t *buf,
 		void (*done)(struct ide_channel *ch, int error));
 void ide_signature(struct ide_drive *drive);
+void ide_done_quietly(struct ide_channel *ch);			/* after the last byte of a PIO-in transfer */
+void ide_smart_command(struct ide_channel *ch);
 void ide_disk_command(struct ide_channel *ch);
 void ide_disk_dma(struct ide_channel *ch);			/* the bus master is ready */
 void ide_identify_string(uint8_t *out, const char *text, unsigned len);

@@ -80,12 +80,13 @@ static void identify(struct ide_channel *ch)
 	for (unsigned w = 65; w <= 68; w++)
 		set16(id + 2 * w, 120);			/* cycle times, ns */
 	set16(id + 2 * 80, 0x0070);			/* ATA-4 to ATA-6 */
-	set16(id + 2 * 82, 0x4020);			/* NOP, write cache */
+	/* NOP, look-ahead, write cache, power management, SMART */
+	set16(id + 2 * 82, 0x4069);
 	set16(id + 2 * 83, 0x7400);			/* FLUSH CACHE, FLUSH CACHE EXT, LBA48 */
-	set16(id + 2 * 84, 0x4000);
-	set16(id + 2 * 85, 0x4000 | (d->write_cache ? 0x20 : 0));
+	set16(id + 2 * 84, 0x4003);			/* SMART self-test, error logging */
+	set16(id + 2 * 85, 0x4008 | (d->look_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) | d->smart);
 	set16(id + 2 * 86, 0x3400);
-	set16(id + 2 * 87, 0x4000);
+	set16(id + 2 * 87, 0x4003);
 	set16(id + 2 * 93, 0x6001);			/* reset result: 80-conductor cable */
 	for (unsigned w = 0; w < 4; w++)
 		set16(id + 2 * (100 + w), sectors >> 16 * w);
@@ -102,7 +103,7 @@ static void done_ok(struct ide_channel *ch)
 }
 
 /* After the last byte of a PIO-in transfer no interrupt comes: the host has all it waits for. */
-static void done_quietly(struct ide_channel *ch)
+void ide_done_quietly(struct ide_channel *ch)
 {
 	ch->active->tf.status = IDE_DRDY | IDE_DSC;
 	ch->active = NULL;
@@ -205,7 +206,7 @@ static void pio_read_moved(struct ide_channel *ch)
 		pio_read_next(ch);
 	} else {
 		transfer_over(ch);
-		done_quietly(ch);
+		ide_done_quietly(ch);
 	}
 }
 
@@ -403,7 +404,9 @@ static void set_features(struct ide_channel *ch)
 			d->transfer_mode = d->tf.count[0];
 		break;
 	}
-	case 0x55: case 0xAA:			/* look-ahead: the host's, not ours */
+	case 0x55: case 0xAA:			/* the host reads ahead, or does not */
+		d->look_ahead = d->tf.feature[0] == 0xAA;
+		break;
 	case 0x66: case 0xCC:			/* keep or revert settings at soft reset */
 		break;
 	default:
@@ -451,12 +454,14 @@ static void set_translation(struct ide_channel *ch)
 static bool plain_command(struct ide_channel *ch)
 {
 	switch (ch->command) {
-	case 0x94: case 0x95: case 0x96: case 0x97: case 0x99:	/* the power commands' old numbers */
-	case 0xE0: case 0xE1: case 0xE2: case 0xE3: case 0xE6:
+	/* STANDBY, IDLE, SLEEP, and their old numbers. The next access to the medium ends it. */
+	case 0x94: case 0x96: case 0x99: case 0xE0: case 0xE2: case 0xE6:
+	case 0x95: case 0x97: case 0xE1: case 0xE3:
+		ch->active->standby = !(ch->command & 1) || ch->command == 0x99;
 		done_ok(ch);
 		return true;
-	case 0x98: case 0xE5:			/* CHECK POWER MODE: active */
-		ch->active->tf.count[0] = 0xFF;
+	case 0x98: case 0xE5:			/* CHECK POWER MODE: standby, or active or idle */
+		ch->active->tf.count[0] = ch->active->standby ? 0x00 : 0xFF;
 		done_ok(ch);
 		return true;
 	case 0xEF:
@@ -487,9 +492,10 @@ static void disk_command(struct ide_channel *ch)
 	case 0xE7: case 0xEA: flush_cache(ch); break;
 	case 0xC6: set_multiple(ch); break;
 	case 0x91: set_translation(ch); break;
+	case 0xB0: ide_smart_command(ch); break;
 	case 0xEC:
 		identify(ch);
-		ide_pio(ch, IDE_PIO_IN, 0, 512, done_quietly, true);
+		ide_pio(ch, IDE_PIO_IN, 0, 512, ide_done_quietly, true);
 		break;
 	default:
 		if ((ch->command & 0xF0) == 0x10 || (ch->command & 0xF0) == 0x70)
@@ -513,7 +519,7 @@ void ide_disk_command(struct ide_channel *ch)
 		break;
 	case 0xA1:
 		atapi_identify(ch);
-		ide_pio(ch, IDE_PIO_IN, 0, 512, done_quietly, true);
+		ide_pio(ch, IDE_PIO_IN, 0, 512, ide_done_quietly, true);
 		break;
 	case 0xE7: case 0xEA:
 		done_ok(ch);

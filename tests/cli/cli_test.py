@@ -313,6 +313,13 @@ def instruction_clock_repeats_itself_to_the_byte():
 
 
 @test
+def hpet_is_there_if_it_is_asked_for_and_takes_the_timers_place():
+    check(flat("hpet", "-machine", "hpet=on"), (0, "8086a201 ticks\n", ""))
+    check(flat("hpet", "-machine", "hpet=on", "--clock", "instructions"), (0, "8086a201 ticks\n", ""))
+    check(flat("hpet"), (0, "ffffffff none\n", ""))
+
+
+@test
 def host_clock_ticks_in_hlt():
     code, out, err = flat("timer")
     check((code, err), (0, ""))
