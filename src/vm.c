@@ -131,8 +131,8 @@ static void service_host(struct vm *vm)
 	}
 }
 
-/* Devices up to now, and a kick for the next deadline. */
-ns_t vm_service_board(struct vm *vm)
+/* Devices up to now; their next deadline, with a kick for it unless the guest is about to sleep that long. */
+static ns_t service_board(struct vm *vm, bool sleeps)
 {
 	struct vcpu *cpu = &vm->cpu;
 
@@ -146,19 +146,24 @@ ns_t vm_service_board(struct vm *vm)
 		ns_t until = MIN(next, vm->input_ns);
 
 		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + vm->insn_ns - 1) / vm->insn_ns);
-	} else if (!cpu->halted) {
+	} else if (!sleeps) {
 		/* Not at once: a timer at a rate no host can follow must not keep the guest from running at all. */
 		host_kick_at(&vm->kick, host_time_of(vm, next == NS_NEVER ? next : MAX(next, now + LEAST_SLICE_NS)));
 	}
 	return next;
 }
 
-static ns_t service(struct vm *vm)
+ns_t vm_service_board(struct vm *vm)
+{
+	return service_board(vm, false);
+}
+
+static ns_t service(struct vm *vm, bool sleeps)
 {
 	__atomic_and_fetch(&vm->cpu.attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 	service_host(vm);
 	METER_SCOPE(&vm->cpu, METER_DEVICE);
-	return vm_service_board(vm);
+	return service_board(vm, sleeps);
 }
 
 /* Nothing to run until next: by the host's clock asleep, by the instruction clock with a jump in time. */
@@ -192,7 +197,7 @@ static void halt(struct vm *vm)
 		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");
 		return;
 	}
-	ns_t next = service(vm);
+	ns_t next = service(vm, true);
 	if (cpu->attention == 0)
 		wait_until(vm, next);
 	__atomic_or_fetch(&cpu->attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
@@ -268,7 +273,7 @@ void vm_run(struct vm *vm)
 			continue;
 		}
 		if ((cpu->attention & ATTN_KICK) || cpu->icount >= cpu->icount_stop)
-			service(vm);
+			service(vm, false);
 		if (vm->stop_reason != STOP_NONE)
 			break;
 		switch (cpu->stops ? vm_debug_run(vm) : vm->run(cpu)) {

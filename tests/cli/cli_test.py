@@ -313,6 +313,12 @@ def instruction_clock_repeats_itself_to_the_byte():
 
 
 @test
+def timer_goes_on_when_the_guest_is_awake_after_hlt():
+    for _ in range(5):		# the first tick must come when it sleeps already
+        check(flat("wakes"), (0, "awake\n", ""))
+
+
+@test
 def hpet_is_there_if_it_is_asked_for_and_takes_the_timers_place():
     check(flat("hpet", "-machine", "hpet=on"), (0, "8086a201 ticks\n", ""))
     check(flat("hpet", "-machine", "hpet=on", "--clock", "instructions"), (0, "8086a201 ticks\n", ""))
