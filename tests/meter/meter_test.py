@@ -389,7 +389,7 @@ class Metrics(Machine):
         self.assertEqual((answer.status, body), (200, ''))
 
     def test_the_thread_that_answers_is_confined_further_than_the_process(self):
-        port = self.address()
+        port = free_port()
         p = self.up('spin', '--metrics', f':{port}')
         self.assertEqual(self.scrape(port)[0].status, 200)
         for t in os.listdir(f'/proc/{p.pid}/task'):
