@@ -10,14 +10,6 @@
 
 enum { IRQ_FDC = 6, IRQ_IDE = 14 };
 
-extern const struct cpu_bus pc_cpu_bus;
-
-/* The run loop has to ask pc_next_event() again. */
-static void timers_changed(struct chipset *cs)
-{
-	__atomic_or_fetch(&cs->pc->cpu->attention, ATTN_KICK, __ATOMIC_RELAXED);
-}
-
 static void mem_read(void *arg, gpa_t gpa, void *buf, size_t len)
 {
 	phys_read(((struct chipset *)arg)->pc->phys, gpa, buf, len);
@@ -78,8 +70,6 @@ static void move_smbus(void *arg, uint16_t base)
 }
 
 /* --- IDE --- */
-
-static const uint16_t ide_ports[2] = { 0x1F0, 0x170 };
 
 static uint32_t ide_port_read(void *arg, uint16_t port, unsigned size)
 {
@@ -173,7 +163,7 @@ static void fdc_set_irq(void *arg, bool level)
 static size_t fdc_dma(void *arg, void *buf, size_t len, bool *tc)
 {
 	struct chipset *cs = arg;
-	struct dma_memory mem = { mem_read, mem_write, cs };
+	struct dma_memory mem = pc_dma_memory(cs->pc);
 
 	return dma_transfer(&cs->pc->dma, 2, buf, len, tc, &mem);
 }
@@ -223,7 +213,7 @@ static void lapic_mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t va
 
 	lapic_write(&cs->lapic, offset & 0xFFF, val, pc_now(cs->pc));
 	pc_update_intr(cs->pc);
-	timers_changed(cs);
+	pc_timers_changed(cs->pc);
 }
 
 static const struct mmio_ops lapic_ops = { lapic_mmio_read, lapic_mmio_write };
@@ -314,7 +304,7 @@ static void set_apic_base(void *arg, uint64_t val)
 	lapic_set_base(&cs->lapic, val);
 	map_lapic(cs);
 	pc_update_intr(cs->pc);
-	timers_changed(cs);
+	pc_timers_changed(cs->pc);
 }
 
 /* --- HPET --- */
@@ -331,7 +321,7 @@ static void hpet_mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t val
 	struct chipset *cs = arg;
 
 	hpet_write(&cs->hpet, (unsigned)offset, size, val, pc_now(cs->pc));
-	timers_changed(cs);
+	pc_timers_changed(cs->pc);
 }
 
 static const struct mmio_ops hpet_ops = { hpet_mmio_read, hpet_mmio_write };
@@ -396,26 +386,30 @@ static void reset_hook(void *arg)
 
 static int claim_ports(struct chipset *cs)
 {
-	struct bus *bus = &cs->pc->bus;
+	static const struct {
+		uint16_t first, last;
+		uint8_t width;
+		const char *name;
+		uint32_t (*read)(void *arg, uint16_t port, unsigned size);
+		void (*write)(void *arg, uint16_t port, unsigned size, uint32_t val);
+	} ports[] = {
+		/* only the data register is wider than a byte: the others lie on top of its last three */
+		{ 0x1F0, 0x1F3, 4, "ide", ide_port_read, ide_port_write },
+		{ 0x1F1, 0x1F7, 1, "ide", ide_port_read, ide_port_write },
+		{ 0x3F6, 0x3F6, 1, "ide", ide_control_read, ide_control_write },
+		{ 0x170, 0x173, 4, "ide", ide_port_read, ide_port_write },
+		{ 0x171, 0x177, 1, "ide", ide_port_read, ide_port_write },
+		{ 0x376, 0x376, 1, "ide", ide_control_read, ide_control_write },
+		{ 0x3F0, 0x3F5, 1, "fdc", fdc_port_read, fdc_port_write },
+		{ 0x3F7, 0x3F7, 1, "fdc", fdc_port_read, fdc_port_write },
+		{ 0x510, 0x511, 2, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write },
+		{ 0x514, 0x51B, 4, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write },
+	};
 	int err = 0;
 
-	for (unsigned i = 0; i < 2 && err == 0; i++) {
-		uint16_t base = ide_ports[i];
-		err = bus_claim(bus, row(cs, base, base + 3, 4, "ide", ide_port_read, ide_port_write));
-		if (err == 0)	/* only the data register is wider than a byte */
-			err = bus_claim(bus, row(cs, base + 1, base + 7, 1, "ide", ide_port_read, ide_port_write));
-		if (err == 0)
-			err = bus_claim(bus, row(cs, base + 0x206, base + 0x206, 1, "ide", ide_control_read,
-			    ide_control_write));
-	}
-	if (err == 0)
-		err = bus_claim(bus, row(cs, 0x3F0, 0x3F5, 1, "fdc", fdc_port_read, fdc_port_write));
-	if (err == 0)
-		err = bus_claim(bus, row(cs, 0x3F7, 0x3F7, 1, "fdc", fdc_port_read, fdc_port_write));
-	if (err == 0)
-		err = bus_claim(bus, row(cs, 0x510, 0x511, 2, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write));
-	if (err == 0)
-		err = bus_claim(bus, row(cs, 0x514, 0x51B, 4, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write));
+	for (unsigned i = 0; i < ARRAY_LEN(ports) && err == 0; i++)
+		err = bus_claim(&cs->pc->bus, row(cs, ports[i].first, ports[i].last, ports[i].width, ports[i].name,
+		    ports[i].read, ports[i].write));
 	return err;
 }
 

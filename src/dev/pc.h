@@ -147,6 +147,7 @@ void pc_reset(struct pc *pc);
 
 /* When something may happen without the guest's doing, after the last update; NS_NEVER: nothing is under way. */
 ns_t pc_next_event(struct pc *pc, ns_t now);
+void pc_timers_changed(struct pc *pc);	/* the run loop has to ask that again */
 /* Bring every chip up to now and drive the interrupt lines. */
 void pc_update(struct pc *pc, ns_t now);
 /* The board's clock. */

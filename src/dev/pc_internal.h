@@ -10,7 +10,6 @@
 enum { IRQ_TIMER = 0, IRQ_KBD = 1, IRQ_RTC = 8, IRQ_AUX = 12, IRQ_FPU = 13 };
 
 /* --- pc.c --- */
-void pc_timers_changed(struct pc *pc);			/* the run loop has to ask pc_next_event() again */
 void pc_chip_irq(struct pc *pc, unsigned line, bool level);	/* of the chip soldered to that line */
 void pc_reset_request(struct pc *pc);
 void pc_set_a20(struct pc *pc, bool on);
