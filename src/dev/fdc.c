@@ -70,12 +70,12 @@ static void command_phase(struct fdc *fdc)
 
 static void reset_chip(struct fdc *fdc)
 {
-	fdc->host.set_irq(fdc->host.arg, false);
-	fdc->irq = false;
+	command_phase(fdc);			/* what comes back from the drain belongs to no command any more */
 	for (unsigned i = 0; i < 2 && fdc->pending; i++)
 		if (fdc->drive[i].disk != NULL)
 			fdc->drive[i].disk->drain(fdc->drive[i].disk);
-	command_phase(fdc);
+	fdc->host.set_irq(fdc->host.arg, false);
+	fdc->irq = false;
 	fdc->reset_sense = 0;
 	fdc->st0_sense = ST0_INVALID;
 	fdc->srt_hut = fdc->hlt = 0;

@@ -38,11 +38,6 @@ static bool writes(const struct fdc *fdc)
 	    fdc->command == 0x0D;
 }
 
-static bool verifies(const struct fdc *fdc)
-{
-	return (fdc->command & 0x1F) == 0x16;
-}
-
 static uint64_t disk_offset(const struct fdc_drive *d, unsigned c, unsigned h, unsigned r)
 {
 	return ((uint64_t)(c * d->format->heads + h) * d->format->sectors + r - 1) * FDC_SECTOR;
@@ -126,10 +121,6 @@ void fdc_sector_moved(struct fdc *fdc)
 /* buf holds a sector just read: hand it to memory or to the CPU. */
 static void deliver(struct fdc *fdc)
 {
-	if (verifies(fdc)) {
-		fdc_sector_moved(fdc);
-		return;
-	}
 	if (fdc->non_dma) {
 		fdc->buf_at = 0;
 		fdc->phase = FDC_PIO_READ;
@@ -236,6 +227,29 @@ bool fdc_medium_readable(struct fdc *fdc)
 	return ok;
 }
 
+/*
+ * VERIFY: nothing moves, only whether the sectors are there. They end with EOT, or, with EC set, after so many
+ * as the last parameter says (0: 256), which must not reach past EOT.		[82077AA "Verify"]
+ */
+static void verify(struct fdc *fdc)
+{
+	bool counted = fdc->fifo[1] & 0x80;
+	unsigned left = fdc->fifo[8] ? fdc->fifo[8] : 256;
+
+	while (sector_exists(fdc)) {
+		bool more = advance(fdc);
+
+		if (counted ? --left == 0 : !more) {
+			fdc_transfer_result(fdc, 0);
+			return;
+		}
+		if (!more) {
+			fdc_transfer_fail(fdc, ST1_END, 0);
+			return;
+		}
+	}
+}
+
 void fdc_start_transfer(struct fdc *fdc)
 {
 	const uint8_t *p = fdc->fifo;
@@ -250,8 +264,6 @@ void fdc_start_transfer(struct fdc *fdc)
 	fdc->st1 = 0;
 	fdc->st2 = (fdc->command & 0x1F) == 0x0C ? ST2_CONTROL_MARK : 0;	/* looks for deleted data, finds other */
 	fdc->tc = false;
-	if (verifies(fdc))
-		fdc->tc = true;
 	if (!fdc_medium_readable(fdc))
 		return;
 	struct fdc_drive *d = &fdc->drive[fdc->unit];
@@ -265,18 +277,10 @@ void fdc_start_transfer(struct fdc *fdc)
 	}
 	if ((fdc->command & 0x1F) == 0x02)	/* READ TRACK: from the index on */
 		fdc->r = 1;
-	if (verifies(fdc) && p[1] & 0x80)
-		fdc->eot = p[8];		/* EC: the count is in DTL */
-	if (verifies(fdc)) {			/* nothing moves: only whether they are there */
-		while (sector_exists(fdc)) {
-			if (!advance(fdc)) {
-				fdc_transfer_result(fdc, 0);
-				return;
-			}
-		}
-		return;
-	}
-	next_sector(fdc);
+	if ((fdc->command & 0x1F) == 0x16)
+		verify(fdc);
+	else
+		next_sector(fdc);
 }
 
 /* FORMAT TRACK: four bytes (C, H, R, N) a sector come by DMA; each sector is filled with one byte. */
