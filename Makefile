@@ -39,8 +39,9 @@ bench: ## native, plex86 and QEMU TCG side by side (BENCH_OPTIONS="--rounds 3")
 
 install: all ## install below PREFIX
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX)) >/dev/null
-	@ninja -C $(BUILD) --quiet plex86 library
+	@ninja -C $(BUILD) --quiet plex86 library >$(BUILD)/install.log || { cat $(BUILD)/install.log; exit 1; }
 	@meson install -C $(BUILD) --quiet --no-rebuild
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 	@echo "installed below $(DESTDIR)$(abspath $(PREFIX))"
 
 clean: ## remove what was built
