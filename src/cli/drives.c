@@ -288,7 +288,9 @@ int drives_boot(const char *arg, struct vm_config *vm, struct error *err)
 	while (*arg != '\0') {
 		size_t len = strcspn(arg, ",");
 		if (strncmp(arg, "menu=", 5) == 0) {
-			vm->boot_menu = strncmp(arg + 5, "on", len - 5) == 0;
+			vm->boot_menu = len == 7 && memcmp(arg + 5, "on", 2) == 0;
+			if (!vm->boot_menu && (len != 8 || memcmp(arg + 5, "off", 3) != 0))
+				return error_set(err, -EINVAL, "-boot '%.*s': it is menu=on or menu=off", (int)len, arg);
 		} else if (strncmp(arg, "splash-time=", 12) == 0) {
 			char *end;
 			unsigned long ms = strtoul(arg + 12, &end, 10);
@@ -335,8 +337,9 @@ enum vm_drive_kind drives_guess(const char *path)
 	bool cd = file.size > 0x8006 && memcmp(file.data + 0x8001, "CD001", 5) == 0;
 	bool boot_sector = file.size >= 512 && file.data[510] == 0x55 && file.data[511] == 0xAA;
 	bool qcow2 = file.size >= 8 && memcmp(file.data, "QFI\xFB", 4) == 0;
-	/* A Linux kernel has a boot sector's signature, too. */
-	if (linux_probe(&file) || multiboot_probe(&file))
+	bool elf = file.size >= 4 && memcmp(file.data, "\x7F" "ELF", 4) == 0;
+	/* A Linux kernel has a boot sector's signature, too; a disk with GRUB on it has GRUB's own Multiboot header. */
+	if (linux_probe(&file) || (multiboot_probe(&file) && (elf || !boot_sector)))
 		kind = VM_DRIVE_NONE;
 	else if (cd)				/* also one that could be a disk: "hybrid" */
 		kind = VM_DRIVE_CDROM;

@@ -179,6 +179,9 @@ def image_without_an_option_goes_where_such_a_file_belongs():
     check(boots(image("guess1.img", 1440 * 1024))[0], "disk_boot from drive 0000 ")
     check(boots(image("guess2.img", 5 << 20))[0], "disk_boot from drive 0080 ")
     check(boots(iso("guess3.iso"))[1], "volume CD001")
+    # GRUB in the sectors behind a disk's first has a Multiboot header, as kernels have.
+    header = struct.pack("<III", 0x1BADB002, 0, (-0x1BADB002) & 0xFFFFFFFF)
+    check(boots(image("guess4.img", 5 << 20, PROGRAM.ljust(4096, b"\0") + header))[0], "disk_boot from drive 0080 ")
 
 
 @test
@@ -250,6 +253,7 @@ def bad_images_are_refused_in_one_line():
     refused("that drive is taken", "-hda", "a", "-hda", "b")
     refused("unknown", "-drive", "file=x,colour=red")
     refused("-boot", "-boot", "x", "-hda", "a")
+    refused("menu=on or menu=off", "-boot", "menu=o", "-hda", "a")
     check(run("image", "create", path("cut.qcow2"), "10M")[0], 0)
     os.truncate(path("cut.qcow2"), 100000)
     refused("cut off", "-hda", path("cut.qcow2"))
