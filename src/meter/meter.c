@@ -12,6 +12,7 @@
 
 #define SEGMENT_PERIOD	128u		/* powers of two */
 #define SPAN_PERIOD	64u
+#define SPAN_INTERRUPTED 100000u	/* ticks: some 40 us, which no such event takes by itself */
 
 /* Periods are drawn anew each time, so that no loop of the guest's keeps step with them. Mean: about mean. */
 static uint32_t draw(struct meters *m, uint32_t mean)
@@ -89,11 +90,20 @@ void meter_span_begin(struct meters *m, struct meter_sampler *s)
 	s->start = __rdtsc();
 }
 
+/*
+ * When one takes far longer than they do, the host ran something else meanwhile: that happened once, and not as often
+ * as this one stands for. The average follows at most twofold a time, so that events that do become long are believed.
+ */
 void meter_span_end(struct meters *m, struct meter_sampler *s)
 {
-	uint64_t ticks = __rdtsc() - s->start;
+	uint64_t ticks = __rdtsc() - s->start, *debt = &s->debt[m->cause != METER_RING3];
 
-	s->debt[m->cause != METER_RING3] += (ticks > m->look_ticks ? ticks - m->look_ticks : 0) * s->weight;
+	ticks = ticks > m->look_ticks ? ticks - m->look_ticks : 0;
+	if (s->usual && ticks > SPAN_INTERRUPTED && ticks / 64 > s->usual)
+		*debt += ticks + s->usual * (s->weight - 1);
+	else
+		*debt += ticks * s->weight;
+	s->usual = s->usual ? (7 * s->usual + MIN(ticks, 9 * s->usual)) / 8 : ticks;
 	s->start = 0;
 }
 

@@ -57,6 +57,7 @@ struct meter_sampler {			/* a kind of short event, of which some are measured */
 	uint32_t left;			/* events until the next that is */
 	uint32_t period;		/* what left began with */
 	uint32_t weight;		/* the one under way stands for so many */
+	uint64_t usual;			/* ticks, an average of late */
 	uint64_t start;			/* TSC when the one under way began, 0: it is not measured */
 	uint64_t debt[2];		/* ticks to be moved here when the meters are read: of ring 3's, of others' */
 };

@@ -83,6 +83,22 @@ TEST(events_that_are_measured_stand_for_those_that_are_not)
 	CHECK(m.ns[METER_EMULATE] >= before);		/* a counter never falls */
 }
 
+TEST(an_event_that_the_host_interrupted_stands_for_itself_only)
+{
+	const uint64_t interrupted = 10000000000u;	/* ticks: seconds */
+	struct meters m = { 0 };
+	struct meter_sampler *s = &m.span[SPAN_EMULATE];
+
+	meter_start(&m);
+	for (unsigned i = 0; i < 100; i++) {
+		s->weight = 64;
+		s->start = __rdtsc() - (i == 50 ? interrupted : 2000);
+		meter_span_end(&m, s);
+	}
+	CHECK(s->debt[1] >= interrupted + 99 * 64 * 1000);
+	CHECK(s->debt[1] < 2 * interrupted);
+}
+
 TEST(more_devices_than_there_are_counters_share_the_last)
 {
 	struct meter_devices d = { 0 };
