@@ -153,9 +153,8 @@ static uint64_t get(struct hpet *h, unsigned reg, ns_t now)
 
 uint32_t hpet_read(struct hpet *h, unsigned offset, unsigned size, ns_t now)
 {
-	uint64_t val = get(h, offset & ~7u, now) >> 8 * (offset & 7);
-
 	hpet_update(h, now);
+	uint64_t val = get(h, offset & ~7u, now) >> 8 * (offset & 7);
 	return (uint32_t)(size >= 4 ? val : val & (BIT(8 * size) - 1));
 }
 

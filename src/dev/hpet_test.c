@@ -118,6 +118,23 @@ TEST(level_triggered_timer_holds_its_line_until_the_status_is_written)
 	CHECK_EQ(hpet_next(h, 2000), UINT64_MAX);
 }
 
+TEST(registers_show_what_time_has_done_to_them)
+{
+	struct hpet *h = fresh();
+
+	hpet_write(h, 0x120, 4, 6 | 21 << 9, 0);		/* level */
+	hpet_write(h, 0x128, 4, 50, 0);
+	hpet_write(h, 0x12C, 4, 0, 0);
+	hpet_write(h, 0x140, 4, 0x14C | 22 << 9, 0);		/* periodic, every 100 */
+	hpet_write(h, 0x148, 4, 100, 0);
+	hpet_write(h, 0x148, 4, 100, 0);
+	hpet_write(h, 0x10, 4, 1, 0);
+	CHECK_EQ(hpet_read(h, 0x20, 4, 499), 0);
+	CHECK_EQ(hpet_read(h, 0x20, 4, 500), 2);		/* nobody has looked before this read */
+	CHECK_EQ(hpet_read(h, 0x148, 4, 500), 100);
+	CHECK_EQ(hpet_read(h, 0x148, 4, 2500), 300);
+}
+
 TEST(timer_of_32_bits_comes_round_again)
 {
 	struct hpet *h = fresh();
