@@ -6,71 +6,119 @@
 
 /* --- stores that reach for what is not theirs --- */
 
-enum { STUBS = 96, STUB = 48, EAX = 0, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
+enum { STUBS = 256, STUB = 64, EAX = 0, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 #define CODE_AT		0x300000u		/* below 4 MiB: mapped, for CPL 3 too */
 #define REGS_AT		0x2F0000u
+#define FS_BASE		0x9ABCD000u		/* 4 GiB long: it wraps */
 
 static uint32_t *const regs = (uint32_t *)REGS_AT;	/* in POPA's order; ESP behind */
 
-/* What an instruction does with the address of its operand. */
-enum kind { ADDRESS, BIT_STRING, PUSHES, POPS_TO, STRING, MOFFS };
+/* Where an instruction finds its operand: by ModRM (on 16 bytes; as a bit string; behind its own POP), on the stack, by a register. */
+enum kind { ADDRESS, ALIGNED, BIT_STRING, POPS_TO, PUSHES, POPS, FRAME, STRING, SOURCE, MASKED, TABLE, MOFFS };
 
-static const struct { uint8_t bytes[3]; uint8_t len, reg, imm; uint8_t kind, error; } forms[] = {
+/* reg: of ModRM; 9: any; 8: there is none. error: of the page fault at CPL 3. */
+static const struct form { uint8_t bytes[3]; uint8_t len, reg, imm, kind, error; } forms[] = {
 	{ { 0x89 }, 1, 9, 0, ADDRESS, 6 }, { { 0x88 }, 1, 9, 0, ADDRESS, 6 }, { { 0xC7 }, 1, 0, 4, ADDRESS, 6 },
 	{ { 0xC6 }, 1, 0, 1, ADDRESS, 6 }, { { 0x01 }, 1, 9, 0, ADDRESS, 6 }, { { 0x87 }, 1, 9, 0, ADDRESS, 6 },
 	{ { 0x83 }, 1, 1, 1, ADDRESS, 6 }, { { 0xF7 }, 1, 3, 0, ADDRESS, 6 }, { { 0xFF }, 1, 0, 0, ADDRESS, 6 },
 	{ { 0xD1 }, 1, 4, 0, ADDRESS, 6 }, { { 0x0F, 0xB1 }, 2, 9, 0, ADDRESS, 6 }, { { 0x0F, 0xC1 }, 2, 9, 0, ADDRESS, 6 },
 	{ { 0x0F, 0xC7 }, 2, 1, 0, ADDRESS, 6 }, { { 0x0F, 0x95 }, 2, 0, 0, ADDRESS, 6 }, { { 0xF0, 0x01 }, 2, 9, 0, ADDRESS, 6 },
-	{ { 0x66, 0x89 }, 2, 9, 0, ADDRESS, 6 }, { { 0x0F, 0xA4 }, 2, 9, 1, ADDRESS, 6 }, { { 0x8B }, 1, 9, 0, ADDRESS, 4 },
-	{ { 0x03 }, 1, 9, 0, ADDRESS, 4 }, { { 0xFF }, 1, 2, 0, ADDRESS, 4 }, { { 0xFF }, 1, 4, 0, ADDRESS, 4 },
-	{ { 0xFF }, 1, 6, 0, ADDRESS, 4 }, { { 0x0F, 0xAB }, 2, 9, 0, BIT_STRING, 6 }, { { 0x8F }, 1, 0, 0, POPS_TO, 6 },
-	{ { 0x50 }, 1, 8, 0, PUSHES, 6 }, { { 0x68 }, 1, 8, 4, PUSHES, 6 }, { { 0xE8 }, 1, 8, 4, PUSHES, 6 }, { { 0x9C }, 1, 8, 0, PUSHES, 6 },
-	{ { 0xAA }, 1, 8, 0, STRING, 6 }, { { 0xAB }, 1, 8, 0, STRING, 6 }, { { 0xF3, 0xAB }, 2, 8, 0, STRING, 6 },
-	{ { 0xA3 }, 1, 8, 0, MOFFS, 6 }, { { 0xA2 }, 1, 8, 0, MOFFS, 6 },
+	{ { 0xF0, 0x0F, 0xC7 }, 3, 1, 0, ADDRESS, 6 }, { { 0x66, 0x89 }, 2, 9, 0, ADDRESS, 6 }, { { 0x0F, 0xA4 }, 2, 9, 1, ADDRESS, 6 },
+	{ { 0x8C }, 1, 3, 0, ADDRESS, 6 }, { { 0x8B }, 1, 9, 0, ADDRESS, 4 }, { { 0x03 }, 1, 9, 0, ADDRESS, 4 },
+	/* descriptor table registers, far pointers, bounds */
+	{ { 0x0F, 0x01 }, 2, 0, 0, ADDRESS, 6 }, { { 0x0F, 0x01 }, 2, 1, 0, ADDRESS, 6 }, { { 0x0F, 0x01 }, 2, 4, 0, ADDRESS, 6 },
+	{ { 0x0F, 0x00 }, 2, 0, 0, ADDRESS, 6 }, { { 0x0F, 0x00 }, 2, 1, 0, ADDRESS, 6 }, { { 0xC4 }, 1, 9, 0, ADDRESS, 4 },
+	{ { 0xC5 }, 1, 9, 0, ADDRESS, 4 }, { { 0x0F, 0xB2 }, 2, 9, 0, ADDRESS, 4 }, { { 0x0F, 0xB5 }, 2, 9, 0, ADDRESS, 4 },
+	{ { 0xFF }, 1, 3, 0, ADDRESS, 4 }, { { 0xFF }, 1, 5, 0, ADDRESS, 4 }, { { 0x62 }, 1, 9, 0, ADDRESS, 4 },
+	{ { 0xFF }, 1, 2, 0, ADDRESS, 4 }, { { 0xFF }, 1, 4, 0, ADDRESS, 4 }, { { 0xFF }, 1, 6, 0, ADDRESS, 4 },
+	/* x87, MMX, SSE: from 2 bytes to 512 */
+	{ { 0xD9 }, 1, 2, 0, ADDRESS, 6 }, { { 0xDD }, 1, 3, 0, ADDRESS, 6 }, { { 0xDB }, 1, 7, 0, ADDRESS, 6 }, { { 0xDF }, 1, 6, 0, ADDRESS, 6 },
+	{ { 0xDF }, 1, 7, 0, ADDRESS, 6 }, { { 0xD9 }, 1, 7, 0, ADDRESS, 6 }, { { 0xDD }, 1, 7, 0, ADDRESS, 6 }, { { 0xD9 }, 1, 6, 0, ADDRESS, 6 },
+	{ { 0xDD }, 1, 6, 0, ADDRESS, 6 }, { { 0xD9 }, 1, 4, 0, ADDRESS, 4 }, { { 0xDD }, 1, 4, 0, ADDRESS, 4 }, { { 0xDD }, 1, 0, 0, ADDRESS, 4 },
+	{ { 0x0F, 0xAE }, 2, 3, 0, ADDRESS, 6 }, { { 0x0F, 0xAE }, 2, 2, 0, ADDRESS, 4 }, { { 0x0F, 0xAE }, 2, 0, 0, ALIGNED, 6 },
+	{ { 0x0F, 0xAE }, 2, 1, 0, ALIGNED, 4 }, { { 0x0F, 0x29 }, 2, 9, 0, ALIGNED, 6 }, { { 0x66, 0x0F, 0xE7 }, 3, 9, 0, ALIGNED, 6 },
+	{ { 0x0F, 0x11 }, 2, 9, 0, ADDRESS, 6 }, { { 0x0F, 0x10 }, 2, 9, 0, ADDRESS, 4 }, { { 0x0F, 0x13 }, 2, 9, 0, ADDRESS, 6 },
+	{ { 0xF3, 0x0F, 0x7F }, 3, 9, 0, ADDRESS, 6 }, { { 0x0F, 0x7F }, 2, 9, 0, ADDRESS, 6 }, { { 0x0F, 0xC3 }, 2, 9, 0, ADDRESS, 6 },
+	{ { 0x0F, 0xE7 }, 2, 9, 0, ADDRESS, 6 }, { { 0xF2, 0x0F, 0x11 }, 3, 9, 0, ADDRESS, 6 },
+	/* bits as far away as 256 MiB */
+	{ { 0x0F, 0xAB }, 2, 9, 0, BIT_STRING, 6 }, { { 0x0F, 0xB3 }, 2, 9, 0, BIT_STRING, 6 }, { { 0x0F, 0xBB }, 2, 9, 0, BIT_STRING, 6 },
+	{ { 0x0F, 0xA3 }, 2, 9, 0, BIT_STRING, 4 }, { { 0xF0, 0x0F, 0xAB }, 3, 9, 0, BIT_STRING, 6 },
+	/* a wild ESP, a wild EBP */
+	{ { 0x8F }, 1, 0, 0, POPS_TO, 6 }, { { 0x50 }, 1, 8, 0, PUSHES, 6 }, { { 0x68 }, 1, 8, 4, PUSHES, 6 }, { { 0xE8 }, 1, 8, 4, PUSHES, 6 },
+	{ { 0x9C }, 1, 8, 0, PUSHES, 6 }, { { 0x60 }, 1, 8, 0, PUSHES, 6 }, { { 0x16 }, 1, 8, 0, PUSHES, 6 }, { { 0xC8 }, 1, 8, 3, PUSHES, 6 },
+	{ { 0x58 }, 1, 8, 0, POPS, 4 }, { { 0x61 }, 1, 8, 0, POPS, 4 }, { { 0x9D }, 1, 8, 0, POPS, 4 }, { { 0x07 }, 1, 8, 0, POPS, 4 },
+	{ { 0xC3 }, 1, 8, 0, POPS, 4 }, { { 0xC2 }, 1, 8, 2, POPS, 4 }, { { 0xCB }, 1, 8, 0, POPS, 4 }, { { 0xCF }, 1, 8, 0, POPS, 4 },
+	{ { 0xC9 }, 1, 8, 0, FRAME, 4 },
+	/* strings, by registers, by a number */
+	{ { 0xAA }, 1, 8, 0, STRING, 6 }, { { 0xAB }, 1, 8, 0, STRING, 6 }, { { 0xF3, 0xAB }, 2, 8, 0, STRING, 6 }, { { 0xAE }, 1, 8, 0, STRING, 4 },
+	{ { 0xF2, 0xAF }, 2, 8, 0, STRING, 4 }, { { 0xAC }, 1, 8, 0, SOURCE, 4 }, { { 0xF3, 0xAD }, 2, 8, 0, SOURCE, 4 },
+	{ { 0xA4 }, 1, 8, 0, SOURCE, 4 }, { { 0xF3, 0xA5 }, 2, 8, 0, SOURCE, 4 }, { { 0x0F, 0xF7, 0xC1 }, 3, 8, 0, MASKED, 6 },
+	{ { 0x66, 0x0F, 0xF7 }, 3, 8, 1, MASKED, 6 }, { { 0xD7 }, 1, 8, 0, TABLE, 4 }, { { 0xA3 }, 1, 8, 0, MOFFS, 6 }, { { 0xA2 }, 1, 8, 0, MOFFS, 6 },
+	{ { 0xA1 }, 1, 8, 0, MOFFS, 4 },
 };
 
 static struct stub {
-	uint8_t form, mod, rm, sib, reg;
-	uint32_t disp, insn;			/* insn: where it lies */
+	uint8_t form, mod, rm, sib, reg, fs, small;	/* small: 16-bit addresses, which reach out only from FS */
+	uint32_t disp, insn;				/* insn: where it lies */
 } stub[STUBS];
+
+static uint8_t *put(uint8_t *p, uint32_t v, unsigned bytes)
+{
+	while (bytes--) {
+		*p++ = v;
+		v >>= 8;
+	}
+	return p;
+}
+
+static uint8_t *put_operand(uint8_t *p, const struct stub *s)
+{
+	*p++ = s->mod << 6 | s->reg << 3 | s->rm;
+	if (s->small)
+		return put(p, s->disp, s->mod == 1 ? 1 : s->mod == 2 || s->rm == 6 ? 2 : 0);
+	if (s->rm == 4)
+		*p++ = s->sib;
+	if (s->mod == 1)
+		return put(p, s->disp, 1);
+	return s->mod == 2 || s->rm == 5 || (s->rm == 4 && (s->sib & 7) == 5) ? put(p, s->disp, 4) : p;
+}
 
 static void make_stub(unsigned n)
 {
 	struct stub *s = &stub[n];
-	uint8_t *p = (uint8_t *)(CODE_AT + n * STUB), *start = p;
+	uint8_t *start = (uint8_t *)(CODE_AT + n * STUB);
 
 	s->form = n < ARRAY_LEN(forms) ? n : rnd() % ARRAY_LEN(forms);
+	const struct form *f = &forms[s->form];
 	s->mod = rnd() % 3;
 	s->rm = rnd() & 7;
 	s->sib = rnd();
 	s->disp = rnd();
+	s->fs = f->kind != STRING && f->kind != PUSHES && f->kind != POPS && f->kind != FRAME && rnd() % 3 == 0;
+	s->small = s->fs && f->kind <= POPS_TO && rnd() % 2 == 0;
 	if (s->mod == 1)
 		s->disp = (uint32_t)(int)(signed char)s->disp;
-	s->reg = forms[s->form].reg == 9 ? (rnd() & 3) : forms[s->form].reg;
-	*p++ = 0xBC;					/* mov esp, regs; popa; mov esp, [regs + 32] */
-	*(uint32_t *)p = REGS_AT, p += 4;
-	*p++ = 0x61;
-	*p++ = 0x8B;
-	*p++ = 0x25;
-	*(uint32_t *)p = REGS_AT + 32, p += 4;
+	s->reg = f->reg == 9 ? (rnd() & 3) : f->reg;
+	uint8_t *p = put(start, 0xC9760F, 3);		/* pcmpeqd mm1, mm1; xmm1: every byte is to be stored */
+	p = put(p, 0xC9760F66, 4);
+	p = put(put(p, 0xB8, 1), SPARE | 3, 4);		/* mov eax, SPARE; mov fs, eax */
+	p = put(p, 0xE08E, 2);
+	p = put(put(p, 0xBC, 1), REGS_AT, 4);		/* mov esp, regs; popa; mov esp, [regs + 32] */
+	p = put(p, 0x258B61, 3);
+	p = put(p, REGS_AT + 32, 4);
 	s->insn = (uint32_t)p;
-	for (unsigned i = 0; i < forms[s->form].len; i++)
-		*p++ = forms[s->form].bytes[i];
-	if (forms[s->form].kind == MOFFS) {
-		*(uint32_t *)p = s->disp, p += 4;
-	} else if (s->reg != 8) {
-		*p++ = s->mod << 6 | s->reg << 3 | s->rm;
-		if (s->rm == 4)
-			*p++ = s->sib;
-		if (s->mod == 1)
-			*p++ = s->disp;
-		else if (s->mod == 2 || s->rm == 5 || (s->rm == 4 && (s->sib & 7) == 5))
-			*(uint32_t *)p = s->disp, p += 4;
-	}
-	for (unsigned i = 0; i < forms[s->form].imm; i++)
-		*p++ = 1;
-	*p++ = 0xCD;
-	*p++ = 0x80;
+	if (s->fs)
+		*p++ = 0x64;
+	if (s->small)
+		*p++ = 0x67;
+	for (unsigned i = 0; i < f->len; i++)
+		*p++ = f->bytes[i];
+	if (f->kind == MOFFS)
+		p = put(p, s->disp, 4);
+	else if (s->reg != 8)
+		p = put_operand(p, s);
+	p = put(p, f->kind == MASKED ? 0xC1 : 0x01010101, f->imm);
+	p = put(p, 0x80CD, 2);
 	check("a stub fits", p - start <= STUB, 1);
 }
 
@@ -79,18 +127,20 @@ static uint32_t reg_value(unsigned r)
 	return r == ESP ? regs[8] : regs[7 - r];	/* POPA's order: EDI first */
 }
 
-/* The address that the SDM says ("Specifying an Offset"), modulo 4 GiB. */
-static uint32_t address(const struct stub *s)
+/* The offset that ModRM says (SDM 1, "Specifying an Offset"; SDM 2, "ModR/M and SIB Bytes"). */
+static uint32_t offset16(const struct stub *s)
 {
-	unsigned kind = forms[s->form].kind;
-	uint32_t at = 0, pop = kind == POPS_TO ? 4 : 0;
+	static const uint8_t base[] = { EBX, EBX, EBP, EBP, ESI, EDI, EBP, EBX }, index[] = { ESI, EDI, ESI, EDI };
 
-	if (kind == MOFFS)
+	if (s->rm == 6 && s->mod == 0)
 		return s->disp;
-	if (kind == PUSHES)
-		return reg_value(ESP) - 4;
-	if (kind == STRING)
-		return reg_value(EDI);
+	return reg_value(base[s->rm]) + (s->rm < 4 ? reg_value(index[s->rm]) : 0) + (s->mod ? s->disp : 0);
+}
+
+static uint32_t offset32(const struct stub *s)
+{
+	uint32_t at, pop = forms[s->form].kind == POPS_TO ? 4 : 0;
+
 	if (s->rm == 4) {
 		unsigned base = s->sib & 7, index = s->sib >> 3 & 7;
 
@@ -100,15 +150,36 @@ static uint32_t address(const struct stub *s)
 	} else {
 		at = s->rm == 5 && s->mod == 0 ? s->disp : reg_value(s->rm);
 	}
-	if (s->mod != 0)
-		at += s->disp;
-	if (kind == BIT_STRING)
-		at += (uint32_t)((int)reg_value(s->reg) >> 5) * 4;
-	return at;
+	return s->mod ? at + s->disp : at;
 }
 
-/* Nothing from 4 MiB up is mapped; so far from both ends nothing else can come first. */
-static int reachable(uint32_t at) { return at >= 0x400000 && at < 0xFFFFFFE0; }
+static uint32_t offset(const struct stub *s)
+{
+	uint32_t at;
+
+	switch (forms[s->form].kind) {
+	case MOFFS: return s->disp;
+	case PUSHES: return reg_value(ESP) - 4;
+	case POPS:		/* processors look at RETF's CS and IRET's EFLAGS first */
+		return reg_value(ESP) + (forms[s->form].bytes[0] == 0xCB ? 4 : forms[s->form].bytes[0] == 0xCF ? 8 : 0);
+	case FRAME: return reg_value(EBP);
+	case STRING: case MASKED: return reg_value(EDI);
+	case SOURCE: return reg_value(ESI);
+	case TABLE: return reg_value(EBX) + (uint8_t)reg_value(EAX);
+	}
+	at = s->small ? offset16(s) : offset32(s);
+	if (forms[s->form].kind == BIT_STRING)
+		at += (uint32_t)((int)reg_value(s->reg) >> 5) * 4;
+	return s->small ? at & 0xFFFF : at;
+}
+
+/* Nothing from 4 MiB up is mapped; so far from both ends, and from its page's, nothing else can come first. */
+static int reachable(const struct stub *s, uint32_t at)
+{
+	if (forms[s->form].kind == ALIGNED && at % 16 != 0)
+		return 0;
+	return at >= 0x400000 && at < 0xFFFFF000 && (at & 0xFFF) >= 0x40 && (at & 0xFFF) < 0xD00;
+}
 
 static void attack_with(unsigned n)
 {
@@ -119,13 +190,14 @@ static void attack_with(unsigned n)
 	do {
 		for (unsigned r = 0; r < 8; r++)
 			regs[r] = rnd() & 3 ? rnd() : 0xFFFFFFFFu - (rnd() & 0xFFF);
-		regs[8] = kind == PUSHES ? rnd() : CODE_AT - 256;	/* its stack is good, but where it is what is attacked */
-		if (kind == STRING)
+		/* its stack is good, but where it is what is attacked */
+		regs[8] = kind == PUSHES || kind == POPS ? rnd() : CODE_AT - 256;
+		if (kind == STRING || kind == SOURCE)
 			regs[7 - ECX] |= 1;
-		at = address(s);
+		at = offset(s) + (s->fs ? FS_BASE : 0);
 		if (++tries > 200)
 			return;			/* a fixed address within what is mapped */
-	} while (!reachable(at) || (at & 0xFFF) > 0xFE0);
+	} while (!reachable(s, at));
 	int got = run_user((void (*)(void))(CODE_AT + n * STUB));
 	check_trap("a store that reaches out", got, PF, forms[s->form].error);
 	check("it reaches for", trap_cr2, at);
@@ -144,6 +216,8 @@ static void u_heat(void)
 void test_stores(void)
 {
 	paging_on();
+	set_cr4(get_cr4() | 0x600);
+	descriptor(gdt, SPARE / 8, FS_BASE, 0xFFFFF, 0xC0F2);
 	for (unsigned n = 0; n < STUBS; n++)
 		make_stub(n);
 	for (unsigned round = 0; round < 40; round++)

@@ -156,7 +156,7 @@ void main(void)
 #if defined(GUEST_ATTACK)
 		{ "middle", test_middle }, { "borders", test_borders }, { "stores", test_stores }, { "rewrite", test_rewrite },
 		{ "selfmap", test_selfmap }, { "million", test_million }, { "recursion", test_recursion }, { "blocks", test_blocks },
-		{ "floods", test_floods },
+		{ "floppy", test_floppy }, { "floods", test_floods }, { "control", test_control }, { "chips", test_chips },
 #elif defined(GUEST_SPACES)
 		{ "tables", test_tables }, { "linear", test_linear }, { "spaces", test_spaces },
 #else

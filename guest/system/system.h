@@ -87,7 +87,8 @@ void test_segments(void), test_gates(void), test_tasks(void), test_paging(void),
 	test_events(void), test_rules(void);
 #ifdef GUEST_ATTACK
 void test_middle(void), test_borders(void), test_stores(void), test_rewrite(void), test_selfmap(void), test_million(void),
-	test_recursion(void), test_blocks(void), test_floods(void);	/* guest/attack */
+	test_recursion(void), test_blocks(void), test_floods(void),
+	test_floppy(void), test_chips(void), test_control(void);	/* guest/attack */
 #endif
 void test_tables(void), test_linear(void), test_spaces(void);		/* guest/spaces */
 
