@@ -17,6 +17,7 @@
 #include "control/control.h"
 #include "control/link.h"
 #include "control/stat.h"
+#include "gdb/gdb.h"
 
 #define STOP_MS		30000		/* how long a guest may take to power off */
 
@@ -171,6 +172,43 @@ static int cmd_screentext(int argc, char **argv)
 	return say_string(argv[1], "x-screentext", NULL);
 }
 
+/* The machine's process may be confined: the socket is opened here and passed over. */
+static int gdbserver(const char *name, const char *where)
+{
+	struct gdb_config cfg;
+	struct error err = { "" };
+	char line[64];
+	struct link l;
+
+	if (gdb_parse(&cfg, where, &err) < 0)
+		return fail("plex86: gdbserver %s: %s\n", where, err.text);
+	if (!link_to(&l, name))
+		return 1;
+	int fd = socket_open(&cfg.socket, &err);
+	json_t *added = fd >= 0 ? link_value(link_pass(&l, fd), name) : NULL, *value = NULL;
+	if (fd < 0)
+		fail("plex86: gdbserver %s: %s\n", where, err.text);
+	if (added) {
+		json_int_t id = json_integer_value(json_object_get(added, "fdset-id"));
+		snprintf(line, sizeof(line), "gdbserver unix:/dev/fdset/%d", (int)id);
+		value = link_value(link_ask(&l, "human-monitor-command", json_pack("{s:s}", "command-line", line)), name);
+		json_decref(link_ask(&l, "remove-fd", json_pack("{s:I}", "fdset-id", id)));
+	}
+	bool ok = value && strncmp(json_string_value(value), "Waiting", 7) == 0;
+	if (ok)
+		printf("Waiting for gdb connection on device '%s'\n", where);
+	else if (value)
+		fputs(json_string_value(value), stdout);
+	if (!ok && fd >= 0)
+		socket_remove(&cfg.socket);
+	if (fd >= 0)
+		close(fd);
+	json_decref(added);
+	json_decref(value);
+	link_close(&l);
+	return ok ? 0 : 1;
+}
+
 static int cmd_monitor(int argc, char **argv)
 {
 	char line[1024] = "";
@@ -180,6 +218,10 @@ static int cmd_monitor(int argc, char **argv)
 
 		snprintf(line + len, sizeof(line) - len, "%s%s", i > 2 ? " " : "", argv[i]);
 	}
+	char *where = line + strcspn(line, " \t");
+	where += strspn(where, " \t");
+	if (strcspn(line, " \t") == 9 && strncmp(line, "gdbserver", 9) == 0 && strcmp(where, "none") != 0 && strcmp(where, "stdio") != 0)
+		return gdbserver(argv[1], *where ? where : "tcp::1234");
 	return say_string(argv[1], "human-monitor-command", json_pack("{s:s}", "command-line", line));
 }
 

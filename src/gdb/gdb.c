@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gdb/registers.h"
+#include "host/broker.h"
 #include "vm.h"
 
 int gdb_parse(struct gdb_config *cfg, const char *text, struct error *err)
@@ -138,6 +139,11 @@ static int listen_at(struct gdb *gdb, const struct socket_spec *spec, struct err
 {
 	int fd = socket_open(spec, err);
 
+	if (fd == -EPERM && host_broker_sealed()) {
+		err->text[0] = '\0';
+		return error_set(err, fd, "gdbserver: the sandbox makes no socket: 'plex86 monitor NAME gdbserver WHERE' brings one along, "
+		    "-gdb WHERE opens one at the start");
+	}
 	if (fd < 0)
 		return fd;
 	gdb->listener = host_io_add(gdb->io, fd, EPOLLIN, on_connection, gdb);

@@ -42,6 +42,8 @@ int host_broker_fd(void);		/* -1: there is none */
 #define HOST_FDSETS 8
 int host_fdset_add(int fd);
 int host_fdset_remove(unsigned id);	/* 0 or -ENOENT */
+bool host_fdset_named(const char *path);
+int host_fdset_dup(const char *path);	/* as it is, a socket too: another descriptor of it, or -errno */
 
 /* open(2), fopen(3), stat(2), unlink(2): the result and errno are theirs. */
 int host_open(const char *path, int flags, unsigned mode);

@@ -162,8 +162,26 @@ static int open_tcp(const struct socket_spec *spec, struct error *err)
 	return error_set(err, -e, "%s:%u: %s", spec->host, spec->port, strerror(e));
 }
 
+/* One that somebody outside the sandbox opened and passed over (QMP's add-fd). */
+static int open_passed(const struct socket_spec *spec, struct error *err)
+{
+	int listens = 0, fd = host_fdset_dup(spec->path);
+	socklen_t len = sizeof(listens);
+
+	if (fd < 0)
+		return error_set(err, fd, "'%s': there is no such descriptor", spec->path);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens || !spec->server) {
+		close(fd);
+		return error_set(err, -EINVAL, "'%s': it is not a socket that waits for connections", spec->path);
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return fd;
+}
+
 int socket_open(const struct socket_spec *spec, struct error *err)
 {
+	if (host_fdset_named(spec->path))
+		return open_passed(spec, err);
 	if (host_broker_sealed())
 		return error_set(err, -EPERM, "the sandbox makes no socket later: ask for it when plex86 starts, or start with --sandbox=off");
 	int fd = spec->path[0] ? open_unix(spec, err) : open_tcp(spec, err);
@@ -185,7 +203,7 @@ int socket_accept(int fd, bool wait)
 
 void socket_remove(const struct socket_spec *spec)
 {
-	if (spec->server && spec->path[0])
+	if (spec->server && spec->path[0] && !host_fdset_named(spec->path))
 		host_unlink(spec->path);
 }
 

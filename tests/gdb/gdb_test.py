@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -385,6 +386,48 @@ class Packets(Guest):
                     text += s.recv(4096)
                 self.assertIn(b'Error', text)
                 self.assertFalse(os.path.exists(other))
+
+    def test_a_confined_machine_gets_its_debuggers_socket_from_who_asks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            control, other = os.path.join(folder, 'control'), os.path.join(folder, 'gdb')
+            m = self.start('-qmp', 'unix:%s,server=on,wait=off' % control)
+            r = self.attach(m)
+
+            def tool(*args):
+                return subprocess.run([PLEX86, 'monitor', control, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                      timeout=300, check=False)
+            if 'sandbox: on' in tool('info', 'sandbox').stdout:
+                with socket.socket(socket.AF_UNIX) as s:        # it makes none itself
+                    s.settimeout(60)
+                    s.connect(control)
+                    s.sendall(b'{"execute":"qmp_capabilities"}{"execute":"human-monitor-command","arguments":{"command-line":'
+                              b'"gdbserver tcp::1234"}}')
+                    said = b''
+                    while b'plex86 monitor NAME gdbserver' not in said:
+                        said += s.recv(4096)
+            done = tool('gdbserver', 'unix:' + other)
+            self.assertEqual((done.returncode, done.stdout), (0, "Waiting for gdb connection on device 'unix:%s'\n" % other), done.stderr)
+            with self.assertRaises((EOFError, ConnectionResetError)):
+                r.packet()
+            r = Rsp(other)
+            self.addCleanup(r.close)
+            self.assertEqual(r.register(EIP), 0x100000)
+            self.assertEqual(tool('gdbserver', 'none').stdout.strip(), 'Disabled gdbserver')
+            with self.assertRaises((EOFError, ConnectionResetError)):
+                r.packet()
+            done = tool('gdbserver', 'unix:/nonexistent/gdb')
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('No such file', done.stderr)
+            done = tool('gdbserver', 'nonsense')
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("'nonsense'", done.stderr)
+
+    def test_lockstep_has_no_debugger_and_says_so(self):
+        done = subprocess.run([PLEX86, 'run', '--engine', 'lockstep', '-gdb', 'tcp::0', '--flat', '0x100000',
+                               os.path.join(GUESTS, 'spin.bin')], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+                              check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('the debugger needs --engine scan or emulate: lockstep carries every block out twice', done.stderr)
 
     def test_the_monitor_shows_tables_instructions_and_controllers(self):
         r = self.attach(self.start())
