@@ -274,9 +274,15 @@ static void answer(struct broker *b, int result)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &result, sizeof(int));
 	}
-	sendmsg(b->fd, &msg, MSG_NOSIGNAL);
+	bool passed = sendmsg(b->fd, &msg, MSG_NOSIGNAL) >= 0;
 	if (result >= 0 && b->req.op == OP_OPEN)
 		close(result);
+	if (passed)
+		return;
+	/* The monitor waits: an error is an answer, and if not even that can be sent, that we are gone is one. */
+	error = -errno;
+	if (send(b->fd, &error, sizeof(error), MSG_NOSIGNAL) < 0)
+		_exit(1);
 }
 
 static void __attribute__((noreturn)) serve(struct broker *b)
@@ -366,8 +372,12 @@ static int ask_locked(const struct request *req, size_t len)
 		return -errno;
 	while ((n = recvmsg(ours.fd, &msg, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
 		;
-	if (n != sizeof(error))
-		return n < 0 ? -errno : -EIO;		/* the broker is gone */
+	if (n != sizeof(error)) {
+		/* It is gone; or an answer is left that the next request would take for its own. */
+		close(ours.fd);
+		ours.fd = -1;
+		return -EIO;
+	}
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	if (error != 0 || c == NULL || c->cmsg_type != SCM_RIGHTS)
 		return error;
@@ -446,19 +456,33 @@ int host_fdset_remove(unsigned id)
 	return 0;
 }
 
+static const char fdset_prefix[] = "/dev/fdset/";
+
+bool host_fdset_named(const char *path)
+{
+	return strncmp(path, fdset_prefix, sizeof(fdset_prefix) - 1) == 0;
+}
+
+int host_fdset_dup(const char *path)
+{
+	const char *digit = path + sizeof(fdset_prefix) - 1;
+	unsigned id = (unsigned)(*digit - '0');
+
+	if (id >= HOST_FDSETS || digit[1] != '\0' || fdset[id] == 0)
+		return -ENOENT;
+	int fd = dup(fdset[id] - 1);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Is it the name of one? Then it is opened: *fd, or -errno. */
 static bool open_fdset(const char *path, int flags, int *fd)
 {
-	static const char prefix[] = "/dev/fdset/";
-
-	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
+	if (!host_fdset_named(path))
 		return false;
-	const char *digit = path + sizeof(prefix) - 1;
-	unsigned id = (unsigned)(*digit - '0');
-	*fd = id < HOST_FDSETS && digit[1] == '\0' && fdset[id] ? dup(fdset[id] - 1) : -1;
+	*fd = host_fdset_dup(path);
 	if (*fd < 0)
-		*fd = -ENOENT;
-	else if (lseek(*fd, 0, SEEK_SET) < 0 || (flags & O_TRUNC && ftruncate(*fd, 0) < 0)) {
+		return true;
+	if (lseek(*fd, 0, SEEK_SET) < 0 || (flags & O_TRUNC && ftruncate(*fd, 0) < 0)) {
 		int rc = -errno;
 		close(*fd);
 		*fd = rc;

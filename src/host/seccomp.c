@@ -97,7 +97,7 @@ static const struct row publish_rows[] = {
 };
 
 static const struct row broker_rows[] = {
-	ANY(recvfrom), ANY(sendmsg), ANY(openat2), ANY(close), ANY(fstat), ANY(pread64), ANY(ftruncate), ANY(unlink), ANY(lstat), ANY(exit_group), ANY(write),
+	ANY(recvfrom), ANY(sendmsg), ANY(sendto), ANY(openat2), ANY(close), ANY(fstat), ANY(pread64), ANY(ftruncate), ANY(unlink), ANY(lstat), ANY(exit_group), ANY(write),
 	ONLY(newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH), ONLY(newfstatat, 3, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW),
 	ANY(brk), ANY(restart_syscall), ANY(rt_sigreturn),
 };

@@ -4,13 +4,16 @@
 usage: faults.py PLEX86_FAULTS PLEX86 RECORDS [--long]
 
 PLEX86_FAULTS is the program linked with tests/guard/faults.c. It boots a guest that writes and flushes records to a
-qcow2 disk, with a control socket and a VNC screen open. Ends in a success, or in one clear line and a status.
+qcow2 disk, with sockets for control, meters and gdb that are used, and a log of meters. Ends in a success, or in one clear line and a status.
 """
 import errno
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import records
 
@@ -23,8 +26,43 @@ CALLS = {
     "write": errno.EIO, "pread64": errno.EIO, "pwrite64": errno.EIO, "fdatasync": errno.EIO, "socket": errno.EMFILE,
     "socketpair": errno.EMFILE, "bind": errno.EACCES, "listen": errno.EADDRINUSE, "accept4": errno.EMFILE,
     "pthread_create": errno.EAGAIN, "timer_create": errno.EAGAIN, "epoll_create1": errno.EMFILE, "epoll_ctl": errno.ENOSPC,
-    "eventfd": errno.EMFILE, "fork": errno.EAGAIN, "open64": errno.EMFILE,
+    "eventfd": errno.EMFILE, "fork": errno.EAGAIN, "open64": errno.EMFILE, "munmap": errno.ENOMEM, "madvise": errno.EAGAIN,
+    "strndup": errno.ENOMEM, "lseek64": errno.EIO, "fstat64": errno.EIO, "stat64": errno.EACCES, "lstat64": errno.EACCES,
+    "fopen64": errno.EMFILE, "fdopen": errno.ENOMEM, "open_memstream": errno.ENOMEM, "unlink": errno.EROFS, "mkdir": errno.EROFS,
+    "realpath": errno.EACCES, "getcwd": errno.EACCES, "dup": errno.EMFILE, "dup2": errno.EBUSY, "pipe2": errno.EMFILE,
+    "fcntl64": errno.EINVAL, "ioctl": errno.ENOTTY, "connect": errno.ECONNREFUSED, "setsockopt": errno.ENOBUFS,
+    "getsockopt": errno.ENOBUFS, "getaddrinfo": errno.EAGAIN, "send": errno.ECONNRESET, "recv": errno.ECONNRESET,
+    "sendmsg": errno.ENOBUFS, "recvmsg": errno.ENOMEM, "poll": errno.ENOMEM, "epoll_wait": errno.EINTR, "timer_settime": errno.EINVAL,
+    "timerfd_create": errno.EMFILE, "timerfd_settime": errno.EINVAL, "sigaltstack": errno.ENOMEM,
+    "prctl": errno.EINVAL, "getrlimit64": errno.EINVAL, "setrlimit64": errno.EPERM, "getrandom": errno.EAGAIN,
+    "tcgetattr": errno.EIO, "posix_openpt": errno.ENOSPC, "tcsetattr": errno.EIO, "seccomp_init": errno.ENOMEM, "seccomp_load": errno.EINVAL,
 }
+
+
+def asked(path, *texts):
+    """Says them to a socket and hears an answer to each; a connection that does not come about or breaks is none of ours."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(2)
+        try:
+            s.connect(path)
+            for text in texts:
+                s.sendall(text)
+                s.recv(65536)
+        except OSError:
+            return False
+    return True
+
+
+def use(folder, p):
+    """The machine's user: asks for its meters, looks with a debugger, and has it go on until it does (its end is its guest's)."""
+    qmp, cont = f"{folder}/qmp", (b"", b'{"execute":"qmp_capabilities"}', b'{"execute":"query-status"}', b'{"execute":"cont"}')
+    while p.poll() is None and not os.path.exists(qmp):
+        time.sleep(0.01)
+    asked(f"{folder}/metrics", b"GET /metrics HTTP/1.0\r\n\r\n")
+    asked(f"{folder}/gdb", b"$g#67", b"$D#44")
+    while p.poll() is None:
+        asked(qmp, *cont)
+        time.sleep(0.05)
 
 
 def one(folder, call, n, error):
@@ -34,22 +72,30 @@ def one(folder, call, n, error):
         if os.path.exists(path):
             os.remove(path)
     records.make_disk(disk, "qcow2", RECORDS, PLEX86)
-    done = subprocess.run([FAULTS, "run", "-no-reboot", "-m", "16", "-serial", "stdio", "-vga", "std", "-qmp",
-                           f"unix:{folder}/qmp,server=on,wait=off", "-vnc", "127.0.0.1:0" if call == "never" else "none",
-                           "-drive", f"file={disk},format=qcow2,werror=report", "--flat", "0x100000", GUEST], cwd=folder,
-                          env={**os.environ, "PLEX86_FAULT": f"{call}:{n}:{error}", "PLEX86_FAULT_LOG": log},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
-    where = f"{call}, call {n}: status {done.returncode}, said {done.stdout!r}, {done.stderr!r}"
-    written, refused = records.said_written(done.stdout)
+    p = subprocess.Popen([FAULTS, "run", "-no-reboot", "-m", "16", "-serial", "stdio", "-vga", "std", "-qmp",
+                          f"unix:{folder}/qmp,server=on,wait=off", "-vnc", "none", "--metrics", f"unix:{folder}/metrics",
+                          "--meter-log", os.path.join(folder, "meters"), "-gdb", f"unix:{folder}/gdb", "-S",
+                          "-drive", f"file={disk},format=qcow2,werror=report", "--flat", "0x100000", GUEST], cwd=folder,
+                         env={**os.environ, "PLEX86_FAULT": f"{call}:{n}:{error}", "PLEX86_FAULT_LOG": log},
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    user = threading.Thread(target=use, args=(folder, p))
+    user.start()
+    try:
+        stdout, stderr = p.communicate(timeout=300)
+    finally:
+        p.kill()
+        user.join()
+    where = f"{call}, call {n}: status {p.returncode}, said {stdout!r}, {stderr!r}"
+    written, refused = records.said_written(stdout)
     happened = os.path.getsize(log) > 0
-    assert done.returncode in (0, 1, 2), where
-    assert "internal error" not in done.stderr and "Assertion" not in done.stderr, where
-    wrong = records.problems(disk, "qcow2", done.stdout, PLEX86)
+    assert p.returncode in (0, 1, 2), where
+    assert "internal error" not in stderr and "Assertion" not in stderr, where
+    wrong = records.problems(disk, "qcow2", stdout, PLEX86)
     assert not wrong, f"{where}\n{wrong}"
-    if done.returncode == 0 and not happened:
-        assert written == list(range(1, RECORDS + 1)) and not refused and not done.stderr, where
-    if done.returncode != 0:
-        assert happened and "plex86: " in done.stderr, where
+    if p.returncode == 0 and not happened:
+        assert written == list(range(1, RECORDS + 1)) and not refused and not stderr, where
+    if p.returncode != 0:
+        assert happened and "plex86: " in stderr, where
     if refused:
         assert call in ("pread64", "pwrite64", "fdatasync", "ftruncate64", "malloc", "calloc", "realloc"), where
     return happened
