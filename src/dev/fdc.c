@@ -77,7 +77,7 @@ static void reset_chip(struct fdc *fdc)
 	fdc->host.set_irq(fdc->host.arg, false);
 	fdc->irq = false;
 	fdc->reset_sense = 0;
-	fdc->st0_sense = ST0_INVALID;
+	memset(fdc->st0_sense, ST0_INVALID, sizeof(fdc->st0_sense));
 	fdc->srt_hut = fdc->hlt = 0;
 	fdc->non_dma = false;
 	fdc->perpendicular = 0;
@@ -152,22 +152,30 @@ static void seek_to(struct fdc *fdc, unsigned unit, int cylinder, bool recalibra
 	} else if (recalibrate) {
 		st0 |= ST0_ABNORMAL | 0x10;	/* track 0 was never found */
 	}
-	fdc->st0_sense = st0;
+	fdc->st0_sense[unit] = st0;
 	command_phase(fdc);
 	fdc_set_irq(fdc, true);
 }
 
+/* The first drive from this one on whose seek is over and not sensed; 4: none. */
+static unsigned sought(const struct fdc *fdc, unsigned unit)
+{
+	while (unit < 4 && fdc->st0_sense[unit] == ST0_INVALID)
+		unit++;
+	return unit;
+}
+
+/* Drives seek beside each other: the end of each is sensed, and interrupts, for itself. */
 static void sense_interrupt(struct fdc *fdc)
 {
-	unsigned unit = 0;
+	unsigned unit = sought(fdc, 0);
 
 	if (fdc->reset_sense > 0) {
 		unit = 4 - fdc->reset_sense--;
 		fdc->fifo[0] = ST0_READY_CHANGED | unit;
-	} else if (fdc->st0_sense != ST0_INVALID) {
-		fdc->fifo[0] = fdc->st0_sense;
-		unit = fdc->st0_sense & 3;
-		fdc->st0_sense = ST0_INVALID;
+	} else if (unit < 4) {
+		fdc->fifo[0] = fdc->st0_sense[unit];
+		fdc->st0_sense[unit] = ST0_INVALID;
 	} else {
 		fdc->fifo[0] = ST0_INVALID;	/* nothing to sense: as an invalid command */
 		fdc_result(fdc, 1);
@@ -175,6 +183,8 @@ static void sense_interrupt(struct fdc *fdc)
 	}
 	fdc->fifo[1] = fdc_drive_of(fdc, unit) ? fdc->drive[unit].cylinder : 0;
 	fdc_set_irq(fdc, false);
+	if (fdc->reset_sense == 0 && sought(fdc, 0) < 4)
+		fdc_set_irq(fdc, true);
 	fdc_result(fdc, 2);
 }
 

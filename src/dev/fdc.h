@@ -44,7 +44,7 @@ struct fdc {
 	enum fdc_phase phase;
 	bool irq;
 	uint8_t reset_sense;		/* SENSE INTERRUPTs still owed after a reset */
-	uint8_t st0_sense;		/* of a finished seek; bit 7 set: none */
+	uint8_t st0_sense[4];		/* of each drive's finished seek; bit 7 set: none */
 	uint8_t fifo[16];		/* command or result */
 	unsigned at, len;
 	/* the transfer under way */

@@ -31,6 +31,26 @@ TEST(fdc_seek_moves_the_head_and_clears_the_change_line)
 	free(r);
 }
 
+TEST(fdc_seeks_of_two_drives_are_sensed_and_interrupt_one_by_one)	/* [82077AA "Seek"] */
+{
+	struct rig *r = rig_new(1440 * 1024);
+	uint8_t out[16];
+	cmd(r, "\x0F\x00\x05", 3);
+	cmd(r, "\x07\x01", 2);			/* there is no such drive: its track 0 is not found */
+	cmd(r, "\x08", 1);
+	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(out[0], 0x20);
+	CHECK_EQ(out[1], 5);
+	CHECK(r->irq);
+	cmd(r, "\x08", 1);
+	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(out[0], 0x71);
+	CHECK(!r->irq);
+	cmd(r, "\x08", 1);
+	CHECK_EQ(results(r, out), 1);
+	free(r);
+}
+
 TEST(fdc_read_id_goes_round_the_track)
 {
 	struct rig *r = rig_new(360 * 1024);

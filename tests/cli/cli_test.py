@@ -313,6 +313,16 @@ def instruction_clock_repeats_itself_to_the_byte():
 
 
 @test
+def systems_find_their_floppy_drives():
+    with temp(b"") as disk:
+        disk.truncate(1474560)
+        with_disk = flat("fdc", "-fda", disk.name)
+    check(with_disk, (0, "reset 00 80 [c0 00 ][c1 00 ][c2 00 ][c3 00 ][80 ]\nversion [90 ]\nspecify []80 \n"
+                      "change 80 [][20 00 ]00 [][20 02 ]00 \nabsent [69 ][][71 00 ]\nboth [][][20 00 ][71 00 ][80 ]\n"
+                      "id [00 00 00 00 00 01 02 ]\nid-absent [41 01 00 00 00 01 02 ]\n", ""))
+
+
+@test
 def timer_goes_on_when_the_guest_is_awake_after_hlt():
     for _ in range(5):		# the first tick must come when it sleeps already
         check(flat("wakes"), (0, "awake\n", ""))
