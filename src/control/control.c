@@ -39,29 +39,15 @@ static void drop(struct control_client *cl)
 	if (cl->in_fd > STDERR_FILENO)
 		close(cl->in_fd);
 	free(cl->in);
-	free(cl->out);
+	outbox_free(&cl->out);
 	*cl = (struct control_client){ .control = cl->control, .in_fd = -1, .out_fd = -1 };
 }
 
 /* What fits now; the rest when the socket has room. */
 static void flush(struct control_client *cl)
 {
-	while (cl->out_len > 0) {
-		ssize_t n = cl->in_fd == cl->out_fd ? send(cl->out_fd, cl->out, cl->out_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-		    : write(cl->out_fd, cl->out, cl->out_len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0) {
-			cl->closing = true;
-			cl->out_len = 0;
-			return;
-		}
-		memmove(cl->out, cl->out + n, cl->out_len - (size_t)n);
-		cl->out_len -= (size_t)n;
-	}
+	if (!outbox_flush(&cl->out, cl->out_fd, cl->in_fd == cl->out_fd))
+		cl->closing = true;
 }
 
 static bool grow(char **buf, size_t *room, size_t need)
@@ -78,12 +64,8 @@ static bool grow(char **buf, size_t *room, size_t need)
 
 static void say(struct control_client *cl, const char *text, size_t len)
 {
-	if (cl->closing || cl->out_len + len > CONTROL_OUTPUT_MAX || !grow(&cl->out, &cl->out_room, cl->out_len + len)) {
+	if (cl->closing || !outbox_put(&cl->out, text, len, CONTROL_OUTPUT_MAX))
 		cl->closing = true;
-		return;
-	}
-	memcpy(cl->out + cl->out_len, text, len);
-	cl->out_len += len;
 }
 
 static void say_json(struct control_client *cl, json_t *msg)
@@ -208,14 +190,11 @@ static void monitor_line(struct control_client *cl, const char *text, size_t len
 {
 	char *line = strndup(text, len), *said = NULL;
 	size_t said_len = 0;
-	FILE *f = open_memstream(&said, &said_len);
 
-	if (line && f) {
+	if (line) {
 		line[strcspn(line, "\r\n")] = '\0';
-		monitor_execute(cl->control, line, f);
+		said = monitor_said(cl->control, line, &said_len);
 	}
-	if (f)
-		fclose(f);
 	if (said)
 		say(cl, said, said_len);
 	say(cl, PROMPT, strlen(PROMPT));
@@ -302,7 +281,7 @@ static void on_client(void *arg)
 		drop(cl);
 		return;
 	}
-	cl->watch->events = EPOLLIN | (cl->out_len && cl->in_fd == cl->out_fd ? EPOLLOUT : 0u);
+	cl->watch->events = EPOLLIN | (cl->out.len && cl->in_fd == cl->out_fd ? EPOLLOUT : 0u);
 	host_io_arm(cl->control->io, cl->watch);
 }
 

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "control/outbox.h"
 #include "dev/keys.h"
 #include "host/io.h"
 #include "host/socket.h"
@@ -41,13 +42,14 @@ struct control_client {
 	struct control *control;
 	enum control_mode mode;
 	int in_fd, out_fd;			/* in_fd -1: free */
-	struct host_watch *watch, *out_watch;	/* out_watch: stdio only, whose ends are two descriptors */
+	struct host_watch *watch;
 	bool is_telnet;
 	struct telnet telnet;
 	bool ready;				/* QMP: qmp_capabilities was given */
 	bool closing;
-	char *in, *out;
-	size_t in_len, in_room, out_len, out_room;
+	char *in;
+	size_t in_len, in_room;
+	struct outbox out;
 };
 
 struct control_listener {
@@ -91,6 +93,8 @@ void control_event(struct control *c, const char *name, json_t *data);
 json_t *qmp_execute(struct control *c, const char *name, json_t *args, struct error *err);
 /* One line of the monitor; what it says goes to out. (monitor.c) */
 void monitor_execute(struct control *c, const char *line, FILE *out);
+/* The same; what it says is returned, for the caller to free. NULL: no memory. */
+char *monitor_said(struct control *c, const char *line, size_t *len);
 
 /* Press these keys together, release them after hold_ms. -EINVAL: too many. */
 int control_send_keys(struct control *c, const enum key *keys, unsigned n, unsigned hold_ms);

@@ -521,3 +521,15 @@ void monitor_execute(struct control *c, const char *text, FILE *out)
 	fprintf(out, "unknown command: '%s'\r\n", name);
 	free(copy);
 }
+
+char *monitor_said(struct control *c, const char *line, size_t *len)
+{
+	char *said = NULL;
+	FILE *f = open_memstream(&said, len);
+
+	if (f == NULL)
+		return NULL;
+	monitor_execute(c, line, f);
+	fclose(f);
+	return said;
+}

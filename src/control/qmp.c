@@ -24,6 +24,14 @@ static const char *arg_string(const struct call *q, const char *name)
 	return json_string_value(json_object_get(q->args, name));
 }
 
+/* The drive, by either of the names that the manual gives the argument. */
+static const char *arg_device(const struct call *q)
+{
+	const char *device = arg_string(q, "device");
+
+	return device ? device : arg_string(q, "id");
+}
+
 static json_t *missing(const struct call *q, const char *name)
 {
 	error_set(q->err, -EINVAL, "Parameter '%s' is missing", name);
@@ -235,16 +243,13 @@ static json_t *stop_profile(struct call *q)
 static json_t *human_monitor_command(struct call *q)
 {
 	const char *line = arg_string(q, "command-line");
-	char *said = NULL;
 	size_t len = 0;
 
 	if (line == NULL)
 		return missing(q, "command-line");
-	FILE *f = open_memstream(&said, &len);
-	if (f == NULL)
+	char *said = monitor_said(q->c, line, &len);
+	if (said == NULL)
 		return result(error_set(q->err, -ENOMEM, "no memory"));
-	monitor_execute(q->c, line, f);
-	fclose(f);
 	json_t *value = json_stringn_nocheck(said, len);
 	free(said);
 	return value;
@@ -335,9 +340,9 @@ static json_t *query_blockstats(struct call *q)
 
 static json_t *move_tray(struct call *q, bool open)
 {
-	const char *device = arg_string(q, "device");
+	const char *device = arg_device(q);
 
-	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+	if (device == NULL)
 		return missing(q, "device");
 	return result(drive_tray(q->c, device, open, json_is_true(json_object_get(q->args, "force")), q->err));
 }
@@ -352,19 +357,19 @@ static json_t *query_mice(struct call *q)
 
 static json_t *eject(struct call *q)
 {
-	const char *device = arg_string(q, "device");
+	const char *device = arg_device(q);
 
-	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+	if (device == NULL)
 		return missing(q, "device");
 	return result(drive_change(q->c, device, NULL, NULL, false, json_is_true(json_object_get(q->args, "force")), q->err));
 }
 
 static json_t *change_medium(struct call *q)
 {
-	const char *device = arg_string(q, "device"), *file = arg_string(q, "filename");
+	const char *device = arg_device(q), *file = arg_string(q, "filename");
 	const char *mode = arg_string(q, "read-only-mode");
 
-	if (device == NULL && (device = arg_string(q, "id")) == NULL)
+	if (device == NULL)
 		return missing(q, "device");
 	if (file == NULL)
 		return missing(q, "filename");

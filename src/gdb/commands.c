@@ -39,20 +39,13 @@ static void put_hex(struct reply *r, const void *bytes, size_t n)
 	}
 }
 
-static int digit(char c)
-{
-	const char *at = c ? strchr("0123456789abcdef", c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-
-	return at ? (int)(at - "0123456789abcdef") : -1;
-}
-
 /* Up to max bytes of hexadecimal text; how many. */
 static size_t get_hex(const char *text, uint8_t *bytes, size_t max)
 {
 	size_t n = 0;
 
-	while (n < max && digit(text[2 * n]) >= 0 && digit(text[2 * n + 1]) >= 0) {
-		bytes[n] = (uint8_t)(digit(text[2 * n]) << 4 | digit(text[2 * n + 1]));
+	while (n < max && gdb_digit(text[2 * n]) >= 0 && gdb_digit(text[2 * n + 1]) >= 0) {
+		bytes[n] = (uint8_t)(gdb_digit(text[2 * n]) << 4 | gdb_digit(text[2 * n + 1]));
 		n++;
 	}
 	return n;
@@ -417,17 +410,15 @@ static void features(struct gdb *gdb, const char *annex)
 /* "qRcmd,HEX": a command of the monitor. What it says comes in O packets. */
 static void monitor(struct gdb *gdb, const char *hex)
 {
-	char line[1024], *said = NULL;
+	char line[1024];
 	size_t said_len = 0, n = get_hex(hex, (uint8_t *)line, sizeof(line) - 1), kept = 0;
-	FILE *f = open_memstream(&said, &said_len);
 
 	line[n] = '\0';
-	if (f == NULL) {
+	char *said = monitor_said(&gdb->vm->control, line, &said_len);
+	if (said == NULL) {
 		say(gdb, NO_ROOM);
 		return;
 	}
-	monitor_execute(&gdb->vm->control, line, f);
-	fclose(f);
 	for (size_t i = 0; i < said_len; i++)		/* a terminal's line ends are not wanted here */
 		if (said[i] != '\r')
 			said[kept++] = said[i];

@@ -43,9 +43,8 @@ static void leave(struct gdb *gdb)
 	if (gdb->in_fd > STDERR_FILENO)
 		close(gdb->in_fd);
 	gdb->in_fd = gdb->out_fd = -1;
-	free(gdb->out);
-	gdb->out = NULL;
-	gdb->out_len = gdb->out_room = gdb->in_len = gdb->last_len = 0;
+	outbox_free(&gdb->out);
+	gdb->in_len = gdb->last_len = 0;
 	gdb->running = false;
 	gdb_forget(gdb);
 	if (gdb->goes_on)
@@ -55,28 +54,14 @@ static void leave(struct gdb *gdb)
 /* What fits now; the rest when there is room. */
 static void flush(struct gdb *gdb)
 {
-	while (gdb->out_len > 0) {
-		ssize_t n = gdb->in_fd == gdb->out_fd ? send(gdb->out_fd, gdb->out, gdb->out_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-		    : write(gdb->out_fd, gdb->out, gdb->out_len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			break;
-		if (n < 0) {
-			gdb->closing = true;
-			gdb->out_len = 0;
-			return;
-		}
-		memmove(gdb->out, gdb->out + n, gdb->out_len - (size_t)n);
-		gdb->out_len -= (size_t)n;
-	}
+	if (!outbox_flush(&gdb->out, gdb->out_fd, gdb->in_fd == gdb->out_fd))
+		gdb->closing = true;
 }
 
 static void arm(struct gdb *gdb)
 {
 	flush(gdb);
-	gdb->watch->events = EPOLLIN | (gdb->out_len && gdb->in_fd == gdb->out_fd ? EPOLLOUT : 0u);
+	gdb->watch->events = EPOLLIN | (gdb->out.len && gdb->in_fd == gdb->out_fd ? EPOLLOUT : 0u);
 	host_io_arm(gdb->io, gdb->watch);
 }
 

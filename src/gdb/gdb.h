@@ -8,6 +8,7 @@
 #ifndef PLEX86_GDB_GDB_H
 #define PLEX86_GDB_GDB_H
 
+#include "control/outbox.h"
 #include "cpu/stops.h"
 #include "host/io.h"
 #include "host/socket.h"
@@ -56,8 +57,7 @@ struct gdb {
 	char *xml;
 	char in[2 * GDB_PACKET];
 	size_t in_len;
-	char *out;			/* not yet taken by the socket */
-	size_t out_len, out_room;
+	struct outbox out;
 	char last[GDB_PACKET + 8];	/* the last packet, framed: to be sent again */
 	size_t last_len;
 	bool open;
@@ -76,6 +76,7 @@ void gdb_stopped(struct gdb *gdb, enum gdb_stop why);
 /* --- between the files --- */
 
 /* packet.c: frames. */
+int gdb_digit(char c);					/* of hexadecimal; -1: it is none */
 void gdb_send(struct gdb *gdb, const char *data, size_t len);
 void gdb_input(struct gdb *gdb);			/* what is in gdb->in */
 /* commands.c: one packet's content, NUL-terminated behind len. */

@@ -11,23 +11,8 @@
 
 static void put(struct gdb *gdb, const char *bytes, size_t len)
 {
-	if (gdb->out_len + len > GDB_OUTPUT_MAX) {
+	if (!outbox_put(&gdb->out, bytes, len, GDB_OUTPUT_MAX))
 		gdb->closing = true;
-		return;
-	}
-	if (gdb->out_len + len > gdb->out_room) {
-		size_t room = (gdb->out_len + len) * 2;
-		char *p = realloc(gdb->out, room);
-
-		if (p == NULL) {
-			gdb->closing = true;
-			return;
-		}
-		gdb->out = p;
-		gdb->out_room = room;
-	}
-	memcpy(gdb->out + gdb->out_len, bytes, len);
-	gdb->out_len += len;
 }
 
 static uint8_t sum_of(const char *data, size_t len)
@@ -50,7 +35,7 @@ void gdb_send(struct gdb *gdb, const char *data, size_t len)
 	put(gdb, gdb->last, gdb->last_len);
 }
 
-static int hex_digit(char c)
+int gdb_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
@@ -74,8 +59,8 @@ static size_t take(struct gdb *gdb, char *text, size_t len)
 	if (end == NULL || (size_t)(end - text) + 3 > len)
 		return 0;
 	size_t n = (size_t)(end - text) - 1;
-	bool good = hex_digit(end[1]) >= 0 && hex_digit(end[2]) >= 0 &&
-	    hex_digit(end[1]) * 16 + hex_digit(end[2]) == sum_of(text + 1, n);
+	bool good = gdb_digit(end[1]) >= 0 && gdb_digit(end[2]) >= 0 &&
+	    gdb_digit(end[1]) * 16 + gdb_digit(end[2]) == sum_of(text + 1, n);
 	if (!gdb->no_ack)
 		put(gdb, good ? "+" : "-", 1);
 	*end = '\0';

@@ -1,0 +1,20 @@
+/*
+ * Is this built with AddressSanitizer? SANITIZER is true or false: gcc and clang say it in different ways.
+ */
+#ifndef PLEX86_UTIL_SANITIZER_H
+#define PLEX86_UTIL_SANITIZER_H
+
+#include <stdbool.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZER true
+#endif
+#endif
+#ifndef SANITIZER
+#define SANITIZER false
+#endif
+
+#endif
