@@ -20,6 +20,7 @@
 #include "host/signals.h"
 #include "host/landlock.h"
 #include "host/seccomp.h"
+#include "util/sanitizer.h"
 
 /* Descriptors a run may come to need beyond those it has: clients of sockets, media. */
 #define MORE_FDS	128
@@ -34,17 +35,6 @@ static struct {
 } state = { .mode = SANDBOX_OFF };
 
 static _Thread_local bool role_taken;
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZER true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZER true
-#endif
-#endif
-#ifndef SANITIZER
-#define SANITIZER false
-#endif
 
 int host_sandbox_parse(struct sandbox_config *cfg, const char *text, struct error *err)
 {

@@ -24,6 +24,7 @@
 #include "host/signals.h"
 #include "host/sandbox.h"
 #include "host/seccomp.h"
+#include "util/sanitizer.h"
 
 struct outcome {
 	int status;			/* of exit; -1: ended by a signal */
@@ -68,21 +69,9 @@ static bool lock_down(enum sandbox_mode mode)
 	return host_sandbox_prepare(&cfg, &err) == 0 && host_sandbox_enter(&cfg, &err) == 0;
 }
 
-/* A build with AddressSanitizer has no sandbox. */
-#if defined(__SANITIZE_ADDRESS__)
-#define CONFINED 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CONFINED 0
-#endif
-#endif
-#ifndef CONFINED
-#define CONFINED 1
-#endif
-
 static void needs_seccomp(void)
 {
-	if (!CONFINED || !seccomp_offered())
+	if (SANITIZER || !seccomp_offered())
 		SKIP();
 }
 

@@ -16,6 +16,7 @@
 
 #include "tests/lib/rig.h"
 #include "tests/test.h"
+#include "util/sanitizer.h"
 
 /* --- signals --- */
 
@@ -336,11 +337,7 @@ static unsigned count_mappings(void)
 	return n;
 }
 
-#ifdef __SANITIZE_ADDRESS__			/* which holds back what was freed */
-#define SLACK_PAGES (1ul << 20)
-#else
-#define SLACK_PAGES 1024ul
-#endif
+#define SLACK_PAGES (SANITIZER ? 1ul << 20 : 1024ul)	/* AddressSanitizer holds back what was freed */
 
 static unsigned long resident_pages(void)
 {
