@@ -302,17 +302,22 @@ static uint8_t *quick_verify(struct vcpu *cpu, const struct site *st, bool write
 
 /* --- strings that do not go through the window: kernels copy to and from user memory by them --- */
 
+/* Guest memory: at any address, and read and written one element at a time, also where the ranges overlap. */
+typedef volatile uint32_t __attribute__((aligned(1), may_alias)) guest32;
+typedef volatile uint16_t __attribute__((aligned(1), may_alias)) guest16;
+typedef volatile uint8_t guest8;
+
 static void copy_up(void *dst, const void *src, uint32_t n, unsigned size)
 {
 	enum { FEW = 24 };		/* the host's own takes 30 cycles to begin, sometimes 300 (emit_flow.c) */
 	if (n <= FEW) {
 		for (uint32_t i = 0; i < n; i++) {
 			if (size == 4)
-				((volatile uint32_t *)dst)[i] = ((const volatile uint32_t *)src)[i];
+				((guest32 *)dst)[i] = ((const guest32 *)src)[i];
 			else if (size == 2)
-				((volatile uint16_t *)dst)[i] = ((const volatile uint16_t *)src)[i];
+				((guest16 *)dst)[i] = ((const guest16 *)src)[i];
 			else
-				((volatile uint8_t *)dst)[i] = ((const volatile uint8_t *)src)[i];
+				((guest8 *)dst)[i] = ((const guest8 *)src)[i];
 		}
 		return;
 	}
