@@ -139,6 +139,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	unsigned closed = host_std_descriptors();
 
+	signal(SIGXFSZ, SIG_IGN);	/* a file that may not grow (ulimit -f) is an error of write(), told as such */
+
 	if (argc > 1 && strcmp(argv[1], "image") == 0)
 		return image_main(argc - 1, argv + 1, stdout);
 	if (argc > 1 && client_command(argv[1]))

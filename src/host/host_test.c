@@ -1,8 +1,11 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "host/chardev.h"
@@ -69,6 +72,44 @@ static int hooked;
 static void hook(void *arg, void *ucontext)
 {
 	hooked += ucontext != NULL;
+}
+
+static void *kick_it(void *arg)
+{
+	host_kick_now(arg);
+	return NULL;
+}
+
+/* Queued signals are counted for all processes of the user: his others may leave no room. */
+TEST(kick_comes_when_no_signal_can_be_queued_at_first)
+{
+	struct rlimit before, none;
+	sigset_t mine;
+	siginfo_t info;
+	pthread_t t;
+
+	attention = 0;
+	CHECK_EQ(host_kick_init(&kick, &attention, KICK), 0);
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGRTMAX);
+	sigprocmask(SIG_BLOCK, &mine, NULL);
+	getrlimit(RLIMIT_SIGPENDING, &before);
+	none = (struct rlimit){ 0, before.rlim_max };
+	setrlimit(RLIMIT_SIGPENDING, &none);
+	CHECK(sigqueue(getpid(), SIGRTMAX, (union sigval){ 0 }) < 0 && errno == EAGAIN);
+	CHECK_EQ(pthread_create(&t, NULL, kick_it, &kick), 0);
+	while (!(attention & KICK))
+		usleep(1000);
+	attention = 0;			/* that much comes without a signal */
+	usleep(3000);			/* time to give up */
+	setrlimit(RLIMIT_SIGPENDING, &before);
+	while (!(attention & KICK))
+		host_kick_sleep(&kick, host_clock_ns() + 1000000);
+	pthread_join(t, NULL);
+	while (sigtimedwait(&mine, &info, &(struct timespec){ 0 }) > 0)
+		;
+	sigprocmask(SIG_UNBLOCK, &mine, NULL);
+	host_kick_free(&kick);
 }
 
 TEST(kick_hook_gets_the_context_of_what_was_interrupted)

@@ -2,6 +2,7 @@
 #include "host/signals.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 /* Ours; and what was there before, NULL where nothing was. What a handler must reach without being given it. */
 enum { KICK, TICK, SAMPLE, FAULTS };
+#define KICK_TRIES 10000
 static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
 #define SIGNALS (FAULTS + ARRAY_LEN(faults))
 static host_crash_fn *previous[SIGNALS];
@@ -243,7 +245,14 @@ pid_t host_thread_id(void)
 
 void host_thread_kick(pid_t tid)
 {
-	syscall(SYS_tgkill, getpid(), tid, HOST_KICK_SIGNAL);
+	/* A queued signal takes room of the user's, which his other processes may have used up for the moment. */
+	for (unsigned i = 0; syscall(SYS_tgkill, getpid(), tid, HOST_KICK_SIGNAL) < 0 && errno == EAGAIN && i < KICK_TRIES; i++) {
+		struct timespec ms = { 0, 1000000 };
+		uint32_t never = 0;
+
+		/* of the ways to wait the one that every thread of a confined monitor has */
+		syscall(SYS_futex, &never, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, &ms, NULL, 0);
+	}
 }
 
 int host_timer_make(timer_t *timer, clockid_t clock, int sig)
