@@ -182,15 +182,7 @@ wait_irq:
 2:	movl $0, irqs
 	pop %ecx
 	ret
-irq6:	push %eax
-	incl irqs
-	mov $0x20, %al
-	out %al, $0x20
-	pop %eax
-	iret
+	counts_interrupts irq6, irqs
 irqs:	.long 0
-idtr:	.word 0x27 * 8 - 1
-	.long idt
-	.balign 8
-idt:	.fill 0x27 * 8, 1, 0
+	empty_idt 0x26
 	library

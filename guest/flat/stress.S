@@ -127,12 +127,7 @@ service:
 	xor %eax, %eax
 	iret
 
-tick:	push %eax
-	incl ticks
-	mov $0x20, %al
-	out %al, $0x20
-	pop %eax
-	iret
+	counts_interrupts tick, ticks
 
 /* A read maps the page read-only, a write writable. */
 page_fault:

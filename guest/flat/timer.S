@@ -33,15 +33,7 @@ _start:
 	cmpl $20, ticks
 	jb 1b
 	power_off
-tick:	push %eax
-	incl ticks
-	mov $0x20, %al
-	out %al, $0x20
-	pop %eax
-	iret
+	counts_interrupts tick, ticks
 ticks:	.long 0
-idtr:	.word 0x21 * 8 - 1
-	.long idt
-	.balign 8
-idt:	.fill 0x21 * 8, 1, 0
+	empty_idt 0x20
 	library
