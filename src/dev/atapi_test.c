@@ -330,6 +330,18 @@ TEST(atapi_tray_that_is_shut_on_a_disc_has_a_new_disc)	/* [MMC-3 "START STOP UNI
 	free(r);
 }
 
+TEST(atapi_sense_tells_of_a_new_disc_when_it_is_asked_first)	/* [SPC-2 "REQUEST SENSE", unit attention] */
+{
+	struct rig *r = rig_new();
+	uint8_t unit[12] = { 0 }, b[8];
+
+	CHECK_EQ(sense(r), 0x062800);
+	CHECK_EQ(sense(r), 0);
+	packet(r, unit, 0xFFFE, b, 0);
+	CHECK(!failed(r));				/* it was told already */
+	free(r);
+}
+
 TEST(atapi_reads_of_nothing_and_seeks_move_no_data)	/* [MMC-3 "READ (10)", "SEEK"] */
 {
 	struct rig *r = rig_new();

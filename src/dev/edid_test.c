@@ -87,8 +87,14 @@ TEST(edid_range_limits_hold_the_preferred_timing)	/* [E-EDID "Detailed Timing", 
 	unsigned hsync = d[9] | (d[11] & 0x30u) << 4, hfront = d[8] | (d[11] & 0xC0u) << 2;
 	unsigned vsync = (d[10] & 15) | (d[11] & 3u) << 4, vfront = d[10] >> 4 | (d[11] & 0xCu) << 2;
 
-	CHECK(hfront + hsync < (d[3] | (d[4] & 15u) << 8));	/* a back porch is left */
-	CHECK(vfront + vsync < (d[6] | (d[7] & 15u) << 8));
+	/* [VESA DMT, "1024 x 768 at 60 Hz"] */
+	CHECK_EQ(htotal, 1344);
+	CHECK_EQ(hfront, 24);
+	CHECK_EQ(hsync, 136);
+	CHECK_EQ(vtotal, 806);
+	CHECK_EQ(vfront, 3);
+	CHECK_EQ(vsync, 6);
+	CHECK_EQ(d[17] & 0x1E, 0x18);			/* separate syncs, both negative */
 	for (unsigned at = 72; at < 126; at += 18) {
 		CHECK_EQ(e[at] | e[at + 1] | e[at + 2], 0);	/* a descriptor, no timing */
 		if (e[at + 3] == 0xFD)

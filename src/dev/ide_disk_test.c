@@ -365,12 +365,16 @@ TEST(ide_48_bit_commands_have_no_form_with_cylinders)	/* [ATA-6 "READ SECTOR(S) 
 {
 	struct rig *r = rig_new();
 
+	lba48(r, 5, 1, 0x42);
+	CHECK_EQ(in(r, 1), 0);
+	out(r, 2, 0);
 	out(r, 2, 1);
-	out(r, 3, 1);
-	out(r, 4, 0);
-	out(r, 5, 0);
+	for (unsigned reg = 3; reg <= 5; reg++) {
+		out(r, reg, 0);
+		out(r, reg, 0);
+	}
 	out(r, 6, 0xA0);
-	out(r, 7, 0x24);
+	out(r, 7, 0x42);
 	CHECK_EQ(in(r, 1), IDE_IDNF);
 	free(r);
 }
