@@ -24,9 +24,9 @@ static const struct { const char *head; char key; const char *sort; int width, d
 	[FAULTS] = { "%WIN", 'w', "window", 6, 1 },
 	[DEVICE] = { "%DEV", 'd', "device", 6, 1 },
 	[IDLE] = { "%IDLE", 'i', "idle", 6, 1 },
-	[MEMORY] = { "RES/M", 'm', "memory", 7, 1 },
-	[READ] = { "RD/K/s", 'r', "read", 8, 1 },
-	[WRITE] = { "WR/K/s", 'o', "write", 8, 1 },
+	[MEMORY] = { "RESMiB", 'm', "memory", 7, 1 },
+	[READ] = { "rKiB/s", 'r', "read", 8, 1 },
+	[WRITE] = { "wKiB/s", 'o', "write", 8, 1 },
 	[INTERRUPTS] = { "INT/s", 't', "interrupts", 8, 0 },
 	[EXCEPTIONS] = { "EXC/s", 'x', "exceptions", 8, 0 },
 };

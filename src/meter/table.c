@@ -141,6 +141,21 @@ static void print_number(FILE *f, enum meter_unit unit, json_t *value)
 		fprintf(f, "%14lld\n", (long long)json_integer_value(value));
 }
 
+/* For people, what the processor's manual calls an exception of that number, or the vector as programs write it. */
+static void name_vector(char *text, size_t room, const char *name, const char *key)
+{
+	static const char *const exception[] = { "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "", "#TS", "#NP", "#SS", "#GP", "#PF", "",
+		"#MF", "#AC", "#MC", "#XM" };
+	unsigned vector = (unsigned)strtoul(key, NULL, 10);
+
+	if (strcmp(name, "exceptions") == 0 && vector < ARRAY_LEN(exception))
+		snprintf(text, room, "%s %s %s", name, key, exception[vector]);
+	else if (strcmp(name, "interrupts") == 0 || strcmp(name, "software interrupts") == 0)
+		snprintf(text, room, "%s 0x%02x", name, vector);
+	else
+		snprintf(text, room, "%s %s", name, key);
+}
+
 static void print_value(FILE *f, const char *name, enum meter_unit unit, json_t *value, double whole)
 {
 	const char *key;
@@ -160,7 +175,7 @@ static void print_value(FILE *f, const char *name, enum meter_unit unit, json_t 
 		}
 		if (json_number_value(v) == 0)
 			continue;
-		snprintf(text, sizeof(text), "%s %s", name, key);
+		name_vector(text, sizeof(text), name, key);
 		fprintf(f, "%-38s ", text);
 		if (whole > 0)
 			fprintf(f, "%14.3f s %6.2f %%\n", json_number_value(v), 100 * json_number_value(v) / whole);
