@@ -12,7 +12,7 @@ import sys
 
 PLEX86, WRAPPED = sys.argv[1], set(sys.argv[2:])
 REASONS = {
-    "computes, or formats into memory that is there": r"""mem(chr|cmp|cpy|mem|move|rchr|set)|str(casecmp|chr|cmp|cpy|cspn|error|len|ncmp|ncpy|nlen|rchr|signal|spn|str
+    "computes, or formats into memory that is there": r"""bcmp|mem(chr|cmp|cpy|mem|move|rchr|set)|str(casecmp|chr|cmp|cpy|cspn|error|len|ncmp|ncpy|nlen|rchr|signal|spn|str
         |tod|tok_r|tol|toll|toul|toull|ncasecmp)|strptime|v?snprintf|sprintf|__isoc99_sscanf|qsort(_r)?|_?_ctype_\w+|__ctype_b_loc|inet_pton|gai_strerror
         |cfmakeraw|localtime_r|timegm|sig(add|del|empty|fill)set|nl_langinfo|alphasort64""",
     "cannot fail with arguments that are right": r"""close|free|freeaddrinfo|clock_gettime|gettimeofday|time|nanosleep|get(pid|euid|egid|env|auxval)|umask|sysinfo|mincore
