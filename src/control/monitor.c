@@ -7,6 +7,7 @@
 
 #include "control/devices.h"
 #include "control/inspect.h"
+#include "host/broker.h"
 #include "host/sandbox.h"
 #include "mmu/mmu.h"
 #include "vm.h"
@@ -290,11 +291,22 @@ static void cmd_eject(struct line *l)
 		failed(l, &err);
 }
 
+/* In the sandbox a medium is opened for reading only: for a person that is a write-protected one, not an error. */
 static void cmd_change(struct line *l)
 {
-	struct error err = { "" };
+	const char *format = l->n > 2 ? l->word[2] : NULL, *mode = l->n > 3 ? l->word[3] : "retain";
+	struct error err = { "" }, again = { "" };
+	bool read_only = strcmp(mode, "read-only") == 0, retain = strcmp(mode, "retain") == 0;
 
-	if (drive_change(l->c, l->word[0], l->word[1], l->n > 2 ? l->word[2] : NULL, false, false, &err) < 0)
+	if (!read_only && !retain && strcmp(mode, "read-write") != 0) {
+		fprintf(l->out, "Error: the mode is read-only, read-write or retain, not %s\r\n", mode);
+		return;
+	}
+	int rc = drive_change(l->c, l->word[0], l->word[1], format, read_only, false, &err);
+	if (rc == -EACCES && retain && host_broker_sealed() &&
+	    drive_change(l->c, l->word[0], l->word[1], format, true, false, &again) == 0)
+		fprintf(l->out, "%s is write-protected: the sandbox lets plex86 write below --sandbox=on,path=FOLDER only\r\n", l->word[0]);
+	else if (rc < 0)
 		failed(l, &err);
 }
 
@@ -477,7 +489,7 @@ static const struct command {
 	{ "logfile", NULL, 1, "FILE", "where the trace goes, as -D", cmd_logfile },
 	{ "pmemsave", NULL, 3, "ADDR SIZE FILE", "physical memory to a file", cmd_pmemsave },
 	{ "eject", NULL, 1, "[-f] DEVICE", "take the medium out (info block names the drives)", cmd_eject },
-	{ "change", NULL, 2, "DEVICE FILE [FORMAT]", "put another medium in", cmd_change },
+	{ "change", NULL, 2, "DEVICE FILE [FORMAT [read-only|read-write]]", "put another medium in", cmd_change },
 };
 
 static void cmd_help(struct line *l)

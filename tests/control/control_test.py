@@ -201,6 +201,23 @@ class Machine(MachineCase):
             self.assertEqual(f.readline() + f.readline(), b'P6\n%d %d\n' % struct.unpack('>II', head[16:24]))
         self.assertIn('error', q.answer('screendump', filename='/nonexistent/x'))
 
+    def test_a_floppy_that_is_put_in_later_is_write_protected_in_the_sandbox(self):
+        for name in 'one.img', 'two.img':
+            with open(self.path(name), 'wb') as f:
+                f.truncate(1474560)
+        for args, note in ([], True), (['--sandbox=off'], False):
+            p, q = self.start('-fda', self.path('one.img'), *args)
+            said = q.monitor('change floppy0 %s' % self.path('two.img'))
+            self.assertEqual('write-protected' in said, note)
+            self.assertEqual(q.cmd('query-block')[-1]['inserted']['ro'], note)
+            self.assertEqual(q.monitor('change floppy0 %s raw read-only' % self.path('one.img')), '')
+            self.assertTrue(q.cmd('query-block')[-1]['inserted']['ro'])
+            self.assertIn('mode is', q.monitor('change floppy0 %s raw never' % self.path('two.img')))
+            if note:
+                self.assertIn('Permission', q.monitor('change floppy0 %s raw read-write' % self.path('two.img')))
+            q.cmd('quit')
+            p.wait(LIMIT_S)
+
     def test_screendump_takes_the_place_of_a_picture_or_an_empty_file_and_of_nothing_else(self):
         q = None
         for i in range(2):                      # those of an earlier run are not this one's
