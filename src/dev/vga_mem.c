@@ -113,56 +113,68 @@ static uint8_t rotate(uint8_t val, unsigned n)
 	return (uint8_t)(val >> n | val << (8 - n));
 }
 
-/* What the graphics controller makes of a byte for plane p: set/reset, function, bit mask. */
-static uint8_t combine(const struct vga *vga, unsigned p, uint8_t val)
+/* A bit a plane to a byte a plane, in the order of the latches. */
+static uint32_t spread(unsigned planes)
+{
+	return (planes & 1 ? 0xFFu : 0) | (planes & 2 ? 0xFF00u : 0) | (planes & 4 ? 0xFF0000u : 0) | (planes & 8 ? 0xFF000000u : 0);
+}
+
+/* What the graphics controller makes of a byte, for all four planes at once: set/reset, function, bit mask. */
+static uint32_t combine(const struct vga *vga, uint8_t val)
 {
 	const uint8_t *gfx = vga->r.gfx;
-	uint8_t mask = gfx[GFX_BIT_MASK], latch = vga->latch[p];
-	uint8_t set = gfx[GFX_SET_RESET] & BIT(p) ? 0xFF : 0;
+	uint8_t bits = gfx[GFX_BIT_MASK], turned = rotate(val, gfx[GFX_ROTATE] & 7);
+	uint32_t latch, out = spread(gfx[GFX_SET_RESET]);
 
+	memcpy(&latch, vga->latch, sizeof(latch));
 	switch (gfx[GFX_MODE] & 3) {
-	case 0:
-		val = gfx[GFX_ENABLE_SET_RESET] & BIT(p) ? set : rotate(val, gfx[GFX_ROTATE] & 7);
+	case 0: {
+		uint32_t set = spread(gfx[GFX_ENABLE_SET_RESET]);
+
+		out = (turned * 0x01010101u & ~set) | (out & set);
 		break;
+	}
 	case 1:
 		return latch;
 	case 2:
-		val = val & BIT(p) ? 0xFF : 0;
+		out = spread(val);
 		break;
 	case 3:
-		mask &= rotate(val, gfx[GFX_ROTATE] & 7);
-		val = set;
+		bits &= turned;
 		break;
 	}
 	switch (gfx[GFX_ROTATE] >> 3 & 3) {
 	case 1:
-		val &= latch;
+		out &= latch;
 		break;
 	case 2:
-		val |= latch;
+		out |= latch;
 		break;
 	case 3:
-		val ^= latch;
+		out ^= latch;
 		break;
 	}
-	return (uint8_t)((val & mask) | (latch & ~mask));
+	uint32_t mask = bits * 0x01010101u;
+	return (out & mask) | (latch & ~mask);
 }
 
 static void write_byte(struct vga *vga, gpa_t at, uint8_t val)
 {
 	const struct vga_regs *r = &vga->r;
-	uint32_t offset;
+	uint32_t offset, cell;
 	unsigned planes;
 
 	if (!plane_offset(r, at, !(r->seq[SEQ_MEMORY] & 4), &offset, &planes))
 		return;
 	planes &= r->seq[SEQ_MAP_MASK];
-	uint8_t *cell = vga->vram + (size_t)offset * 4;
-	for (unsigned p = 0; p < 4; p++)
-		if (planes & BIT(p))
-			cell[p] = chain4(r) ? val : combine(vga, p, val);
-	if (planes)
-		vga_touch(vga, offset * 4, 4);
+	if (planes == 0)
+		return;
+	uint32_t mask = spread(planes), out = chain4(r) ? val * 0x01010101u : combine(vga, val);
+
+	memcpy(&cell, vga->vram + (size_t)offset * 4, sizeof(cell));
+	cell = (cell & ~mask) | (out & mask);
+	memcpy(vga->vram + (size_t)offset * 4, &cell, sizeof(cell));
+	vga->phys->page_flags[(vga->fd_offset + (uint64_t)offset * 4) >> PAGE_SHIFT] |= PAGE_DIRTY;
 }
 
 static uint32_t window_read(void *arg, gpa_t offset, unsigned size)

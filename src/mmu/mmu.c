@@ -27,10 +27,20 @@ struct fill_list {
 
 #define MANY 0xFFFFFFFFu
 
+/* A page where a device answers has no entry in the tables: this remembers the walk, as long as an entry would. */
+#define DEVICE_PAGES	16
+struct device_page {
+	uint64_t serial;		/* of the flushes, when it was made; 0: never */
+	uint32_t page;			/* linear */
+	gpa_t gpa;
+};
+
 struct mmu {
 	struct tlb never;		/* tables in which nothing is ever entered: every access goes the slow way */
 	struct fill_list *fills[2][2];	/* [user][global] */
 	uint32_t *write_page;		/* [memfd page] linear page + 1 of its write entries, or MANY */
+	struct device_page device[2][2][DEVICE_PAGES];	/* [user][write][page modulo their number] */
+	uint64_t flushes;		/* and one */
 	uint8_t large[1024];		/* per 4 MiB of linear space: entries were made from a large page */
 	bool check_alignment;		/* CR0.AM, EFLAGS.AC and CPL 3 */
 	bool watching;			/* DR7 enables a data breakpoint, or the debugger watches */
@@ -63,6 +73,7 @@ int mmu_init(struct vcpu *cpu)
 	if (!mmu)
 		return -ENOMEM;
 	cpu->mmu = mmu;
+	mmu->flushes = 1;
 	mmu->write_page = pages_map((cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(uint32_t));
 	int err = mmu->write_page ? tlb_alloc(&mmu->never) : -ENOMEM;
 	for (unsigned u = 0; u < 2 && !err; u++) {
@@ -130,6 +141,7 @@ void mmu_flush(struct vcpu *cpu, bool global)
 {
 	cpu->scan.epoch++;
 	cpu->scan.tlb_serial++;
+	cpu->mmu->flushes++;
 	if (cpu->windows)
 		window_flush(cpu, global);
 	for (unsigned u = 0; u < 2; u++) {
@@ -146,6 +158,7 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 	uint32_t first = lin >> PAGE_SHIFT, n = 1;
 	cpu->scan.epoch++;
 	cpu->scan.tlb_serial++;
+	cpu->mmu->flushes++;
 	if (cpu->windows)
 		window_flush_page(cpu, lin);
 	if (cpu->mmu->large[lin >> 22]) {	/* INVLPG drops the whole page that maps lin, whatever its size */
@@ -352,9 +365,20 @@ static struct walk walk_or_fault(struct vcpu *cpu, lin_t lin, enum access kind, 
 	return w;
 }
 
+static struct device_page *device_page(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	return &cpu->mmu->device[user][kind == ACCESS_WRITE][lin >> PAGE_SHIFT & (DEVICE_PAGES - 1)];
+}
+
+bool mmu_is_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	const struct device_page *d = device_page(cpu, lin, kind, user);
+	return d->serial == cpu->mmu->flushes && d->page == lin >> PAGE_SHIFT;
+}
+
 uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 {
-	if (cpu->mmu->check_alignment && user)
+	if ((cpu->mmu->check_alignment && user) || mmu_is_device(cpu, lin, kind, user))
 		return NULL;
 	struct walk w = guest_walk(cpu, lin, kind, user, true);
 	return w.ok ? fill(cpu, lin, &w, kind, user) : NULL;
@@ -390,18 +414,30 @@ static bool holds_scanned_code(const struct vcpu *cpu, gpa_t gpa)
 	return host && cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] & PAGE_SCAN;
 }
 
+static struct target walk_target(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+{
+	struct walk w = walk_or_fault(cpu, lin, kind, user);
+	if (unlikely(cpu->scan.protect_code) && holds_scanned_code(cpu, w.gpa)) {
+		cpu->scan.trapped = true;	/* the way out of an instruction; the scanner stops the VM */
+		cpu_raise(cpu, EXC_GP, 0);
+	}
+	const struct phys_region *r = phys_find(cpu->phys, w.gpa);
+	if (r && r->kind == PHYS_MMIO) {
+		*device_page(cpu, lin, kind, user) = (struct device_page){ cpu->mmu->flushes, lin >> PAGE_SHIFT, w.gpa & ~(gpa_t)PAGE_MASK };
+		return (struct target){ .gpa = w.gpa };
+	}
+	return (struct target){ .host = fill(cpu, lin, &w, kind, user), .gpa = w.gpa };
+}
+
 static struct target target_of(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 {
 	const struct tlb *t = &cpu->tlbs[user];
 	uintptr_t e = (kind == ACCESS_WRITE ? t->write : t->read)[lin >> PAGE_SHIFT];
 	if (e)
 		return (struct target){ .host = (uint8_t *)(e + lin) };
-	struct walk w = walk_or_fault(cpu, lin, kind, user);
-	if (unlikely(cpu->scan.protect_code) && holds_scanned_code(cpu, w.gpa)) {
-		cpu->scan.trapped = true;	/* the way out of an instruction; the scanner stops the VM */
-		cpu_raise(cpu, EXC_GP, 0);
-	}
-	return (struct target){ .host = fill(cpu, lin, &w, kind, user), .gpa = w.gpa };
+	if (mmu_is_device(cpu, lin, kind, user))
+		return (struct target){ .gpa = device_page(cpu, lin, kind, user)->gpa | (lin & PAGE_MASK) };
+	return walk_target(cpu, lin, kind, user);
 }
 
 uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
@@ -444,20 +480,35 @@ void mmu_probe(struct vcpu *cpu, lin_t lin, unsigned size, enum access kind, boo
 		target_of(cpu, last & ~PAGE_MASK, kind, user);
 }
 
+/* What the bus carries in one piece, which is most of what goes to devices. */
+static bool one_piece(gpa_t gpa, unsigned n)
+{
+	return n <= 4 && (n & (n - 1)) == 0 && (gpa & (n - 1)) == 0;
+}
+
 static void read_part(struct vcpu *cpu, struct target t, uint8_t *buf, unsigned n)
 {
-	if (t.host)
+	if (t.host) {
 		memcpy(buf, t.host, n);
-	else
+	} else if (one_piece(t.gpa, n)) {
+		uint32_t val = phys_read_n(cpu->phys, t.gpa, n);
+		memcpy(buf, &val, n);
+	} else {
 		phys_read(cpu->phys, t.gpa, buf, n);
+	}
 }
 
 static void write_part(struct vcpu *cpu, struct target t, const uint8_t *buf, unsigned n)
 {
-	if (t.host)
+	if (t.host) {
 		memcpy(t.host, buf, n);
-	else
+	} else if (one_piece(t.gpa, n)) {
+		uint32_t val = 0;
+		memcpy(&val, buf, n);
+		phys_write_n(cpu->phys, t.gpa, n, val);
+	} else {
 		phys_write(cpu->phys, t.gpa, buf, n);
+	}
 }
 
 void mmu_read(struct vcpu *cpu, lin_t lin, void *buf, unsigned size, bool user)

@@ -432,7 +432,7 @@ COMES_BACK uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, b
 		s->resumed_left = rec->run_left;
 		return resume(cpu, st->block->host + rec->host_off, rec->esp_off, rec->run_left);
 	}
-	if (number & SLOW_WRITE)
+	if (number & SLOW_WRITE && !mmu_is_device(cpu, lin, kind, cpu->cpl == 3))
 		remember_code_write(cpu, lin);
 	return stay(emulate(cpu, st, fpu_was_live));
 }
