@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,6 +90,18 @@ static bool wait_end(struct link *l, int ms)
 	}
 }
 
+/* What the machine does last comes behind its connections: images are closed, the meters' final record is written. */
+static void wait_process(int pidfd, int ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0)
+		return;
+	while (poll(&p, 1, ms) < 0 && errno == EINTR)
+		;
+	close(pidfd);
+}
+
 static int cmd_stop(int argc, char **argv)
 {
 	bool now = argc > 2 && strcmp(argv[1], "--now") == 0;
@@ -98,6 +111,7 @@ static int cmd_stop(int argc, char **argv)
 
 	if (!link_to(&l, name))
 		return 1;
+	int pidfd = l.pid > 0 ? (int)syscall(SYS_pidfd_open, l.pid, 0) : -1;
 	if (!now) {
 		json_decref(link_ask(&l, "system_powerdown", NULL));
 		ended = wait_end(&l, STOP_MS);
@@ -109,6 +123,7 @@ static int cmd_stop(int argc, char **argv)
 		ended = wait_end(&l, LINK_ANSWER_MS);
 	}
 	link_close(&l);
+	wait_process(pidfd, ended ? STOP_MS : 0);
 	return ended ? 0 : fail("plex86: %s: %s\n", name, "does not end");
 }
 

@@ -283,7 +283,7 @@ class Machine(MachineCase):
         q.wait_event('RESET')
         self.assertEqual(self.plex86('sendkey', 'box', 'hyper-x').returncode, 1)
         self.assertEqual(self.plex86('stop', '--now', 'box').returncode, 0)
-        self.assertEqual(p.wait(LIMIT_S), 0)
+        self.assertEqual(p.poll(), 0)               # gone by then, with all that it does last
         self.assertIn('No named machine', self.plex86('ps').stdout)
         self.assertEqual(self.plex86('stop', 'box').returncode, 1)
 
