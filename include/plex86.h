@@ -262,7 +262,7 @@ int plex86_disassemble(plex86 *machine, uint32_t linear, char *text, size_t text
 int plex86_interrupt(plex86 *machine, uint32_t vector);
 int plex86_nmi(plex86 *machine);
 
-/* Between two runs: deliver it now, through the IDT. From an instruction callback: in the place of the
+/* Between two runs: deliver it now, through the IDT (MMIO callbacks may come, if its stack lies there). From an instruction callback: in the place of the
  * instruction. error_code counts for those that have one. */
 int plex86_raise(plex86 *machine, uint32_t vector, uint32_t error_code);
 

@@ -27,7 +27,8 @@ void cpu_software_interrupt(struct vcpu *cpu, uint8_t vector, enum int_kind kind
 
 /*
  * At an instruction boundary: deliver pending #DB traps, NMI, INTR (cpu->intr_line and IF and no
- * shadow); end the interrupt shadow. NEXT_RUN, NEXT_HALT, NEXT_TRIPLE_FAULT.
+ * shadow); end the interrupt shadow. NEXT_RUN, NEXT_HALT, NEXT_TRIPLE_FAULT; NEXT_ATTENTION: look at
+ * attention, then call it again before any instruction.
  *
  * The engine's side of the contract:
  *  - call it whenever ATTN_EVENT is set at an instruction boundary, with eip and icount exact (icount

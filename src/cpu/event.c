@@ -8,6 +8,8 @@
  */
 #include "cpu/descriptor.h"
 
+#define EVENTS_AT_ONCE 16
+
 /* An instruction retired since the last look: what was armed for one instruction is over. */
 static void events_retire(struct vcpu *cpu)
 {
@@ -64,9 +66,22 @@ static bool event_next(struct vcpu *cpu, struct event *ev)
 	return false;
 }
 
+/*
+ * Some guests never get past a boundary: a handler of #DB with an instruction breakpoint on its first instruction, on a stack
+ * that wraps. Time goes on for them, and whoever asked for attention gets it.
+ */
+static enum next come_again(struct vcpu *cpu)
+{
+	cpu->check_icount = ++cpu->icount;	/* nothing retired */
+	METER_ADD(cpu, faulted, 1);
+	cpu_attend(cpu, ATTN_EVENT);
+	return NEXT_ATTENTION;
+}
+
 enum next cpu_check_events(struct vcpu *cpu)
 {
 	struct event ev;
+	unsigned n = 0;
 
 	__atomic_and_fetch(&cpu->attention, ~ATTN_EVENT, __ATOMIC_SEQ_CST);
 	events_retire(cpu);
@@ -75,6 +90,8 @@ enum next cpu_check_events(struct vcpu *cpu)
 		enum next next = event_deliver(cpu, ev);
 		if (next != NEXT_RUN)
 			return next;
+		if (++n == EVENTS_AT_ONCE)
+			return come_again(cpu);
 	}
 
 	cpu->tf_armed = cpu->eflags & EFLAGS_TF;

@@ -28,6 +28,25 @@ TEST(an_interrupt_waits_for_if)
 	machine_free(m);
 }
 
+/* Its first instruction has a breakpoint: architecturally it never gets on. Here it does not keep us. */
+TEST(a_debug_handler_that_breaks_at_itself_leaves_room_for_others)
+{
+	struct machine *m = machine_new();
+	uint64_t icount = m->cpu.icount;
+	m->cpu.dr[0] = handler(EXC_DB);
+	cpu_set_dr(&m->cpu, 7, 1);
+	m->cpu.eip = handler(EXC_DB);
+	cpu_attend(&m->cpu, ATTN_EVENT);
+	CHECK_EQ(cpu_check_events(&m->cpu), NEXT_ATTENTION);
+	CHECK(attends(m));
+	CHECK(m->cpu.icount > icount);
+	CHECK_EQ(m->cpu.eip, handler(EXC_DB));
+	CHECK_EQ(cpu_check_events(&m->cpu), NEXT_ATTENTION);
+	cpu_set_dr(&m->cpu, 7, 0);
+	boundary(m);
+	machine_free(m);
+}
+
 TEST(the_sti_shadow_lasts_exactly_one_instruction_however_often_one_looks)
 {
 	struct machine *m = machine_new();

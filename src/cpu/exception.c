@@ -37,6 +37,8 @@ COMES_BACK __attribute__((noinline)) bool cpu_try(struct vcpu *cpu, void (*fn)(s
 	return raised;
 }
 
+#define FAULTS_AT_ONCE 16
+
 enum fault_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 
 static enum fault_class fault_class(unsigned vector)
@@ -80,7 +82,11 @@ static void event_enter(struct vcpu *cpu, void *arg)
 
 enum next event_deliver(struct vcpu *cpu, struct event ev)
 {
-	for (;;) {
+	for (unsigned n = 0; ; n++) {
+		if (n == FAULTS_AT_ONCE) {	/* benign ones in a circle, as #AC on a stack that is not aligned: the instruction tries again */
+			cpu_attend(cpu, ATTN_EVENT);
+			return NEXT_ATTENTION;
+		}
 		if (unlikely(cpu->intercept) && ev.exception) {
 			enum intercept_verdict v = cpu->intercept->exception(cpu, ev.vector, ev.has_error, ev.error);
 			if (v != INTERCEPT_NOT)

@@ -127,6 +127,8 @@ static void run_steps(struct machine *m)
 		next = cpu_check_events(cpu);
 		if (next == NEXT_RUN)
 			next = emulate_step(cpu);
+		if (next == NEXT_ATTENTION)		/* more events than it takes at once */
+			next = NEXT_RUN;
 	}
 }
 

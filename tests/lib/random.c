@@ -233,14 +233,28 @@ static void run(unsigned i)
 	struct plex86_stop stop = PLEX86_SIZED(plex86_stop);
 	bool was = slot[i].running;
 
+	uint32_t limit = rnd(2) ? 1 + rnd(rnd(2) ? 300 : 30000) : 0;	/* the longer ones through scanned code */
+
 	slot[i].running = true;
-	int r = plex86_run(slot[i].m, rnd(2) ? 1 + rnd(300) : 0, 200000, &stop);
+	int r = plex86_run(slot[i].m, limit, 200000, &stop);
 	slot[i].running = was;
 	result(slot[i].m, "run", r);
 	must(r != PLEX86_STOP_INTERNAL, stop.text, r);
 	must(r < 0 || stop.text[0], "a stop without a text", r);
+	must(r < 0 || limit == 0 || stop.instructions <= limit, "more instructions than the limit", (long)stop.instructions);
+	must(r != PLEX86_STOP_LIMIT || stop.instructions == limit, "the limit, but not as many instructions", (long)stop.instructions);
 	if (r >= 0)
 		reasons[r]++;
+}
+
+/* The frame may be pushed into a device: callbacks come. */
+static void raise_one(unsigned i)
+{
+	bool was = slot[i].running;
+
+	slot[i].running = true;
+	result(slot[i].m, "raise", plex86_raise(slot[i].m, rnd(34), value()));
+	slot[i].running = was;
 }
 
 static void something(unsigned i)
@@ -254,7 +268,7 @@ static void something(unsigned i)
 	case 2: watch(i); break;
 	case 3: snapshots(i); break;
 	case 4: result(m, "interrupt", plex86_interrupt(m, rnd(257))); break;
-	case 5: result(m, "raise", plex86_raise(m, rnd(34), value())); break;
+	case 5: raise_one(i); break;
 	case 6: result(m, "nmi", plex86_nmi(m)); break;
 	case 7:
 		if (rnd(4) == 0)
