@@ -70,7 +70,7 @@ struct vm_config {
 	bool no_serial[PC_SERIAL_PORTS];	/* that port is not there at all */
 	struct chardev_config debugcon;	/* where the bytes written to debugcon_port go */
 	uint16_t debugcon_port;		/* 0: there is none */
-	bool cpuid_limited;		/* no CPUID leaves above 3, for old systems */
+	struct cpu_model cpu_model;
 	enum vm_engine engine;
 	const char *virtualize[16];	/* --virtualize, NULL-terminated unless full */
 	bool protect_code;

@@ -128,7 +128,7 @@ static int init_cpu(struct vm *vm)
 
 	cpu->vm = vm;
 	cpu->phys = &vm->phys;
-	cpu->cpuid_limited = vm->cfg->cpuid_limited;
+	cpu->model = vm->cfg->cpu_model;
 	cpu->icount_stop = UINT64_MAX;
 	vm->phys.code_written = on_code_written;
 	vm->phys.map_changed = on_map_changed;

@@ -81,19 +81,17 @@ static int set_memory(struct options *o, const char *arg, struct error *err)
 
 static int set_cpu(struct options *o, const char *arg, struct error *err)
 {
-	if (strcmp(arg, "help") == 0) {
-		puts("Processors:\n  plex86     32-bit, SSE2 (also: max, host, qemu32)\n"
-		    "  pentium4   the same for systems that fail where CPUID has leaves above 3 (Windows NT 4)");
+	char wrong[64];
+
+	if (strcmp(arg, "help") == 0 || strcmp(arg, "?") == 0) {
+		cpu_model_list(stdout);
 		o->command = CLI_DONE;
 		return 0;
 	}
-	static const char *const names[] = { "plex86", "max", "host", "qemu32", "pentium4" };
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(arg, names[i]) == 0) {
-			o->vm.cpuid_limited = strcmp(arg, "pentium4") == 0;
-			return 0;
-		}
-	return error_set(err, -EINVAL, "-cpu '%s': no such processor (-cpu help lists them)", arg);
+	if (!cpu_model_parse(&o->vm.cpu_model, arg, wrong))
+		return error_set(err, -EINVAL, "-cpu '%s': there is no %s '%s' (-cpu help lists them)", arg,
+		    strchr(arg, ',') && strncmp(arg, wrong, strlen(wrong)) != 0 ? "feature" : "processor", wrong);
+	return 0;
 }
 
 static const struct option machine[] = {

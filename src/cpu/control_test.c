@@ -191,10 +191,39 @@ TEST(cpuid_leaves_end_at_2_where_they_are_limited)
 	cpu_cpuid(&m->cpu, 2, 0, two);
 	cpu_cpuid(&m->cpu, 7, 0, r);			/* past the end: the highest leaf's data */
 	CHECK_EQ(memcmp(r, two, sizeof(r)), 0);
-	m->cpu.cpuid_limited = true;			/* -cpu pentium4: from the start */
+	m->cpu.model.limited = true;			/* -cpu pentium4: from the start */
 	cpu_reset(&m->cpu);
 	cpu_cpuid(&m->cpu, 0, 0, r);
 	CHECK_EQ(r[0], 2);
+	machine_free(m);
+}
+
+TEST(cpuid_is_that_of_the_model_and_without_what_is_hidden)		/* [SDM 2, "CPUID"] */
+{
+	struct machine *m = machine_new();
+	uint32_t r[4];
+	char wrong[64];
+	CHECK(cpu_model_parse(&m->cpu.model, "pentium3", wrong));
+	cpu_reset(&m->cpu);
+	cpu_cpuid(&m->cpu, 1, 0, r);
+	CHECK_EQ(r[0], 0x673);
+	CHECK_EQ(r[3] & (BIT(25) | BIT(26)), BIT(25));		/* SSE, not SSE2 */
+	cpu_cpuid(&m->cpu, 0, 0, r);
+	CHECK_EQ(r[0], 2);
+	CHECK(cpu_model_parse(&m->cpu.model, "486,-vme,+tsc", wrong));
+	cpu_cpuid(&m->cpu, 1, 0, r);
+	CHECK_EQ(r[0], 0x480);
+	CHECK_EQ(r[3], BIT(0) | BIT(3) | BIT(4));
+	cpu_cpuid(&m->cpu, 0x80000000u, 0, r);			/* no such leaves: the highest's data */
+	CHECK_EQ(r[0], 0x480);
+	CHECK(cpu_model_parse(&m->cpu.model, "qemu32,-nx,sse2=off,+sse,check=off,-x2apic", wrong));
+	cpu_cpuid(&m->cpu, 0x80000001u, 0, r);
+	CHECK_EQ(r[3] & BIT(20), 0);
+	cpu_cpuid(&m->cpu, 1, 0, r);
+	CHECK_EQ(r[3] & (BIT(25) | BIT(26)), BIT(25));
+	CHECK(!cpu_model_parse(&m->cpu.model, "core2duo", wrong));
+	CHECK(!cpu_model_parse(&m->cpu.model, "max,+avx", wrong));
+	CHECK_STR(wrong, "+avx");
 	machine_free(m);
 }
 

@@ -10,7 +10,7 @@
  * The leaves of later processors that save a guest from measuring and guarding against what is not
  * so here: the clocks' frequencies (15H), that TSC and APIC timer never stop or change their pace
  * (6, 80000007H), and that user code cannot read supervisor pages past their protection (7, and
- * IA32_ARCH_CAPABILITIES). Systems that cannot deal with a leaf above 3 set MISC_ENABLE's limit, or
+ * IA32_ARCH_CAPABILITIES). An older model (model.h) shows less of it. Systems that cannot deal with a leaf above 3 set MISC_ENABLE's limit, or
  * are given -cpu pentium4, which has it set from the start.
  */
 #include "cpu/cpuid.h"
@@ -52,7 +52,9 @@ static void put_name(const char name[12], uint32_t *a, uint32_t *b, uint32_t *c)
 
 static uint32_t leaf_max(const struct vcpu *cpu)
 {
-	return cpu->misc_enable & MISC_LIMIT_CPUID ? LEAF_MAX_LIMITED : LEAF_MAX;
+	uint32_t max = cpu->misc_enable & MISC_LIMIT_CPUID ? LEAF_MAX_LIMITED : LEAF_MAX;
+
+	return cpu->model.leaves ? MIN(max, cpu->model.leaves) : max;
 }
 
 /* The caches of leaf 2 again: type, level, ways, sets.		[SDM 2, "CPUID", "INPUT EAX = 04H"] */
@@ -77,10 +79,12 @@ static void cpuid_basic(const struct vcpu *cpu, uint32_t leaf, uint32_t subleaf,
 		put_name("GenuineIntel", &out[1], &out[3], &out[2]);
 		break;
 	case 1:
-		out[0] = CPUID_SIGNATURE;
+		out[0] = cpu->model.signature ? cpu->model.signature : CPUID_SIGNATURE;
 		out[1] = 8 << 8;		/* CLFLUSH: 8 quadwords; one logical processor, APIC ID 0 */
 		out[2] = F_HYPERVISOR;
-		out[3] = FEATURES | (cpu_has_apic(cpu) ? F_APIC : 0);
+		out[3] = (FEATURES | (cpu_has_apic(cpu) ? F_APIC : 0)) & ~cpu->model.hidden;
+		if (cpu->model.hidden & F_CLFSH)
+			out[1] = 0;
 		break;
 	case 4:
 		cpuid_cache(subleaf, out);
@@ -144,7 +148,7 @@ void cpu_cpuid(struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4
 	if (leaf == LEAF_HYPERVISOR) {
 		out[0] = LEAF_HYPERVISOR;
 		put_name("plex86plex86", &out[1], &out[2], &out[3]);
-	} else if (leaf >= LEAF_EXTENDED && leaf <= LEAF_EXT_MAX) {
+	} else if (leaf >= LEAF_EXTENDED && leaf <= LEAF_EXT_MAX && !cpu->model.no_extended) {
 		cpuid_extended(cpu, leaf, out);
 	} else if (leaf > LEAF_HYPERVISOR && leaf < LEAF_HYPERVISOR + 0x10000) {
 		return;				/* the hypervisor range ends after its first leaf: zeros */

@@ -16,7 +16,7 @@
 enum { MISC_FAST_STRING = BIT(0), MISC_LIMIT_CPUID = BIT(22) };
 #define MISC_XD_DISABLE	(1ull << 34)
 
-static inline bool cpu_has_nx(const struct vcpu *cpu) { return !(cpu->misc_enable & MISC_XD_DISABLE); }
+static inline bool cpu_has_nx(const struct vcpu *cpu) { return !(cpu->misc_enable & MISC_XD_DISABLE) && !cpu->model.no_nx; }
 static inline bool cpu_has_apic(const struct vcpu *cpu) { return cpu->bus && cpu->bus->apic_base; }
 
 void msr_reset(struct vcpu *cpu);

@@ -33,7 +33,7 @@ void msr_reset(struct vcpu *cpu)
 	cpu->efer = 0;
 	cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
 	cpu->pat = PAT_RESET;
-	cpu->misc_enable = MISC_FAST_STRING | (cpu->cpuid_limited ? MISC_LIMIT_CPUID : 0);
+	cpu->misc_enable = MISC_FAST_STRING | (cpu->model.limited ? MISC_LIMIT_CPUID : 0);
 	cpu->mtrr_def_type = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->mtrr_phys); i++)
 		cpu->mtrr_phys[i] = 0;

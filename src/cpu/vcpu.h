@@ -4,6 +4,7 @@
 #ifndef PLEX86_CPU_VCPU_H
 #define PLEX86_CPU_VCPU_H
 
+#include "cpu/model.h"
 #include "decode/decode.h"
 #include "meter/meter.h"
 #include "util/types.h"
@@ -234,7 +235,7 @@ struct vcpu {
 
 	/* host */
 	uint64_t tsc_hz;		/* what the board's TSC counts at; 0: CPUID does not say */
-	bool cpuid_limited;		/* MISC_ENABLE after reset: no CPUID leaves above 3 */
+	struct cpu_model model;		/* what CPUID says */
 	struct mmu *mmu;
 	struct phys *phys;
 	const struct cpu_bus *bus;

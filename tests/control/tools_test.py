@@ -68,7 +68,7 @@ class Tools(MachineCase):
 
     def test_command_lines_of_tools_start_a_machine(self):
         for line in [
-            '-M pc -cpu qemu32 -m 64M -nographic -no-reboot -drive file=a.img,format=raw,index=0,media=disk',
+            '-M pc -cpu qemu32,-sse2,check=off -m 64M -nographic -no-reboot -drive file=a.img,format=raw,index=0,media=disk',
             '-machine pc-i440fx-7.2,accel=kvm:tcg,usb=off,dump-guest-core=off,vmport=off -m size=131072k -smp 1,maxcpus=1,sockets=1,cores=1 '
             '-display none -vga std -hda a.img -serial mon:stdio -net none',
             '-accel kvm -accel tcg,thread=single -no-user-config -nodefaults -rtc base=utc,driftfix=slew -no-hpet -boot strict=on '
@@ -78,7 +78,7 @@ class Tools(MachineCase):
             '-blockdev driver=file,filename=a.img,node-name=f0,auto-read-only=on,discard=unmap '
             '-blockdev node-name=d0,read-only=off,driver=raw,file=f0 -device ide-hd,bus=ide.0,drive=d0,id=ide0-0-0,bootindex=1,write-cache=on',
             '-drive file=a.img,format=raw,if=none,id=disk,cache=unsafe,aio=threads -device driver=ide-hd,drive=disk -k en-us -monitor null',
-            '-fda a.img -boot order=a,menu=off -audiodev none,id=snd0 -parallel none -serial null',
+            '-fda a.img -cpu pentium3 -boot order=a,menu=off -audiodev none,id=snd0 -parallel none -serial null',
             '-boot order=dc,menu=on,splash-time=1,once=c -hda a.img -no-acpi -nographic -monitor none -serial none -no-fd-bootchk',
             '-icount shift=4,sleep=off -hda a.img -display none -serial file:ser.log -D trace -d int,cpu_reset,guest_errors,unimp',
             '-hda a.img -display none -qmp tcp:127.0.0.1:0,server,nowait -monitor unix:mon.sock,server,nowait -action panic=exit-failure',
@@ -91,7 +91,7 @@ class Tools(MachineCase):
         for option, word in [
             (['-enable-kvm'], 'software'), (['-accel', 'kvm'], 'kvm'), (['-usb'], 'USB'), (['-device', 'usb-tablet'], 'usb-tablet'),
             (['-netdev', 'user,id=n'], 'network'), (['-net', 'nic'], 'network'), (['-nic', 'user'], 'network'), (['-soundhw', 'ac97'], 'sound'),
-            (['-vga', 'cirrus'], 'cirrus'), (['-display', 'gtk'], 'gtk'), (['-loadvm', 'x'], 'saved'), (['-watchdog', 'i6300esb'], 'watchdog'),
+            (['-vga', 'cirrus'], 'cirrus'), (['-cpu', 'core2duo'], 'core2duo'), (['-cpu', 'max,+avx2'], '+avx2'), (['-display', 'gtk'], 'gtk'), (['-loadvm', 'x'], 'saved'), (['-watchdog', 'i6300esb'], 'watchdog'),
             (['-object', 'rng-random,id=r'], '-object'), (['-pflash', 'x'], '-pflash'), (['-hda', 'fat:.'], 'mformat'), (['-hda', 'nbd:localhost:1'], 'nbd'),
             (['-k', 'de'], 'US keyboard'), (['-M', 'q35'], 'q35'), (['-smp', '2'], 'one processor'), (['-drive', 'file=a.img,if=virtio'], 'virtio'),
             (['-incoming', 'defer'], 'saved'), (['-global', 'e1000.x=1'], 'e1000'), (['-uuid', 'x'], 'hexadecimal'), (['-smbios', 'type=9,slot=1'], 'slot'),
