@@ -32,6 +32,10 @@ test-clang: ## the quick tests, built by clang
 	@tools/deps build run test
 	@tools/test --clang
 
+fuzz: ## libFuzzer over every target, with sanitizers (SECONDS=60)
+	@tools/deps build run test
+	@tools/fuzz $(or $(SECONDS),60)
+
 bench: ## native, plex86 and QEMU TCG side by side (BENCH_OPTIONS="--rounds 3")
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
@@ -53,4 +57,4 @@ distclean: clean ## and what was fetched
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all run test test-long test-asan test-clang bench install clean distclean help
+.PHONY: all run test test-long test-asan test-clang fuzz bench install clean distclean help
