@@ -76,6 +76,8 @@ static void on_client_gone(rfbClientPtr cl)
 	struct vnc *v = cl->screen->screenData;
 
 	v->clients--;
+	free(cl->wsctx);		/* a websocket's buffers: the library (0.9.14) forgets them */
+	cl->wsctx = NULL;
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr cl)

@@ -123,7 +123,7 @@ def main():
                 with open(sys.argv[2], 'wb') as f:
                     f.write(base64.b64decode(browser.cmd('Page.captureScreenshot')['data']))
             tool('stop', '--now', 'web')
-            assert vm.wait(LIMIT_S) == 0
+            assert vm.wait(LIMIT_S) == 0, vm.stderr.read()
         finally:
             if browser:
                 browser.close()
