@@ -207,6 +207,8 @@ class Machine(MachineCase):
                 f.truncate(1474560)
         for args, note in ([], True), (['--sandbox=off'], False):
             p, q = self.start('-fda', self.path('one.img'), *args)
+            if note:
+                self.confined(q)
             said = q.monitor('change floppy0 %s' % self.path('two.img'))
             self.assertEqual('write-protected' in said, note)
             self.assertEqual(q.cmd('query-block')[-1]['inserted']['ro'], note)
@@ -230,6 +232,7 @@ class Machine(MachineCase):
         with tempfile.NamedTemporaryFile(dir=self.dir.name) as f:
             self.assertEqual(q.cmd('screendump', filename=f.name), {})
             self.assertEqual(f.read(3), b'P6\n')
+        self.confined(q)
         for name, data in ('Makefile', b'all:\n'), ('photo.png', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(100)):
             with open(self.path(name), 'wb') as f:
                 f.write(data)
@@ -252,12 +255,17 @@ class Machine(MachineCase):
             self.assertEqual(f.read()[:1], b'\xea')
         self.assertIn('memory ends at 4 GiB', hmp(f'pmemsave 0xfffffff0 17 {dump}'))
 
-    def test_the_running_monitor_is_confined_in_every_thread(self):
-        p, q = self.start('-vnc', 'none')
-        self.wait_text(q, 'No bootable device')     # the disk's thread has worked by then
+    def confined(self, q):
+        """What the machine says of its sandbox; without one (a build with a sanitizer has none) the rest is skipped."""
         said = q.monitor('info sandbox')
         if 'sandbox: off' in said:
             self.skipTest(said)
+        return said
+
+    def test_the_running_monitor_is_confined_in_every_thread(self):
+        p, q = self.start('-vnc', 'none')
+        self.wait_text(q, 'No bootable device')     # the disk's thread has worked by then
+        said = self.confined(q)
         threads = os.listdir(f'/proc/{p.pid}/task')
         self.assertGreaterEqual(len(threads), 3)
         for t in threads:
@@ -277,7 +285,8 @@ class Machine(MachineCase):
         with tempfile.TemporaryDirectory() as elsewhere:    # where the confined monitor itself may not write
             self.assertEqual(self.plex86('screenshot', 'box', elsewhere + '/shot.ppm').returncode, 0)
             self.assertGreater(os.path.getsize(elsewhere + '/shot.ppm'), 500)
-            self.assertIn('Permission denied', q.answer('screendump', filename=elsewhere + '/own.png')['error']['desc'])
+            if 'sandbox: off' not in q.monitor('info sandbox'):
+                self.assertIn('Permission denied', q.answer('screendump', filename=elsewhere + '/own.png')['error']['desc'])
         self.assertEqual(self.plex86('screenshot', 'box', '/nonexistent/shot.png').returncode, 1)
         self.assertEqual(self.plex86('sendkey', 'box', 'ctrl-alt-delete').returncode, 0)
         q.wait_event('RESET')
