@@ -69,6 +69,23 @@ int cache_init(struct scanner *s, size_t bytes)
 	return err ? err : map_return_stacks(s);
 }
 
+int cache_begin(struct scanner *s)
+{
+	int fd = memfd_create("plex86-jumps", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	s->jump_fd = fd;
+	if (ftruncate(fd, JUMP_CACHE_BYTES) < 0)
+		return -errno;
+	uint8_t **p = mmap(NULL, JUMP_CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	for (unsigned i = 0; i < JUMP_CACHE_ENTRIES; i++)
+		p[i] = s->glue.indirect;
+	munmap(p, JUMP_CACHE_BYTES);
+	return 0;
+}
+
 void cache_free(struct scanner *s)
 {
 	struct { void *p; size_t bytes; } maps[] = {
@@ -87,7 +104,9 @@ void cache_free(struct scanner *s)
 			munmap(maps[i].p, maps[i].bytes);
 	for (unsigned i = 0; i < SCAN_MODES; i++)
 		if (s->modes[i].jump)
-			munmap(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
+			munmap(s->modes[i].jump, JUMP_CACHE_BYTES);
+	if (s->jump_fd)
+		close(s->jump_fd);
 }
 
 void cache_reset(struct scanner *s)
@@ -106,8 +125,7 @@ void cache_reset(struct scanner *s)
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		if (!s->modes[i].jump)
 			continue;
-		madvise(s->modes[i].jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
-		jump_clear(&s->modes[i], jump_at(&s->modes[i], s->modes[i].cs_base, 0));
+		madvise(s->modes[i].jump, JUMP_CACHE_BYTES, MADV_DONTNEED);
 		s->modes[i].used = false;
 	}
 	s->nblocks = s->nsites = s->nlinks = 0;
@@ -226,9 +244,9 @@ void cache_drop(struct scanner *s, struct block *b)
 	b->in = NULL;
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		struct mode_slot *m = &s->modes[i];
-		struct jump_entry *e = m->used ? jump_at(m, b->cs_base, b->eip) : NULL;
-		if (e && e->host == b->far)
-			jump_clear(m, e);
+		uint8_t **e = m->used ? jump_at(m, b->cs_base, b->eip) : NULL;
+		if (e && *e == b->hashed)
+			*e = s->glue.indirect;
 	}
 	b->dead = true;
 	s->dropped = true;
@@ -271,7 +289,7 @@ static struct mode_slot *take_slot(struct scanner *s)
 		struct mode_slot *m = &s->modes[s->next_slot++ % SCAN_MODES];
 		if (!mode_keyed(m->mode) || m == s->slot)
 			continue;
-		madvise(m->jump, JUMP_CACHE_ENTRIES * sizeof(struct jump_entry), MADV_DONTNEED);
+		madvise(m->jump, JUMP_CACHE_BYTES, MADV_DONTNEED);
 		return m;
 	}
 	return NULL;
@@ -288,14 +306,15 @@ struct mode_slot *cache_mode(struct scanner *s, uint32_t mode, uint32_t cs_base,
 	m = take_slot(s);
 	if (!m)
 		return NULL;
-	if (!m->jump)
-		m->jump = pages_map(JUMP_CACHE_ENTRIES * sizeof(struct jump_entry));
-	if (!m->jump)
-		return NULL;
+	if (!m->jump) {
+		void *p = mmap(NULL, JUMP_CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, s->jump_fd, 0);
+		if (p == MAP_FAILED)
+			return NULL;
+		m->jump = p;
+	}
 	m->used = true;
 	m->mode = mode;
 	m->cs_base = cs_base;
 	m->cs_limit = cs_limit;
-	jump_clear(m, jump_at(m, cs_base, 0));
 	return m;
 }

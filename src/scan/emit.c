@@ -762,28 +762,49 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 	}
 }
 
-/* Entry from anywhere: is this page still mapped as it was when it was scanned? */
+/* rcx, which is parked in r8, is 0 if all is well; else the monitor finds out where EIP r11d is. No flag is touched. */
+static void emit_go_if_zero(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	asm_byte(b, 0xE3);			/* jrcxz over mov (3) and jmp (5) */
+	asm_byte(b, 8);
+	asm_mov_rr64(b, RCX, R8);
+	asm_jmp(b, e->s->glue.indirect);
+}
+
+/* Entries from anywhere: is it meant, and is its page still mapped as it was when it was scanned? Whose flags are
+ * live cannot be known here: what is at EIP now may be other code. */
 static void emit_entry(struct emit *e)
 {
+	struct asm_buf *b = &e->b;
 	struct block *blk = e->block;
 	lin_t lin = blk->eip + blk->cs_base;
-	bool park = e->n == 0 || e->src[0].live_in;
-	struct cold *c = emit_cold(e, e->s->glue.indirect, 0);
-	c->flags_parked = park;
-	blk->far = asm_here(&e->b);
-	asm_mov_ri(&e->b, R11, blk->eip);
-	if (park)
-		emit_park(&e->b);
+	blk->hashed = asm_here(b);
+	asm_mov_rr64(b, R8, RCX);
+	if (mode_keyed(e->mode)) {
+		asm_load(b, RCX, emit_seg_field(SEG_CS, offsetof(struct segment, base)));
+		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - blk->cs_base)));
+		emit_go_if_zero(e);
+	}
+	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - blk->eip)));
+	asm_byte(b, 0xE3);
+	uint8_t *meant = b->rw;
+	asm_byte(b, 0);
+	asm_mov_rr64(b, RCX, R8);
+	asm_jmp(b, e->s->glue.indirect);
+	blk->far = asm_here(b);
+	asm_mov_rr64(b, R8, RCX);
+	asm_mov_ri(b, R11, blk->eip);
+	*meant = (uint8_t)(b->rw - meant - 1);
 	for (unsigned k = 0; k < (e->crossing ? 2u : 1u); k++) {
 		uint32_t page = (lin >> PAGE_SHIFT) + k;
 		uint64_t gpa = k == 0 ? blk->gpa : blk->gpa2;
-		asm_op_rm(&e->b, OP1(0x81), ALU_CMP, MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + (page & 0xFFFFF) * 4)));
-		asm_u32(&e->b, (uint32_t)(gpa >> PAGE_SHIFT) + 1);
-		c->from[c->nfrom++] = asm_jcc(&e->b, CC_NE, NULL);
+		asm_load(b, RCX, MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + (page & 0xFFFFF) * 4)));
+		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - ((uint32_t)(gpa >> PAGE_SHIFT) + 1))));
+		emit_go_if_zero(e);
 	}
-	if (park)
-		emit_unpark(&e->b);
-	blk->near = asm_here(&e->b);
+	asm_mov_rr64(b, RCX, R8);
+	blk->near = asm_here(b);
 }
 
 static void emit_code(struct emit *e)

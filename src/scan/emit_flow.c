@@ -106,30 +106,16 @@ void emit_indirect(struct emit *e, bool call)
 			asm_jmp(b, e->s->glue.lookup);
 		return;
 	}
+	bool based = e->block->cs_base & (JUMP_CACHE_ENTRIES - 1);
 	struct host_mem entry = { .base = R9, .index = R10, .scale = 3 };
-	if (e->block->cs_base & (JUMP_CACHE_ENTRIES - 1))
+	if (based)
 		asm_lea(b, R10, MEM_BASE(R11, (int32_t)e->block->cs_base));
-	asm_op_rr(b, OP2(0xB7), R10, e->block->cs_base & (JUMP_CACHE_ENTRIES - 1) ? R10 : R11);	/* movzwl: jump_at() */
+	asm_op_rr(b, OP2(0xB7), R10, based ? R10 : R11);	/* movzwl: jump_at() */
 	asm_mov_ri64(b, R9, (uint64_t)(uintptr_t)slot->jump);
-	asm_lea(b, R10, (struct host_mem){ .base = R10, .index = R10 });
-	asm_mov_rr64(b, R8, RCX);
-	asm_load(b, RCX, entry);
-	asm_lea(b, RCX, (struct host_mem){ .base = RCX, .index = R11 });
-	asm_byte(b, 0xE3);					/* jrcxz over the miss */
-	asm_byte(b, call ? 13 : 8);
-	asm_mov_rr64(b, RCX, R8);
-	entry.disp = offsetof(struct jump_entry, host);
-	if (!call) {
-		asm_jmp(b, e->s->glue.indirect);
-		asm_mov_rr64(b, RCX, R8);
+	if (call)
+		asm_call_mem(b, entry);
+	else
 		asm_jmp_mem(b, entry);
-		return;
-	}
-	asm_call(b, e->s->glue.indirect);
-	uint8_t *over = asm_jmp(b, NULL);
-	asm_mov_rr64(b, RCX, R8);
-	asm_call_mem(b, entry);
-	asm_patch(over, asm_here(b), b->rx_delta);
 }
 
 /* Flags live behind the call or not: where the return goes elsewhere, the code there may want them. */

@@ -46,6 +46,7 @@ static void emit_load_guest(struct asm_buf *b)
 	asm_load64(b, R12, CPU(scan.tlb_read));
 	asm_load64(b, R14, CPU(scan.window));
 	asm_load64(b, RSP, CPU(scan.ret_rsp));
+	asm_load(b, R11, CPU(eip));		/* for a block's hashed entry */
 	asm_load(b, RAX, gpr(REG_EAX));
 }
 
@@ -155,27 +156,10 @@ static void emit_lookup(struct scanner *s, struct asm_buf *b)
 	add_rsp8(b, -8);
 	g->lookup = asm_here(b);
 	asm_load(b, R10, CPU(seg[SEG_CS].base));
-	asm_mov_rr64(b, R8, RCX);
-	asm_mov_rr(b, RCX, R10);
 	asm_lea(b, R10, (struct host_mem){ .base = R10, .index = R11 });
 	asm_op_rr(b, OP2(0xB7), R10, R10);	/* movzwl r10w, r10d: jump_at() */
 	asm_load64(b, R9, CPU(scan.jump_cache));
-	asm_op_rm(b, OP1W(0x8D), R10, (struct host_mem){ .base = R10, .index = R10 });	/* 16-byte entries */
-	asm_op_rm(b, OP1W(0x8D), R9, (struct host_mem){ .base = R9, .index = R10, .scale = 3 });
-	asm_load(b, R10, MEM_BASE(R9, offsetof(struct jump_entry, minus_base)));
-	asm_lea(b, RCX, (struct host_mem){ .base = RCX, .index = R10 });
-	asm_byte(b, 0xE3);			/* jrcxz over the miss: mov (3 bytes) and jmp rel32 (5) */
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	asm_jmp(b, g->indirect);
-	asm_load(b, RCX, MEM_BASE(R9, offsetof(struct jump_entry, minus_eip)));
-	asm_lea(b, RCX, (struct host_mem){ .base = RCX, .index = R11 });
-	asm_byte(b, 0xE3);
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	asm_jmp(b, g->indirect);
-	asm_mov_rr64(b, RCX, R8);
-	asm_jmp_mem(b, MEM_BASE(R9, offsetof(struct jump_entry, host)));
+	asm_jmp_mem(b, (struct host_mem){ .base = R9, .index = R10, .scale = 3 });
 	g->lookup_end = asm_here(b);
 }
 

@@ -96,7 +96,8 @@ struct block {
 	bool lock_known;		/* rec[].lock is filled in */
 	uint8_t *host;			/* executable address of its code */
 	uint32_t host_bytes;		/* without the cold part */
-	uint8_t *far, *near;		/* entries: with and without the check that its page is mapped as it was */
+	/* entries: near without, far with the check that its page is mapped as it was; hashed also whether r11d is its EIP */
+	uint8_t *hashed, *far, *near;
 	struct record *rec;		/* [ninsns + 1]: the last is the end */
 	struct block *hash_next;
 	struct block *page_next[2];
@@ -144,18 +145,19 @@ enum { SLOW_WRITE = BIT(0), SLOW_EMULATE = BIT(1) };	/* not a TLB miss: the fast
 
 #define RETURN_STACK_BYTES (256u << 10)
 
-struct jump_entry {			/* hash of indirect branch targets, per mode */
-	uint32_t minus_eip, minus_base;	/* two's complement of EIP and CS's base, so that the test needs no flags */
-	uint8_t *host;			/* far entry */
-};
+/*
+ * Hash of indirect branch targets, per mode: where to go on for EIP in r11d. That is a block's `hashed` entry, which looks
+ * whether it is meant, or glue.indirect.
+ */
 #define JUMP_CACHE_ENTRIES 65536u	/* index: the low 16 bits of the linear address */
+#define JUMP_CACHE_BYTES (JUMP_CACHE_ENTRIES * sizeof(uint8_t *))
 
 #define SCAN_MODES 32
 struct mode_slot {
 	bool used;
 	uint32_t mode, cs_limit;
 	uint32_t cs_base;		/* 0 where mode_keyed(): it serves all */
-	struct jump_entry *jump;
+	uint8_t **jump;			/* [JUMP_CACHE_ENTRIES] */
 };
 
 /* cs_base: 0 where mode_keyed(). NULL: there is none yet. */
@@ -167,21 +169,9 @@ static inline struct mode_slot *mode_slot_of(struct mode_slot *slots, uint32_t m
 	return NULL;
 }
 
-static inline struct jump_entry *jump_at(const struct mode_slot *slot, uint32_t cs_base, uint32_t eip)
+static inline uint8_t **jump_at(const struct mode_slot *slot, uint32_t cs_base, uint32_t eip)
 {
 	return &slot->jump[(cs_base + eip) & (JUMP_CACHE_ENTRIES - 1)];
-}
-
-/* An empty entry must match nothing, not even EIP 0, which it would where that belongs. */
-static inline void jump_clear(const struct mode_slot *slot, struct jump_entry *e)
-{
-	*e = (struct jump_entry){ .minus_eip = e == jump_at(slot, slot->cs_base, 0) };
-}
-
-/* Is it the entry of this target? */
-static inline bool jump_is(const struct jump_entry *e, uint32_t cs_base, uint32_t eip)
-{
-	return e->minus_eip + eip == 0 && e->minus_base + cs_base == 0;
 }
 
 struct glue {				/* executable addresses of the stubs */
@@ -233,6 +223,7 @@ struct scanner {
 	struct link *links;
 	uint32_t nlinks, max_links;
 	struct mode_slot modes[SCAN_MODES];
+	int jump_fd;				/* memfd of an empty hash, which those of the modes are private mappings of; 0: none */
 	/* return stack */
 	struct return_stack {			/* [CPL 3]: one must not return into the other's blocks */
 		uint8_t *base;
@@ -284,6 +275,7 @@ struct scanner {
 
 /* cache.c */
 int cache_init(struct scanner *s, size_t bytes);
+int cache_begin(struct scanner *s);			/* once the glue stands; 0 or -errno */
 void cache_free(struct scanner *s);
 void cache_reset(struct scanner *s);			/* every block goes; glue stays */
 bool cache_full(const struct scanner *s);		/* no room for another block of the largest kind */

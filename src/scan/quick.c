@@ -106,8 +106,8 @@ static uint8_t *go(struct vcpu *cpu)
 	struct mode_slot *slot = mode_slot_of(s->modes, mode, cs->base, cs->limit);
 	if (!slot)
 		return QUICK_DISPATCH;
-	const struct jump_entry *known = jump_at(slot, cs->base, cpu->eip);
-	if (!jump_is(known, cs->base, cpu->eip))
+	uint8_t *known = *jump_at(slot, cs->base, cpu->eip);
+	if (known == s->glue.indirect)
 		return QUICK_DISPATCH;
 	if (s->slot != slot)
 		scan_switch_mode(s, slot, mode);
@@ -116,7 +116,7 @@ static uint8_t *go(struct vcpu *cpu)
 	cpu->insn_eip = cpu->eip;
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	scan_state_in(cpu, mode, 0);
-	return known->host;
+	return known;
 }
 
 /* As cpu_update_mode(), for a change between CPL 0 and 3 that needs no alignment checks. */

@@ -181,10 +181,10 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	set_mode(s, mode);
 	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	uint32_t cs_base = cpu->seg[SEG_CS].base;
-	const struct jump_entry *known = jump_at(s->slot, cs_base, cpu->eip);
-	if (jump_is(known, cs_base, cpu->eip) && !want) {	/* its entry looks whether the page is still the same */
+	uint8_t **known = jump_at(s->slot, cs_base, cpu->eip);
+	if (*known != s->glue.indirect && !want) {	/* its entry looks whether it is meant, and the page is still the same */
 		METER_END(cpu, LOOKUP);
-		return resume(cpu, known->host, 0, 0);
+		return resume(cpu, *known, 0, 0);
 	}
 	struct block *b = find_block(cpu, mode);
 	if (!b) {
@@ -199,8 +199,7 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		return resume(cpu, b->near, 0, 0);
 	}
 	METER_END(cpu, LOOKUP);
-	*jump_at(s->slot, cs_base, cpu->eip) = (struct jump_entry){ .minus_eip = 0 - cpu->eip, .minus_base = 0 - cs_base,
-	    .host = b->far };
+	*jump_at(s->slot, cs_base, cpu->eip) = b->hashed;
 	return resume(cpu, b->near, 0, 0);
 }
 
@@ -675,12 +674,15 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	int err = s->emit ? wary_init(s) : -ENOMEM;
 	if (!err)
 		err = cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT);
+	struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
+	if (!err) {
+		glue_emit(s, &b);
+		err = cache_begin(s);
+	}
 	if (err) {
 		scan_free(cpu);
 		return err;
 	}
-	struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
-	glue_emit(s, &b);
 	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 	s->epoch = cpu->scan.epoch - 1;
 	s->gs_base = GS_BASE_UNKNOWN;

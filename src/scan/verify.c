@@ -34,7 +34,6 @@ enum kind {
 	KIND_ADDEND,	/* table entry for the page of value `of` */
 	KIND_U32,	/* from here on: zero-extended */
 	KIND_U16,	/* less than 64K */
-	KIND_INDEX,	/* twice that */
 	KIND_PAGE,	/* U32: value `of` >> 12 */
 	KIND_LAST,	/* U32: value `of` + size - 1 */
 	KIND_XOR,	/* U32: value `of` ^ (value `of` + size - 1) */
@@ -240,17 +239,17 @@ static bool checked_operand(struct run *r, const struct state *s, const ZydisDec
 	return true;
 }
 
-/* An entry of the hash of branch targets: the EIP it is for, or, as a branch's operand, where to go. */
-static bool hash_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
+/* An entry of the hash of branch targets, as the operand of a branch to the EIP in r11d. */
+static bool hash_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m)
 {
 	int index = gpr_number(m->index);
 	bool target = r->d.meta.category == ZYDIS_CATEGORY_UNCOND_BR || r->d.meta.category == ZYDIS_CATEGORY_CALL;
 	r->totals.table++;
-	if (index < 0 || s->reg[index].kind != KIND_INDEX || m->scale != 8 || write)
+	if (index < 0 || s->reg[index].kind != KIND_U16 || m->scale != 8 || m->disp.value != 0)
 		return violation(r, "the hash of branch targets by another index than an EIP's");
-	if (target ? m->disp.value != offsetof(struct jump_entry, host) : size != 4 || m->disp.value != 0)
-		return violation(r, "another field of the hash of branch targets");
-	return true;
+	if (!target)
+		return violation(r, "the hash of branch targets as data");
+	return is_u32(s->reg[11]) || violation(r, "a branch through the hash without its target in r11d");
 }
 
 /* A register that forms an address or is an operand: may its value be seen there? cut: to 32 bits or less. */
@@ -302,7 +301,7 @@ static bool memory_operand(struct run *r, const struct state *s, const ZydisDeco
 	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_WINDOW)
 		return window_operand(r, s, m);
 	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_TABLE)
-		return hash_operand(r, s, m, size, write);
+		return hash_operand(r, s, m);
 	switch (m->base) {
 	case ZYDIS_REGISTER_R12:
 		return table_operand(r, s, m, size, write);
@@ -433,9 +432,6 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 	case ZYDIS_MNEMONIC_LEA:
 		if (bits == 64)
 			return (struct value){ .kind = window_pointer(s, &src->mem) ? KIND_WINDOW : KIND_WIDE, .id = NO_ID, .of = NO_ID };
-		if (base >= 0 && src->mem.base == src->mem.index && src->mem.scale <= 1 && src->mem.disp.value == 0 &&
-		    s->reg[base].kind == KIND_U16)
-			return (struct value){ .kind = KIND_INDEX, .id = NO_ID, .of = NO_ID };
 		if (src->mem.index == ZYDIS_REGISTER_NONE && base >= 0 && src->mem.disp.value > 0 && src->mem.disp.value < 64 &&
 		    is_u32(s->reg[base]))
 			return u32_of(KIND_LAST, (unsigned)src->mem.disp.value + 1, s->reg[base].id);
@@ -709,6 +705,8 @@ static bool analyse(struct run *r)
 	for (unsigned i = 0; i < r->code->nentries; i++) {
 		struct state s;
 		nothing_known(r, &s);
+		if (i < r->code->nhashed)
+			s.reg[11].kind = KIND_U32;
 		if (!flow_to(r, r->code->entry[i], &s))
 			return false;
 	}
@@ -803,6 +801,7 @@ static unsigned block_entries(const struct block *b, uint32_t *entry)
 {
 	unsigned n = 0;
 
+	entry[n++] = (uint32_t)(b->hashed - b->host);
 	entry[n++] = (uint32_t)(b->far - b->host);
 	entry[n++] = (uint32_t)(b->near - b->host);
 	for (unsigned i = 0; i <= b->ninsns; i++) {
@@ -828,11 +827,11 @@ static bool report(struct scanner *s, const struct block *b, const struct verify
 
 bool verify_block(struct scanner *s, const struct block *b, const uint8_t *end)
 {
-	uint32_t entry[2 * BLOCK_MAX_INSNS + 4];
+	uint32_t entry[2 * BLOCK_MAX_INSNS + 5];
 	struct verify_finding f = { 0 };
 	struct verify_code code = {
 		.bytes = b->host, .len = (size_t)(end - b->host), .at = (uint64_t)(uintptr_t)b->host,
-		.entry = entry, .nentries = block_entries(b, entry), .leads_to = to_stub, .is_table = is_table, .arg = s,
+		.entry = entry, .nentries = block_entries(b, entry), .nhashed = 1, .leads_to = to_stub, .is_table = is_table, .arg = s,
 		.esp_pointer = mode_esp_is_pointer(b->mode),
 	};
 

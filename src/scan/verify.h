@@ -26,7 +26,7 @@ struct verify_code {
 	size_t len;
 	uint64_t at;			/* address at which it runs */
 	const uint32_t *entry;		/* offsets */
-	unsigned nentries;
+	unsigned nentries, nhashed;	/* the first nhashed are entered with an EIP in r11d */
 	enum leads (*leads_to)(const void *arg, uint64_t target);
 	bool (*is_table)(const void *arg, uint64_t imm);	/* may be NULL: address of a mode's hash of branch targets? */
 	const void *arg;
