@@ -762,47 +762,57 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 	}
 }
 
-/* rcx, which is parked in r8, is 0 if all is well; else the monitor finds out where EIP r11d is. No flag is touched. */
-static void emit_go_if_zero(struct emit *e)
+/* One more thing that must be 0: added to the 64 bits of rcx, none of which can make up for another. */
+static void emit_add_difference(struct emit *e, struct host_mem m, uint32_t wanted)
 {
-	struct asm_buf *b = &e->b;
-	asm_byte(b, 0xE3);			/* jrcxz over mov (3) and jmp (5) */
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	asm_jmp(b, e->s->glue.indirect);
+	asm_load(&e->b, R9, m);
+	asm_lea(&e->b, R9, MEM_BASE(R9, (int32_t)(0u - wanted)));
+	asm_op_rm(&e->b, OP1W(0x8D), RCX, (struct host_mem){ .base = RCX, .index = R9 });
 }
 
-/* Entries from anywhere: is it meant, and is its page still mapped as it was when it was scanned? Whose flags are
- * live cannot be known here: what is at EIP now may be other code. */
+/*
+ * Entries from anywhere: is the block meant, and is its page still mapped as it was when it was scanned? What is at
+ * EIP now may be other code, in which flags are live that are not here: none is lost on the way out.
+ */
 static void emit_entry(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	struct block *blk = e->block;
-	lin_t lin = blk->eip + blk->cs_base;
+	uint32_t first = (blk->eip + blk->cs_base) >> PAGE_SHIFT, npages = e->crossing ? 2 : 1, entry[2];
+	struct host_mem code[2];
+	for (unsigned k = 0; k < npages; k++) {
+		code[k] = MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + ((first + k) & 0xFFFFF) * 4));
+		entry[k] = (uint32_t)((k == 0 ? blk->gpa : blk->gpa2) >> PAGE_SHIFT) + 1;
+	}
 	blk->hashed = asm_here(b);
 	asm_mov_rr64(b, R8, RCX);
-	if (mode_keyed(e->mode)) {
-		asm_load(b, RCX, emit_seg_field(SEG_CS, offsetof(struct segment, base)));
-		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - blk->cs_base)));
-		emit_go_if_zero(e);
-	}
 	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - blk->eip)));
-	asm_byte(b, 0xE3);
-	uint8_t *meant = b->rw;
+	if (mode_keyed(e->mode))
+		emit_add_difference(e, emit_seg_field(SEG_CS, offsetof(struct segment, base)), blk->cs_base);
+	for (unsigned k = 0; k < npages; k++)
+		emit_add_difference(e, code[k], entry[k]);
+	asm_byte(b, 0xE3);			/* jrcxz */
+	uint8_t *over = b->rw;
 	asm_byte(b, 0);
 	asm_mov_rr64(b, RCX, R8);
 	asm_jmp(b, e->s->glue.indirect);
+
+	struct cold *c = emit_cold(e, e->s->glue.indirect, 0);
+	c->flags_parked = true;
 	blk->far = asm_here(b);
-	asm_mov_rr64(b, R8, RCX);
 	asm_mov_ri(b, R11, blk->eip);
-	*meant = (uint8_t)(b->rw - meant - 1);
-	for (unsigned k = 0; k < (e->crossing ? 2u : 1u); k++) {
-		uint32_t page = (lin >> PAGE_SHIFT) + k;
-		uint64_t gpa = k == 0 ? blk->gpa : blk->gpa2;
-		asm_load(b, RCX, MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + (page & 0xFFFFF) * 4)));
-		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - ((uint32_t)(gpa >> PAGE_SHIFT) + 1))));
-		emit_go_if_zero(e);
+	emit_park(b);
+	for (unsigned k = 0; k < npages; k++) {
+		asm_op_rm(b, OP1(0x81), ALU_CMP, code[k]);
+		asm_u32(b, entry[k]);
+		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
 	}
+	if (e->n == 0 || e->src[0].live_in)
+		emit_unpark(b);
+	else
+		asm_mov_rr64(b, RAX, R8);
+	asm_mov_rr64(b, R8, RCX);
+	*over = (uint8_t)(b->rw - over - 1);
 	asm_mov_rr64(b, RCX, R8);
 	blk->near = asm_here(b);
 }
