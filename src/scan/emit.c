@@ -416,6 +416,23 @@ static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
 	asm_op_rm(&e->b, op, reg, m);
 }
 
+/* Does the instruction have the same bytes in 64-bit code? Registers only, ESP not among them, no prefix but those that
+ * choose the operation. (Most of what compilers emit between loads and stores: it need not be taken to pieces.) */
+static bool verbatim(const struct emit *e, const struct source *src, bool simd)
+{
+	const struct insn *in = &src->in;
+	if (!(e->mode & MODE_CODE32) || in->adsize != 4 || in->prefix & ~(unsigned)(simd ? PREFIX_OPSIZE | PREFIX_REP | PREFIX_REPNE : PREFIX_OPSIZE))
+		return false;
+	const unsigned kinds = BIT(OPND_REG) | BIT(OPND_IMM) | BIT(OPND_ONE) | BIT(OPND_MMX) | BIT(OPND_XMM) | BIT(OPND_ST);
+	for (unsigned i = 0; i < in->nopnd; i++) {
+		const struct operand *o = &in->opnd[i];
+		if (!(kinds >> o->kind & 1) || (o->kind == OPND_REG && o->size != 1 && o->reg == REG_ESP))
+			return false;
+	}
+	uint8_t opcode = src->bytes[in->prefix & PREFIX_OPSIZE ? 1 : 0];
+	return simd || ((opcode & 0xF0) != 0x40 && opcode != 0x82 && opcode != 0x66);	/* REX; an alias that is gone */
+}
+
 /* Copy an instruction, its registers renamed and its memory operand replaced. */
 static void copy_native(struct emit *e, bool simd)
 {
@@ -668,21 +685,24 @@ static void emit_insn(struct emit *e)
 		e->s->sites[e->site].fn = e->cpu->intercept->run;
 		return;
 	}
+	bool simd = class == VMAP_MMX || class == VMAP_SSE, same = verbatim(e, cur(e), simd);
 	switch (class) {
 	case VMAP_NATIVE:
-		if (native_form(e, in))
+		if (same)
+			asm_bytes(&e->b, cur(e)->bytes, in->len);
+		else if (native_form(e, in))
 			emit_native(e, false);
 		else if (!emit_bit_string(e) && !emit_segment(e) && !emit_high_byte(e))
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_X87: case VMAP_MMX: case VMAP_SSE:
-		if (!native_form(e, in)) {
+		if (!same && !native_form(e, in)) {
 			emit_call_monitor(e, 0);
 			break;
 		}
 		emit_fpu_gate(e, class == VMAP_SSE || uses_xmm(in));
 		/* a fault or slow path from here on restarts behind the gate, which stays open */
-		emit_native(e, class != VMAP_X87);
+		emit_native(e, simd);
 		break;
 	case VMAP_INLINE:
 		emit_inline(e);
