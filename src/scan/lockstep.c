@@ -77,6 +77,9 @@ static struct saved_page *pool_page(struct lockstep *l, uint64_t fd_page)
 
 	if (p->fd_page == fd_page)
 		return p;
+	for (unsigned i = 0; i < l->npages; i++)	/* another page has its slot since, and this one is in use */
+		if (l->page[i]->fd_page == fd_page)
+			return l->page[i];
 	do
 		p = &l->pool[l->next_victim++ % POOL_PAGES];
 	while (p->used);
