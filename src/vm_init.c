@@ -26,9 +26,9 @@ static void on_code_written(void *arg, uint64_t fd_offset, unsigned len)
 {
 	struct vm *vm = arg;
 
-	emulate_code_written(&vm->cpu, fd_offset, len);
+	bool decoded = emulate_code_written(&vm->cpu, fd_offset, len);
 	if (vm->cpu.scanner)
-		scan_code_written(&vm->cpu, fd_offset, len);
+		scan_code_written(&vm->cpu, fd_offset, len, decoded);
 }
 
 static void on_map_changed(void *arg)

@@ -60,9 +60,9 @@ static void code_written(void *arg, uint64_t fd_offset, unsigned len)
 	struct machine *m = arg;
 
 	m->code_writes++;
-	emulate_code_written(&m->cpu, fd_offset, len);
+	bool decoded = emulate_code_written(&m->cpu, fd_offset, len);
 	if (m->cpu.scanner)
-		scan_code_written(&m->cpu, fd_offset, len);
+		scan_code_written(&m->cpu, fd_offset, len, decoded);
 }
 
 void machine_init(struct machine *m, uint64_t ram_bytes)

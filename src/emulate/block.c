@@ -112,9 +112,10 @@ static void drop(struct vcpu *cpu, struct emulator *em, struct op_block *b)
 		__atomic_or_fetch(&cpu->attention, ATTN_CODE, __ATOMIC_RELAXED);
 }
 
-static void written_in_page(struct vcpu *cpu, struct emulator *em, uint64_t fd_page, unsigned first, unsigned end)
+static bool written_in_page(struct vcpu *cpu, struct emulator *em, uint64_t fd_page, unsigned first, unsigned end)
 {
 	struct page_code *page = &em->pages[fd_page];
+	bool any = false;
 
 	if (page->granules & granules(first, end)) {
 		struct block_link *next;
@@ -122,25 +123,30 @@ static void written_in_page(struct vcpu *cpu, struct emulator *em, uint64_t fd_p
 			unsigned b_first, b_end;
 			next = l->next;
 			block_extent(l->block, (unsigned)(l - l->block->link), &b_first, &b_end);
-			if (b_first < end && first < b_end)
+			if (b_first < end && first < b_end) {
 				drop(cpu, em, l->block);
+				any = true;
+			}
 		}
 	}
 	if (!page->head)
 		cpu->phys->page_flags[fd_page] &= (uint8_t)~PAGE_CODE;
+	return any;
 }
 
-void emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
+bool emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 {
 	struct emulator *em = cpu->emulator;
+	bool any = false;
 
 	while (len > 0) {
 		unsigned first = fd_offset & PAGE_MASK, n = MIN(len, PAGE_BYTES - first);
 		if (em && fd_offset >> PAGE_SHIFT < em->npages)
-			written_in_page(cpu, em, fd_offset >> PAGE_SHIFT, first, first + n);
+			any |= written_in_page(cpu, em, fd_offset >> PAGE_SHIFT, first, first + n);
 		fd_offset += n;
 		len -= n;
 	}
+	return any;
 }
 
 static void flush_now(struct emulator *em)

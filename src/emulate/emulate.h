@@ -34,12 +34,15 @@ void emulate_free(struct vcpu *cpu);
 /* Run until attention, icount_stop, HLT or a triple fault. Delivers faults and interrupts itself. */
 enum next emulate_run(struct vcpu *cpu);
 
+/* The same, but no further than the page of code that EIP is in, nor past the first fault. */
+enum next emulate_page(struct vcpu *cpu);
+
 /* Exactly one instruction (or one REP chunk, or one fault delivery), then cpu_check_events() is the
  * caller's. Used by scanned code for what it does not translate, and by single-stepping. */
 enum next emulate_step(struct vcpu *cpu);
 
-/* Bytes of a PAGE_CODE page changed: drop decoded blocks that hold any of them. */
-void emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
+/* Bytes of a PAGE_CODE page changed: drop decoded blocks that hold any of them. True: there were some. */
+bool emulate_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
 /* May [fd_offset, fd_offset + len) of a page hold decoded code? To 64 bytes. */
 bool emulate_code_at(const struct vcpu *cpu, uint64_t fd_offset, unsigned len);
 void emulate_flush(struct vcpu *cpu);		/* all blocks */

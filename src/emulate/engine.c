@@ -126,6 +126,15 @@ enum next emulate_run(struct vcpu *cpu)
 	return run(cpu);
 }
 
+static void stay(struct vcpu *cpu, void *arg)
+{
+	uint32_t begun = cpu->eip;
+
+	do
+		run_block(cpu, cpu->emulator);
+	while (!cpu->attention && cpu->icount < cpu->icount_stop && (cpu->eip ^ begun) >> PAGE_SHIFT == 0);
+}
+
 static void step(struct vcpu *cpu, void *arg)
 {
 	struct emulator *em = cpu->emulator;
@@ -143,17 +152,28 @@ static void step(struct vcpu *cpu, void *arg)
 	run_ops(cpu, b->op, 1);
 }
 
-enum next emulate_step(struct vcpu *cpu)
+/* Carry out fn, and deliver what it raised. */
+static enum next once(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, void *arg))
 {
 	METER_SCOPE(cpu, METER_EMULATE);
 	METER_TIER0(cpu);
 	enum next next = NEXT_RUN;
 
-	if (cpu_try(cpu, step, NULL)) {
+	if (cpu_try(cpu, fn, NULL)) {
 		leave_block(cpu);
 		fault_counts(cpu);
 		next = cpu_deliver_fault(cpu);
 	}
 	leave_block(cpu);
 	return next != NEXT_RUN ? next : cpu->halted ? NEXT_HALT : NEXT_RUN;
+}
+
+enum next emulate_page(struct vcpu *cpu)
+{
+	return once(cpu, stay);
+}
+
+enum next emulate_step(struct vcpu *cpu)
+{
+	return once(cpu, step);
 }

@@ -56,9 +56,9 @@ static void on_code_written(void *arg, uint64_t fd_offset, unsigned len)
 {
 	plex86 *m = arg;
 
-	emulate_code_written(&m->cpu, fd_offset, len);
+	bool decoded = emulate_code_written(&m->cpu, fd_offset, len);
 	if (m->cpu.scanner)
-		scan_code_written(&m->cpu, fd_offset, len);
+		scan_code_written(&m->cpu, fd_offset, len, decoded);
 }
 
 static void on_map_changed(void *arg)

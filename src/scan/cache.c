@@ -59,11 +59,12 @@ int cache_init(struct scanner *s, size_t bytes)
 	s->hash = pages_map(BLOCK_HASH * sizeof(*s->hash));
 	s->page_blocks = pages_map((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks));
 	s->granules = pages_map((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules));
+	s->churn = pages_map((s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->churn));
 	s->order = pages_map(s->max_blocks * sizeof(*s->order));
 	s->sites = pages_map(s->max_sites * sizeof(*s->sites));
 	s->links = pages_map(s->max_links * sizeof(*s->links));
 	s->arena = pages_map(s->arena_bytes);
-	if (!s->hash || !s->page_blocks || !s->granules || !s->order || !s->sites || !s->links || !s->arena)
+	if (!s->hash || !s->page_blocks || !s->granules || !s->churn || !s->order || !s->sites || !s->links || !s->arena)
 		return -ENOMEM;
 	int err = map_views(s);
 	return err ? err : map_return_stacks(s);
@@ -92,6 +93,7 @@ void cache_free(struct scanner *s)
 		{ s->hash, BLOCK_HASH * sizeof(*s->hash) },
 		{ s->page_blocks, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->page_blocks) },
 		{ s->granules, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->granules) },
+		{ s->churn, (s->cpu->phys->reserved_bytes >> PAGE_SHIFT) * sizeof(*s->churn) },
 		{ s->order, s->max_blocks * sizeof(*s->order) },
 		{ s->sites, s->max_sites * sizeof(*s->sites) },
 		{ s->links, s->max_links * sizeof(*s->links) },

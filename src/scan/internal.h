@@ -197,6 +197,12 @@ struct code_write {
 #define CODE_WRITES 64u
 static inline uint32_t code_write_tag(lin_t lin, bool user) { return lin >> PAGE_SHIFT << 2 | (unsigned)user << 1 | 1; }
 
+/* Code that is written anew again and again is emulated a few times before it is scanned: that pays only later. */
+struct page_churn {
+	uint8_t written;		/* times that code in it was overwritten */
+	uint8_t runs;			/* times that it was emulated since */
+};
+
 /* One bit for each 64 bytes of a page that [lo, hi) touches. */
 static inline uint64_t granule_mask(uint32_t lo, uint32_t hi)
 {
@@ -216,6 +222,7 @@ struct scanner {
 	struct block **page_blocks;		/* [memfd page] */
 	uint64_t *granules;			/* [memfd page] which 64-byte pieces hold code, or did */
 	struct code_write code_writes[CODE_WRITES];
+	struct page_churn *churn;		/* [memfd page] */
 	struct block **order;			/* by host address */
 	uint32_t nblocks, max_blocks;
 	struct site *sites;
@@ -262,6 +269,7 @@ struct scanner {
 	 * that is under way, the one it is for included; where it resumed, should attention be wanted first */
 	int callout_left, resumed_left;
 	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */
+	bool emulate_page;			/* ... or at code that is not worth scanning yet */
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
 	enum next next;				/* why scan_enter() returned */
 	struct verifier *verifier;		/* --verify-code, or NULL */
@@ -350,6 +358,7 @@ void scan_switch_mode(struct scanner *s, struct mode_slot *slot, uint32_t mode);
 /* run.c */
 uint8_t *scan_quick_missed(struct vcpu *cpu, uint32_t site, uint32_t lin, bool fpu_was_live);	/* after the first */
 uint8_t *scan_quick_dispatch(struct vcpu *cpu);					/* ... and the second */
+bool scan_drop_code(struct vcpu *cpu, uint64_t fd_offset, unsigned len);	/* blocks that hold any of these bytes; true: some did */
 uint32_t scan_mode(const struct vcpu *cpu);
 struct block *scan_find_block(struct vcpu *cpu);	/* at EIP; may raise; NULL: not scanned */
 enum next scan_run_blocks(struct vcpu *cpu);

@@ -28,6 +28,9 @@
 #define TICK_NS 1000000		/* thread CPU time */
 #define TICKS_TO_PROMOTE 2
 #define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
+#define CHURN_WRITTEN 4		/* from so many changes of its code on, a page... */
+#define CHURN_RUNS 4		/* ...is emulated so often after each before it is scanned */
+#define CHURN_INSNS 2048	/* and that long at a time */
 
 /* --- state in and out --- */
 
@@ -138,6 +141,17 @@ static void set_mode(struct scanner *s, uint32_t mode)
 	scan_switch_mode(s, slot, mode);
 }
 
+/* Scanning costs as much as emulating some twenty times: has the code there proved that it stays? */
+static bool worth_scanning(struct scanner *s, uint32_t gpa)
+{
+	const uint8_t *host = s->lock || s->cpu->stops ? NULL : phys_host(s->cpu->phys, gpa, false);
+	struct page_churn *c = host ? &s->churn[(uint64_t)(host - s->cpu->phys->ram) >> PAGE_SHIFT] : NULL;
+	if (!c || c->written < CHURN_WRITTEN || c->runs >= CHURN_RUNS)
+		return true;
+	c->runs++;
+	return false;
+}
+
 static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 {
 	struct scanner *s = cpu->scanner;
@@ -150,7 +164,10 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 	struct block *b = cache_find(s, gpa, mode);
 	if (b && b->fd_page[0] != b->fd_page[1] && mmu_code(cpu, (lin | PAGE_MASK) + 1) != b->gpa2)
 		return NULL;			/* the second page moved: this one instruction by the emulator */
-	return b ? b : make_block(s, gpa, mode);
+	if (b)
+		return b;
+	s->emulate_page = !worth_scanning(s, gpa);
+	return s->emulate_page ? NULL : make_block(s, gpa, mode);
 }
 
 /* Where to go on, from exact state. want: NULL, or gets the block. */
@@ -546,11 +563,11 @@ struct block *scan_find_block(struct vcpu *cpu)
 	return mode == MODE_NONE ? NULL : find_block(cpu, mode);
 }
 
-static enum next emulate_chunk(struct vcpu *cpu)
+static enum next emulate_some(struct vcpu *cpu, uint64_t most, enum next (*run)(struct vcpu *cpu))
 {
 	uint64_t stop = cpu->icount_stop;
-	cpu->icount_stop = MIN(stop, cpu->icount + EMULATE_CHUNK);
-	enum next n = emulate_run(cpu);
+	cpu->icount_stop = MIN(stop, cpu->icount + most);
+	enum next n = run(cpu);
 	cpu->icount_stop = stop;
 	return n == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)ATTN_EVENT) ? NEXT_RUN : n;
 }
@@ -560,7 +577,7 @@ static enum next run_counted(struct vcpu *cpu)
 {
 	uint64_t left = cpu->icount_stop - cpu->icount;
 	if (left < BLOCK_MAX_INSNS)
-		return emulate_chunk(cpu);
+		return emulate_some(cpu, EMULATE_CHUNK, emulate_run);
 	cpu->scanner->count_end = cpu->icount + MIN(left, (uint64_t)INT32_MAX);
 	return scan_run_blocks(cpu);
 }
@@ -578,8 +595,8 @@ enum next scan_run(struct vcpu *cpu)
 		enum next n = NEXT_RUN;
 		if (s->tick_in_user)
 			consider_promotion(cpu);
-		bool one = s->emulate_one;
-		s->emulate_one = false;
+		bool one = s->emulate_one, page = s->emulate_page;
+		s->emulate_one = s->emulate_page = false;
 		if (cpu->attention & ATTN_EVENT) {
 			n = cpu_check_events(cpu);
 			if (n != NEXT_RUN)
@@ -590,10 +607,12 @@ enum next scan_run(struct vcpu *cpu)
 			return NEXT_ATTENTION;
 		if (s->lock && (one || scan_mode(cpu) == MODE_NONE))
 			lockstep_begin(s);
-		if (one)
+		if (page)
+			n = emulate_some(cpu, CHURN_INSNS, emulate_page);
+		else if (one)
 			n = emulate_step(cpu);
 		else if (scan_mode(cpu) == MODE_NONE)
-			n = emulate_chunk(cpu);
+			n = emulate_some(cpu, EMULATE_CHUNK, emulate_run);
 		else if (cpu->scan.counting)
 			n = run_counted(cpu);
 		else
@@ -736,8 +755,9 @@ void scan_flush(struct vcpu *cpu)
 	cache_reset(cpu->scanner);
 }
 
-void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
+bool scan_drop_code(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 {
+	bool any = false;
 	struct scanner *s = cpu->scanner;
 	uint64_t page = fd_offset >> PAGE_SHIFT;
 	uint32_t lo = fd_offset & PAGE_MASK, hi = lo + len;
@@ -749,9 +769,23 @@ void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 		if (lo + base >= b->fd_hi || hi + base <= b->fd_lo)
 			continue;
 		cache_drop(s, b);
+		any = true;
 		if (b == s->repeating)		/* it may have overwritten itself: no further element */
 			cpu_attend(cpu, ATTN_CODE);
 	}
 	if (!s->page_blocks[page])
 		cpu->phys->page_flags[page] &= (uint8_t)~PAGE_SCAN;
+	return any;
+}
+
+void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len, bool decoded)
+{
+	struct page_churn *c = &cpu->scanner->churn[fd_offset >> PAGE_SHIFT];
+	if (!scan_drop_code(cpu, fd_offset, len) && !decoded)
+		return;
+	c->runs = 0;
+	if (c->written < CHURN_WRITTEN)
+		c->written++;
+	else		/* what follows will be overwritten as well: be done with it at once */
+		emulate_code_written(cpu, fd_offset & ~(uint64_t)PAGE_MASK, PAGE_BYTES);
 }

@@ -35,8 +35,8 @@ void scan_protect_code(struct vcpu *cpu);
  * not scanned are emulated. */
 enum next scan_run(struct vcpu *cpu);
 
-/* Bytes of a page with scanned code changed: drop the blocks made from any of them. */
-void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len);
+/* Bytes of a page with code changed: drop the blocks made from any of them. decoded: the emulator had some, too. */
+void scan_code_written(struct vcpu *cpu, uint64_t fd_offset, unsigned len, bool decoded);
 void scan_flush(struct vcpu *cpu);		/* every block: the physical map changed */
 
 /* --verify-code: every block from now on is checked before it runs (scan/verify.h). 0 or -errno. */

@@ -66,7 +66,7 @@ static void rescan(struct scanner *s, uint32_t gpa)
 {
 	const uint8_t *host = phys_host(s->cpu->phys, gpa, false);
 	if (host)
-		scan_code_written(s->cpu, (uint64_t)(host - s->cpu->phys->ram), 1);
+		scan_drop_code(s->cpu, (uint64_t)(host - s->cpu->phys->ram), 1);
 }
 
 static bool back_to_direct(struct scanner *s, struct faulter *f)
