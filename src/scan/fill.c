@@ -38,7 +38,8 @@ uintptr_t scan_fill(struct vcpu *cpu, uint32_t number, uint32_t lin)
 		/* another TLB is in use while alignment is checked: it never has an entry, and no store goes by here */
 		if (c->tag == code_write_tag(lin, user) && c->serial == cpu->scan.tlb_serial && cpu->tlb == &cpu->tlbs[user]) {
 			uint64_t fd_offset = c->addend + lin - (uintptr_t)cpu->phys->ram;
-			return scanned_at(s, fd_offset) || emulate_code_at(cpu, fd_offset, LARGEST_ACCESS) ? 0 : c->addend;
+			if (cpu->phys->page_flags[fd_offset >> PAGE_SHIFT] & (PAGE_CODE | PAGE_SCAN))
+				return scanned_at(s, fd_offset) || emulate_code_at(cpu, fd_offset, LARGEST_ACCESS) ? 0 : c->addend;
 		}
 	}
 	if (cpu->fx_live)
