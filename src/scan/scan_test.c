@@ -2,6 +2,7 @@
  * Scanned code against the emulator: the same program from the same state under both engines must
  * end in the same state. The programs are assembled here, for a flat protected-mode machine.
  */
+#include "scan/internal.h"
 #include "scan/test_machine.h"
 
 /* Run a program that ends with HLT under both engines and compare. */
@@ -95,6 +96,45 @@ PROGRAM(scan_sees_code_change_under_it,
 	"call 0f; 0: pop %ebx; mov $20, %ecx; xor %eax, %eax\n"
 	"1: call 2f; incl (2f-0b+1)(%ebx); loop 1b; movb $0x90, (3f-0b)(%ebx); 3: inc %eax; jmp 4f\n"
 	"2: add $0x01020304, %eax; ret; 4:")
+
+/* Code in a page of its own, written anew 24 times; what is there calls back, and changes itself while it runs. */
+PROGRAM(scan_sees_code_that_is_written_anew_again_and_again,
+	"call 0f; 0: pop %ebp; mov $0x180000, %ebx; mov $24, %ecx\n"
+	"1: imul $0x01010101, %ecx, %edx; movb $5, (%ebx); mov %edx, 1(%ebx); movb $0xc3, 5(%ebx); mov %ecx, %edx; and $7, %edx\n"
+	"2: call *%ebx; dec %edx; jns 2b; push %ecx; lea (3f-0b)(%ebp), %esi; mov %ebx, %edi; mov $(4f-3f), %ecx; rep movsb; pop %ecx\n"
+	"lea (5f-0b)(%ebp), %edx; call *%ebx; call *%ebx; dec %ecx; jnz 1b; jmp 6f\n"
+	"3: mov $3, %esi; 7: add $0x11, %eax; incb (8f-3b-1)(%ebx); 8: call *%edx; dec %esi; jnz 7b; ret; 4:\n"
+	"5: rol $3, %eax; ret; 6:")
+
+/* As often as the page's code may be called before it is scanned, and once more. */
+static void call_patched(unsigned calls, bool scanned)
+{
+	static const uint8_t patcher[] = {
+		0xBB, 0x00, 0x00, 0x18, 0x00,		/* mov $0x180000, %ebx */
+		0xB9, 0x0A, 0x00, 0x00, 0x00,		/* mov $10, %ecx */
+		0xC6, 0x03, 0x40,			/* 1: movb $0x40, (%ebx)   inc %eax */
+		0xC6, 0x43, 0x01, 0xC3,			/* movb $0xc3, 1(%ebx)     ret */
+		0xBA, 0x00, 0x00, 0x00, 0x00,		/* mov $calls, %edx */
+		0xFF, 0xD3,				/* 2: call *%ebx */
+		0x4A, 0x75, 0xFB,			/* dec %edx; jnz 2b */
+		0x49, 0x75, 0xEC,			/* dec %ecx; jnz 1b */
+		0xF4,
+	};
+	uint8_t code[sizeof(patcher)];
+	memcpy(code, patcher, sizeof(code));
+	code[18] = (uint8_t)calls;
+	struct machine *m = flat_machine(true, code, sizeof(code));
+	must_halt(m);
+	CHECK_EQ(m->cpu.gpr[REG_EAX], 10 * calls);
+	CHECK_EQ(m->cpu.scanner->page_blocks[0x180] != NULL, scanned);
+	machine_free(m);
+}
+
+TEST(scan_waits_for_code_that_was_rewritten_to_stay)
+{
+	call_patched(4, false);
+	call_patched(5, true);
+}
 
 PROGRAM(scan_runs_string_instructions,
 	"cld; mov $0x200000, %esi; mov $0x200f00, %edi; mov $300, %ecx; rep movsb; mov $0x200003, %edi; mov $0x200000, %esi; mov $64, %ecx\n"
