@@ -39,6 +39,8 @@ uint32_t machine_read32(struct machine *m, gpa_t gpa);
 void machine_scan_freely(struct machine *m, size_t cache_bytes);
 /* The same, but memory goes through windows wherever it can (direct), or through the table only. */
 void machine_scan(struct machine *m, size_t cache_bytes, bool direct);
+/* What is written anew is scanned each time, not emulated first. */
+void machine_scan_eagerly(struct machine *m);
 /* Run scanned code until HLT, a triple fault, a stop, or attention other than kicks. */
 enum next machine_scan_run(struct machine *m);
 /* The same for so long at most: it ends with ATTN_KICK. */

@@ -48,6 +48,11 @@ void machine_scan(struct machine *m, size_t cache_bytes, bool direct)
 	mmu_update_direct(&m->cpu);
 }
 
+void machine_scan_eagerly(struct machine *m)
+{
+	m->cpu.scanner->eager = true;
+}
+
 static void take_turn(struct machine *m)
 {
 	struct vcpu *cpu = &m->cpu;

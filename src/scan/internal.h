@@ -223,6 +223,7 @@ struct scanner {
 	uint64_t *granules;			/* [memfd page] which 64-byte pieces hold code, or did */
 	struct code_write code_writes[CODE_WRITES];
 	struct page_churn *churn;		/* [memfd page] */
+	bool eager;				/* scan it at once all the same: tests that rewrite what they compare */
 	struct block **order;			/* by host address */
 	uint32_t nblocks, max_blocks;
 	struct site *sites;

@@ -141,10 +141,11 @@ static void set_mode(struct scanner *s, uint32_t mode)
 	scan_switch_mode(s, slot, mode);
 }
 
-/* Scanning costs as much as emulating some twenty times: has the code there proved that it stays? */
+/* Scanning costs as much as emulating some twenty times: has the code there proved that it stays? (Proofs and debuggers
+ * want to see all of it.) */
 static bool worth_scanning(struct scanner *s, uint32_t gpa)
 {
-	const uint8_t *host = s->lock || s->cpu->stops ? NULL : phys_host(s->cpu->phys, gpa, false);
+	const uint8_t *host = s->eager || s->lock || s->cpu->stops ? NULL : phys_host(s->cpu->phys, gpa, false);
 	struct page_churn *c = host ? &s->churn[(uint64_t)(host - s->cpu->phys->ram) >> PAGE_SHIFT] : NULL;
 	if (!c || c->written < CHURN_WRITTEN || c->runs >= CHURN_RUNS)
 		return true;

@@ -272,8 +272,10 @@ static struct machine *make_machine(enum engine engine)
 	cpu->gdtr = (struct table_register){ GDT, sizeof(gdt) - 1 };
 	cpu->idtr = (struct table_register){ IDT, 256 * 8 - 1 };
 	mmu_flush(cpu, true);
-	if (engine != EMULATED)
+	if (engine != EMULATED) {
 		machine_scan(m, 0, engine == DIRECT);
+		machine_scan_eagerly(m);
+	}
 	return m;
 }
 
@@ -448,6 +450,7 @@ static bool run_guest(enum engine engine, struct machine *m, const struct result
 	m->cpu.fx = h->block.fx_in;
 	memcpy(m->cpu.gpr, h->block.gpr_in, 32);
 	m->cpu.eflags = h->block.eflags_in;
+	m->cpu.fpu_host_pe = true;		/* the machines share a thread */
 	return same(engine, m, h, engine == EMULATED ? emulate(m, &h->e->in) : run_scanned(m, h->e), memory);
 }
 

@@ -110,8 +110,10 @@ static void make_machine(enum guest engine)
 	cpu->ldtr = (struct segment){ .selector = 0x18, .base = SYSTEM + LDT, .limit = LDT_COUNT * 8 - 1, .attr = 0x82 };
 	cpu->tr = (struct segment){ .selector = 0x20, .base = SYSTEM + TSS, .limit = 0x67, .attr = 0x8B };
 	mmu_flush(cpu, true);
-	if (engine != TIER0)
+	if (engine != TIER0) {
 		machine_scan(m, 0, engine == DIRECT);
+		machine_scan_eagerly(m);
+	}
 }
 
 void guest_init(enum guest first, enum guest last)

@@ -122,7 +122,7 @@ class Values(Machine):
     def test_scanned_instructions_are_not_said_to_be_counted_where_they_are_not(self):
         record, _ = self.final('count')
         self.assertNotIn('instructions', record['vcpus'][0])
-        self.assertGreater(record['vcpus'][0]['blocks_scanned'], 100)
+        self.assertGreater(record['vcpus'][0]['blocks_scanned'], 20)
 
     def test_times_add_up_to_the_wall_clock(self):
         for guest, options in (('spin', ()), ('idle', ()), ('spin', ('--engine', 'emulate')), ('spin', ('-S',))):
