@@ -274,7 +274,10 @@ void cache_link(struct scanner *s, struct link *l, struct block *to)
 	bool same_page = l->from->fd_page[0] == l->from->fd_page[1] && to->fd_page[0] == to->fd_page[1] &&
 	    (l->from->eip + l->from->cs_base) >> PAGE_SHIFT == (to->eip + to->cs_base) >> PAGE_SHIFT &&
 	    l->from->fd_page[0] == to->fd_page[0];
-	asm_patch(l->field, same_page ? to->near : to->far, cache_delta(s));
+	const uint8_t *at = same_page ? to->near : to->far;
+	if (l->open && l->from == to)
+		at = to->host + to->rec[0].host_off;
+	asm_patch(l->field, at, cache_delta(s));
 	l->to = to;
 	l->next_in = to->in;
 	to->in = l;

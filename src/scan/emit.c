@@ -560,6 +560,8 @@ static void emit_fpu_gate(struct emit *e, bool sse)
 	*known = true;
 	if (sse)
 		e->fpu_known = true;		/* the SSE gate is the stricter */
+	if (e->i == 0)
+		e->first_gate = sse ? GATE_SSE : GATE_FPU;
 	struct host_mem gate = MEM_BASE(R13, sse ? (int32_t)offsetof(struct vcpu, scan.sse_closed)
 	    : (int32_t)offsetof(struct vcpu, scan.fpu_closed));
 	struct cold *c = emit_cold(e, e->s->glue.fpu, emit_site(e, 0));
@@ -895,6 +897,7 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 	e->esp_off = 0;
 	e->site = -1;
 	e->crossing = e->fpu_known = e->sse_known = false;
+	e->first_gate = GATE_NONE;
 	decode_block(e, page, next, short_of);
 	if (e->n == 0)
 		return NULL;

@@ -40,6 +40,7 @@ struct emit {
 	bool crossing;			/* one instruction whose bytes lie in two pages */
 	int esp_off;			/* guest ESP = r15 + this */
 	bool fpu_known, sse_known;	/* the gate was passed in this block and nothing closed it since */
+	enum { GATE_NONE, GATE_FPU, GATE_SSE } first_gate;	/* of the first instruction */
 	bool checked;			/* memory of the current instruction: not through the window */
 	int64_t site;			/* of the current instruction, -1: none yet */
 	struct cold cold[EMIT_MAX_COLD];

@@ -111,6 +111,7 @@ struct link {
 	struct block *from, *to;	/* to: NULL while it leads to the stub */
 	struct link *next_in;
 	uint32_t target_eip;
+	bool open;			/* a loop to its own block, whose first gate (FPU) is known to be open: to behind it */
 };
 
 /* A place that may call the monitor: one memory operand or one instruction that is not native. */
