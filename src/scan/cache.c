@@ -144,7 +144,7 @@ void cache_reset(struct scanner *s)
  * The writable view is used for new code, and for a branch here and there that is chained later. Its pages
  * count as resident a second time: give them up now and then (a page that is wanted again costs a fault).
  */
-#define REST_BYTES (1u << 20)
+#define REST_BYTES (256u << 10)
 static void rest_view(struct scanner *s)
 {
 	size_t whole = s->used & ~(size_t)(REST_BYTES - 1);
@@ -239,15 +239,15 @@ void cache_drop(struct scanner *s, struct block *b)
 	forget_page(s, b, 0);
 	if (b->fd_page[0] != b->fd_page[1])
 		forget_page(s, b, 1);
-	for (struct link *l = b->in; l; l = l->next_in) {
-		l->to = NULL;
-		asm_patch(l->field, l->stub, cache_delta(s));
+	for (uint32_t n = b->in; n; n = s->links[n - 1].next_in) {
+		s->links[n - 1].to = NULL;
+		asm_patch(s->rx + s->links[n - 1].field, s->rx + s->links[n - 1].stub, cache_delta(s));
 	}
-	b->in = NULL;
+	b->in = 0;
 	for (unsigned i = 0; i < SCAN_MODES; i++) {
 		struct mode_slot *m = &s->modes[i];
 		uint8_t **e = m->used ? jump_at(m, b->cs_base, b->eip) : NULL;
-		if (e && *e == b->hashed)
+		if (e && *e == block_hashed(b))
 			*e = s->glue.indirect;
 	}
 	b->dead = true;
@@ -274,13 +274,13 @@ void cache_link(struct scanner *s, struct link *l, struct block *to)
 	bool same_page = l->from->fd_page[0] == l->from->fd_page[1] && to->fd_page[0] == to->fd_page[1] &&
 	    (l->from->eip + l->from->cs_base) >> PAGE_SHIFT == (to->eip + to->cs_base) >> PAGE_SHIFT &&
 	    l->from->fd_page[0] == to->fd_page[0];
-	const uint8_t *at = same_page ? to->near : to->far;
+	const uint8_t *at = same_page ? block_near(to) : block_far(to);
 	if (l->open && l->from == to)
 		at = to->host + to->rec[0].host_off;
-	asm_patch(l->field, at, cache_delta(s));
+	asm_patch(s->rx + l->field, at, cache_delta(s));
 	l->to = to;
 	l->next_in = to->in;
-	to->in = l;
+	to->in = (uint32_t)(l - s->links) + 1;
 	METER_ADD(s->cpu, chained, 1);
 }
 

@@ -53,8 +53,8 @@ static void finish_cold(struct emit *e, const struct cold *c)
 	for (unsigned i = 0; i < c->nfrom; i++)
 		asm_patch(c->from[i], at, b->rx_delta);
 	if (c->link) {
-		c->link->stub = at;
-		asm_patch(c->link->field, at, b->rx_delta);
+		c->link->stub = (uint32_t)(at - e->s->rx);
+		asm_patch(e->s->rx + c->link->field, at, b->rx_delta);
 	}
 	if (c->back) {
 		static const uint8_t xor_r10_r11[] = { 0x45, 0x31, 0xDA };		/* xor r10d, r11d */
@@ -670,7 +670,7 @@ static void emit_insn(struct emit *e)
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
-		.flags_live = cur(e)->live_in,
+		.live = record_of_live(cur(e)->live_in),
 		.run_left = counted ? run_left(e) : 0,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && (e->mode & MODE_RING0),
 	};
@@ -806,7 +806,6 @@ static void emit_entry(struct emit *e)
 		code[k] = MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + ((first + k) & 0xFFFFF) * 4));
 		entry[k] = (uint32_t)((k == 0 ? blk->gpa : blk->gpa2) >> PAGE_SHIFT) + 1;
 	}
-	blk->hashed = asm_here(b);
 	asm_mov_rr64(b, R8, RCX);
 	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - blk->eip)));
 	if (mode_keyed(e->mode))
@@ -821,7 +820,7 @@ static void emit_entry(struct emit *e)
 
 	struct cold *c = emit_cold(e, e->s->glue.indirect, 0);
 	c->flags_parked = true;
-	blk->far = asm_here(b);
+	blk->far = (uint16_t)(asm_here(b) - blk->host);
 	asm_mov_ri(b, R11, blk->eip);
 	emit_park(b);
 	for (unsigned k = 0; k < npages; k++) {
@@ -836,7 +835,7 @@ static void emit_entry(struct emit *e)
 	asm_mov_rr64(b, R8, RCX);
 	*over = (uint8_t)(b->rw - over - 1);
 	asm_mov_rr64(b, RCX, R8);
-	blk->near = asm_here(b);
+	blk->near = (uint16_t)(asm_here(b) - blk->host);
 }
 
 static void emit_code(struct emit *e)
@@ -851,7 +850,7 @@ static void emit_code(struct emit *e)
 		.host_off = (uint16_t)(asm_here(&e->b) - blk->host),
 		.esp_off = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(last->eip + last->in.len - blk->eip),
-		.flags_live = FLAG_ARITH,
+		.live = record_of_live(FLAG_ARITH),
 	};
 	if (!ends_block(&last->in)) {
 		emit_flush_esp(e);

@@ -14,7 +14,7 @@ struct link *emit_link(struct emit *e, uint8_t *field, uint32_t target)
 {
 	struct scanner *s = e->s;
 	struct link *l = &s->links[s->nlinks];
-	*l = (struct link){ .field = field, .from = e->block, .target_eip = target, .open = target == e->block->eip &&
+	*l = (struct link){ .field = (uint32_t)(field - s->rx), .from = e->block, .target_eip = target, .open = target == e->block->eip &&
 		((e->first_gate == GATE_FPU && e->fpu_known) || (e->first_gate == GATE_SSE && e->sse_known)) &&
 		!s->count_insns && !(e->mode & MODE_COUNT) };
 	struct cold *c = emit_cold(e, s->glue.link, s->nlinks++);

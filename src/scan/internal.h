@@ -72,19 +72,28 @@ static inline uint32_t mode_move_esp(uint32_t mode, uint32_t esp, int off)
 
 /* One guest instruction of a block: where it begins, here and there. Guest state is exact there,
  * but for ESP, which is r15 + esp_off. */
-struct record {
+struct record {			/* there are some 20 a block: 12 bytes */
 	uint16_t entry_off;	/* from block.host: where the instruction before it comes out */
-	int16_t entry_esp;	/* esp_off there */
 	uint16_t host_off;	/* the same behind its preparations (ESP brought up to date, FPU gate): a fault restarts here */
+	int16_t entry_esp;	/* esp_off at entry_off */
 	int16_t esp_off;
-	uint16_t guest_off;	/* from block.eip */
-	bool shadow;		/* behind STI: not to be left here */
-	uint16_t flags_live;	/* arithmetic flags that are exact here; the others will be overwritten before they are read */
-	uint8_t lock;		/* lock-step's: LOCK_xxx */
-	uint8_t run_left;	/* where instructions are counted: from here to where the run that was counted ends; else 0 */
+	uint32_t guest_off : 10;	/* from block.eip */
+	uint32_t live : 6;	/* record_live(): arithmetic flags that are exact here; the others will be overwritten before they are read */
+	uint32_t shadow : 1;	/* behind STI: not to be left here */
+	uint32_t lock : 5;	/* lock-step's: LOCK_xxx */
+	uint32_t run_left : 7;	/* instructions counted: from here to where the run that was counted ends; else 0 */
 };
 
-struct link;
+/* EFLAGS bits to and from what a record has room for. */
+static inline unsigned record_of_live(uint32_t flags)
+{
+	return (flags & 1) | (flags >> 1 & 2) | (flags >> 2 & 4) | (flags >> 3 & 0x18) | (flags >> 6 & 0x20);
+}
+
+static inline uint16_t record_live(const struct record *r)
+{
+	return (uint16_t)((r->live & 1) | (r->live & 2) << 1 | (r->live & 4) << 2 | (r->live & 0x18) << 3 | (r->live & 0x20) << 6);
+}
 
 struct block {
 	uint32_t eip, cs_base, cs_limit, mode;
@@ -92,34 +101,37 @@ struct block {
 	uint64_t fd_page[2];		/* pages of the memfd its bytes lie in; equal if one */
 	uint32_t fd_lo, fd_hi;		/* its bytes: [fd_lo, fd_hi) relative to fd_page[0] (the 2nd page counts as adjacent) */
 	uint16_t ninsns;
+	uint16_t far, near;		/* entries, from host */
 	bool dead;
 	bool lock_known;		/* rec[].lock is filled in */
-	uint8_t *host;			/* executable address of its code */
+	uint8_t *host;			/* executable address of its code, and of its hashed entry: see block_near() */
 	uint32_t host_bytes;		/* without the cold part */
-	/* entries: near without, far with the check that its page is mapped as it was; hashed also whether r11d is its EIP */
-	uint8_t *hashed, *far, *near;
 	struct record *rec;		/* [ninsns + 1]: the last is the end */
 	struct block *hash_next;
 	struct block *page_next[2];
-	struct link *in;		/* chained branches that lead here */
+	uint32_t in;			/* chained branches that lead here: number of the first link + 1 */
 };
+
+/* Entries: near without, far with the check that its page is mapped as it was; hashed also whether r11d is its EIP. */
+static inline uint8_t *block_near(const struct block *b) { return b->host + b->near; }
+static inline uint8_t *block_far(const struct block *b) { return b->host + b->far; }
+static inline uint8_t *block_hashed(const struct block *b) { return b->host; }
 
 /* A direct branch: its rel32 field leads to its stub until the target is known. */
 struct link {
-	uint8_t *field;			/* executable address of the rel32 */
-	uint8_t *stub;
+	uint32_t field, stub;		/* where in the code cache */
 	struct block *from, *to;	/* to: NULL while it leads to the stub */
-	struct link *next_in;
 	uint32_t target_eip;
-	bool open;			/* a loop to its own block, whose first gate (FPU) is known to be open: to behind it */
+	uint32_t next_in : 31;		/* number of the next that leads there + 1 */
+	uint32_t open : 1;		/* a loop to its own block, whose first gate (FPU) is known to be open: to behind it */
 };
 
 /* A place that may call the monitor: one memory operand or one instruction that is not native. */
 struct site {
 	struct block *block;
+	exec_fn *fn;
 	uint16_t index;			/* instruction within the block */
 	uint16_t flags;			/* SITE_xxx */
-	exec_fn *fn;
 	struct insn in;
 };
 enum {

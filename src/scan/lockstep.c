@@ -274,19 +274,20 @@ static void look_at(const struct scanner *s, struct block *b)
 {
 	for (unsigned i = 0; i < b->ninsns; i++) {
 		struct insn in;
-		uint8_t *lock = &b->rec[i].lock;
+		unsigned lock = 0;
 		if (!recover_insn(s, b, i, &in) || done_once(&in))
-			*lock |= LOCK_ONCE;
+			lock |= LOCK_ONCE;
 		if (in.name == I_CALL)
-			*lock |= LOCK_CALL;
+			lock |= LOCK_CALL;
 		for (unsigned k = 0; k < in.nopnd; k++)
 			if (in.opnd[k].kind == OPND_MMX)
-				*lock |= LOCK_MMX;
+				lock |= LOCK_MMX;
 		if (in.prefix & (PREFIX_REP | PREFIX_REPNE))
-			*lock |= LOCK_REP;
+			lock |= LOCK_REP;
 		/* a taken Jcc to the next instruction looks like one not taken */
 		if ((in.name == I_JCC || in.name == I_JCXZ) && in.imm == 0)
-			*lock |= LOCK_NEVER;
+			lock |= LOCK_NEVER;
+		b->rec[i].lock = lock;
 	}
 	b->lock_known = true;
 }
@@ -300,7 +301,7 @@ static void take_block(struct lockstep *l, struct block *b)
 	for (unsigned i = 0; i <= b->ninsns; i++) {
 		const struct record *r = &b->rec[i];
 		l->b.eip[i] = b->eip + r->guest_off;
-		l->b.flags_live[i] = r->flags_live;
+		l->b.flags_live[i] = record_live(r);
 		l->b.call[i] = r->lock & LOCK_CALL;
 		l->b.rep[i] = r->lock & LOCK_REP;
 		l->b.shadow[i] = r->shadow;

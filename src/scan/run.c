@@ -214,11 +214,11 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	set_mode(s, mode);		/* again: making the block may have emptied the cache */
 	if (s->lock) {			/* back to here at every branch */
 		cpu->scan.ret_rsp = s->ret[cpu->cpl == 3].top;
-		return resume(cpu, b->near, 0, 0);
+		return resume(cpu, block_near(b), 0, 0);
 	}
 	METER_END(cpu, LOOKUP);
-	*jump_at(s->slot, cs_base, cpu->eip) = b->hashed;
-	return resume(cpu, b->near, 0, 0);
+	*jump_at(s->slot, cs_base, cpu->eip) = block_hashed(b);
+	return resume(cpu, block_near(b), 0, 0);
 }
 
 static uint8_t *dispatch(struct vcpu *cpu)
@@ -517,8 +517,8 @@ uint8_t *scan_link(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was
 	struct block *to = NULL;
 	uint8_t *host = dispatch_to(cpu, &to);
 	/* it went to the link's target in the same mode, and the link still exists: chain it */
-	if (to && host == to->near && flushes == s->flushes && !l->from->dead && !l->to &&
-	    to->eip == l->target_eip && s->slot->mode == mode && (!s->verifier || verify_link(s, l, to->near)))
+	if (to && host == block_near(to) && flushes == s->flushes && !l->from->dead && !l->to &&
+	    to->eip == l->target_eip && s->slot->mode == mode && (!s->verifier || verify_link(s, l, block_near(to))))
 		cache_link(s, l, to);
 	return host;
 }

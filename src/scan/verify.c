@@ -802,9 +802,9 @@ static unsigned block_entries(const struct block *b, uint32_t *entry)
 {
 	unsigned n = 0;
 
-	entry[n++] = (uint32_t)(b->hashed - b->host);
-	entry[n++] = (uint32_t)(b->far - b->host);
-	entry[n++] = (uint32_t)(b->near - b->host);
+	entry[n++] = (uint32_t)(block_hashed(b) - b->host);
+	entry[n++] = b->far;
+	entry[n++] = b->near;
 	for (unsigned i = 0; i <= b->ninsns; i++) {
 		if (b->rec[i].entry_off >= b->host_bytes)	/* behind a block that ends with a branch */
 			continue;
@@ -843,7 +843,7 @@ bool verify_link(struct scanner *s, const struct link *l, const uint8_t *target)
 {
 	const struct block *to = cache_block_at(s, target);
 
-	if (to && !to->dead && (target == to->near || target == to->far))
+	if (to && !to->dead && (target == block_near(to) || target == block_far(to)))
 		return true;
 	s->verifier->totals.violations++;
 	snprintf(s->stop_text, sizeof(s->stop_text), "--verify-code: the branch of block %08x to %08x leads to no block",
