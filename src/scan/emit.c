@@ -784,12 +784,12 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 	}
 }
 
-/* One more thing that must be 0: added to the 64 bits of rcx, none of which can make up for another. */
-static void emit_add_difference(struct emit *e, struct host_mem m, uint32_t wanted)
+/* Out by c if m is not what it was. */
+static void emit_must_be(struct emit *e, struct cold *c, struct host_mem m, uint32_t wanted)
 {
-	asm_load(&e->b, R9, m);
-	asm_lea(&e->b, R9, MEM_BASE(R9, (int32_t)(0u - wanted)));
-	asm_op_rm(&e->b, OP1W(0x8D), RCX, (struct host_mem){ .base = RCX, .index = R9 });
+	asm_op_rm(&e->b, OP1(0x81), ALU_CMP, m);
+	asm_u32(&e->b, wanted);
+	c->from[c->nfrom++] = asm_jcc(&e->b, CC_NE, NULL);
 }
 
 /*
@@ -800,41 +800,24 @@ static void emit_entry(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	struct block *blk = e->block;
-	uint32_t first = (blk->eip + blk->cs_base) >> PAGE_SHIFT, npages = e->crossing ? 2 : 1, entry[2];
-	struct host_mem code[2];
-	for (unsigned k = 0; k < npages; k++) {
-		code[k] = MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + ((first + k) & 0xFFFFF) * 4));
-		entry[k] = (uint32_t)((k == 0 ? blk->gpa : blk->gpa2) >> PAGE_SHIFT) + 1;
-	}
-	asm_mov_rr64(b, R8, RCX);
-	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - blk->eip)));
-	if (mode_keyed(e->mode))
-		emit_add_difference(e, emit_seg_field(SEG_CS, offsetof(struct segment, base)), blk->cs_base);
-	for (unsigned k = 0; k < npages; k++)
-		emit_add_difference(e, code[k], entry[k]);
-	asm_byte(b, 0xE3);			/* jrcxz */
-	uint8_t *over = b->rw;
-	asm_byte(b, 0);
-	asm_mov_rr64(b, RCX, R8);
-	asm_jmp(b, e->s->glue.indirect);
-
+	uint32_t first = (blk->eip + blk->cs_base) >> PAGE_SHIFT;
 	struct cold *c = emit_cold(e, e->s->glue.indirect, 0);
 	c->flags_parked = true;
-	blk->far = (uint16_t)(asm_here(b) - blk->host);
 	asm_mov_ri(b, R11, blk->eip);
+	blk->hashed = (uint16_t)(asm_here(b) - blk->host);
 	emit_park(b);
-	for (unsigned k = 0; k < npages; k++) {
-		asm_op_rm(b, OP1(0x81), ALU_CMP, code[k]);
-		asm_u32(b, entry[k]);
-		c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
-	}
+	asm_op_rr(b, OP1(0x81), ALU_CMP, R11);
+	asm_u32(b, blk->eip);
+	c->from[c->nfrom++] = asm_jcc(b, CC_NE, NULL);
+	if (mode_keyed(e->mode))
+		emit_must_be(e, c, emit_seg_field(SEG_CS, offsetof(struct segment, base)), blk->cs_base);
+	for (unsigned k = 0; k < (e->crossing ? 2u : 1u); k++)
+		emit_must_be(e, c, MEM_BASE(R12, (int32_t)(TLB_CODE_OFFSET + ((first + k) & 0xFFFFF) * 4)),
+		    (uint32_t)((k == 0 ? blk->gpa : blk->gpa2) >> PAGE_SHIFT) + 1);
 	if (e->n == 0 || e->src[0].live_in)
 		emit_unpark(b);
 	else
 		asm_mov_rr64(b, RAX, R8);
-	asm_mov_rr64(b, R8, RCX);
-	*over = (uint8_t)(b->rw - over - 1);
-	asm_mov_rr64(b, RCX, R8);
 	blk->near = (uint16_t)(asm_here(b) - blk->host);
 }
 

@@ -101,10 +101,10 @@ struct block {
 	uint64_t fd_page[2];		/* pages of the memfd its bytes lie in; equal if one */
 	uint32_t fd_lo, fd_hi;		/* its bytes: [fd_lo, fd_hi) relative to fd_page[0] (the 2nd page counts as adjacent) */
 	uint16_t ninsns;
-	uint16_t far, near;		/* entries, from host */
+	uint16_t hashed, near;		/* entries, from host, which is the far one: see block_near() */
 	bool dead;
 	bool lock_known;		/* rec[].lock is filled in */
-	uint8_t *host;			/* executable address of its code, and of its hashed entry: see block_near() */
+	uint8_t *host;			/* executable address of its code */
 	uint32_t host_bytes;		/* without the cold part */
 	struct record *rec;		/* [ninsns + 1]: the last is the end */
 	struct block *hash_next;
@@ -114,8 +114,8 @@ struct block {
 
 /* Entries: near without, far with the check that its page is mapped as it was; hashed also whether r11d is its EIP. */
 static inline uint8_t *block_near(const struct block *b) { return b->host + b->near; }
-static inline uint8_t *block_far(const struct block *b) { return b->host + b->far; }
-static inline uint8_t *block_hashed(const struct block *b) { return b->host; }
+static inline uint8_t *block_far(const struct block *b) { return b->host; }
+static inline uint8_t *block_hashed(const struct block *b) { return b->host + b->hashed; }
 
 /* A direct branch: its rel32 field leads to its stub until the target is known. */
 struct link {

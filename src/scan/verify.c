@@ -460,8 +460,7 @@ static bool write_register(struct run *r, const struct state *before, struct sta
 	else if (before->reg[n].kind == KIND_WINDOW)
 		v.kind = KIND_WINDOW;		/* the low half is the guest's, whatever it is */
 	bool pointer = v.kind == KIND_WINDOW && (n == REG_ESI || n == REG_EDI || (n == 15 && r->code->esp_pointer));
-	bool difference = n == REG_ECX && v.kind == KIND_WIDE;	/* for JRCXZ, at a block's entry; in_order() sees that it goes */
-	if (in_set(GUEST_REGS, n) && !is_u32(v) && !pointer && !difference)
+	if (in_set(GUEST_REGS, n) && !is_u32(v) && !pointer)
 		return violation(r, "more than 32 bits written to a guest register");
 	if (is_u32(v) && v.id == NO_ID) {
 		forget(s, name_of(r, n));
@@ -802,8 +801,8 @@ static unsigned block_entries(const struct block *b, uint32_t *entry)
 {
 	unsigned n = 0;
 
-	entry[n++] = (uint32_t)(block_hashed(b) - b->host);
-	entry[n++] = b->far;
+	entry[n++] = b->hashed;
+	entry[n++] = (uint32_t)(block_far(b) - b->host);
 	entry[n++] = b->near;
 	for (unsigned i = 0; i <= b->ninsns; i++) {
 		if (b->rec[i].entry_off >= b->host_bytes)	/* behind a block that ends with a branch */
