@@ -255,11 +255,6 @@ static struct op_block *publish(struct emulator *em, struct op_block *b, uint64_
 	return b;
 }
 
-static uint64_t fd_page_of(const struct vcpu *cpu, const uint8_t *host)
-{
-	return (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT;
-}
-
 /* Decode from host, which is lin's byte, to the end of the page or of the block. NULL: not even one. */
 static struct op_block *make_block(struct vcpu *cpu, struct emulator *em, const uint8_t *host, lin_t lin, uint64_t key)
 {
@@ -279,7 +274,7 @@ static struct op_block *make_block(struct vcpu *cpu, struct emulator *em, const 
 	if (b->n == 0)
 		return NULL;
 	b->key = key;
-	link_page(cpu, em, b, 0, fd_page_of(cpu, host));
+	link_page(cpu, em, b, 0, phys_fd_page(cpu->phys, host));
 	return publish(em, b, key);
 }
 
@@ -308,8 +303,8 @@ static struct op_block *make_crossing(struct vcpu *cpu, struct emulator *em, gpa
 		return b;
 	b->key = key;
 	b->gpa2_page = (gpa2 >> PAGE_SHIFT) + 1;
-	link_page(cpu, em, b, 0, fd_page_of(cpu, host));
-	link_page(cpu, em, b, 1, fd_page_of(cpu, host2));
+	link_page(cpu, em, b, 0, phys_fd_page(cpu->phys, host));
+	link_page(cpu, em, b, 1, phys_fd_page(cpu->phys, host2));
 	return publish(em, b, key);
 }
 

@@ -328,12 +328,12 @@ static uint8_t *fill(struct vcpu *cpu, lin_t lin, const struct walk *w, enum acc
 {
 	uint8_t *host = phys_host(cpu->phys, w->gpa, kind == ACCESS_WRITE);
 	if (unlikely(cpu->watcher && host && kind == ACCESS_WRITE))
-		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT, false);
+		cpu->watcher->writes(cpu->watcher, phys_fd_page(cpu->phys, host), false);
 	if (!host || page_watched(cpu, lin))
 		return NULL;
 	uint32_t page = lin >> PAGE_SHIFT;
 	uintptr_t entry = (uintptr_t)host - lin;
-	uint8_t *flags = &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT];
+	uint8_t *flags = &cpu->phys->page_flags[phys_fd_page(cpu->phys, host)];
 	if (unlikely(cpu->scan.protect_code) && *flags & PAGE_SCAN)
 		return NULL;
 	if (kind == ACCESS_WRITE && *flags & PAGE_TRACKED)
@@ -411,7 +411,7 @@ struct target {
 static bool holds_scanned_code(const struct vcpu *cpu, gpa_t gpa)
 {
 	const uint8_t *host = phys_host(cpu->phys, gpa, false);
-	return host && cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] & PAGE_SCAN;
+	return host && cpu->phys->page_flags[phys_fd_page(cpu->phys, host)] & PAGE_SCAN;
 }
 
 static struct target walk_target(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
@@ -480,35 +480,20 @@ void mmu_probe(struct vcpu *cpu, lin_t lin, unsigned size, enum access kind, boo
 		target_of(cpu, last & ~PAGE_MASK, kind, user);
 }
 
-/* What the bus carries in one piece, which is most of what goes to devices. */
-static bool one_piece(gpa_t gpa, unsigned n)
-{
-	return n <= 4 && (n & (n - 1)) == 0 && (gpa & (n - 1)) == 0;
-}
-
 static void read_part(struct vcpu *cpu, struct target t, uint8_t *buf, unsigned n)
 {
-	if (t.host) {
+	if (t.host)
 		memcpy(buf, t.host, n);
-	} else if (one_piece(t.gpa, n)) {
-		uint32_t val = phys_read_n(cpu->phys, t.gpa, n);
-		memcpy(buf, &val, n);
-	} else {
+	else
 		phys_read(cpu->phys, t.gpa, buf, n);
-	}
 }
 
 static void write_part(struct vcpu *cpu, struct target t, const uint8_t *buf, unsigned n)
 {
-	if (t.host) {
+	if (t.host)
 		memcpy(t.host, buf, n);
-	} else if (one_piece(t.gpa, n)) {
-		uint32_t val = 0;
-		memcpy(&val, buf, n);
-		phys_write_n(cpu->phys, t.gpa, n, val);
-	} else {
+	else
 		phys_write(cpu->phys, t.gpa, buf, n);
-	}
 }
 
 void mmu_read(struct vcpu *cpu, lin_t lin, void *buf, unsigned size, bool user)

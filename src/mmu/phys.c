@@ -197,6 +197,11 @@ static unsigned piece(gpa_t gpa, size_t len)
 void phys_read(struct phys *phys, gpa_t gpa, void *buf, size_t len)
 {
 	uint8_t *out = buf;
+	if (piece(gpa, len) == len) {		/* most of what goes to devices */
+		uint32_t v = phys_read_n(phys, gpa, (unsigned)len);
+		memcpy(out, &v, len);
+		return;
+	}
 	while (len > 0) {
 		size_t n = MIN(len, PAGE_BYTES - (gpa & PAGE_MASK));
 		const struct phys_region *r = phys_find(phys, gpa);
@@ -218,6 +223,12 @@ void phys_read(struct phys *phys, gpa_t gpa, void *buf, size_t len)
 void phys_write(struct phys *phys, gpa_t gpa, const void *buf, size_t len)
 {
 	const uint8_t *in = buf;
+	if (piece(gpa, len) == len) {
+		uint32_t v = 0;
+		memcpy(&v, in, len);
+		phys_write_n(phys, gpa, (unsigned)len, v);
+		return;
+	}
 	while (len > 0) {
 		size_t n = MIN(len, PAGE_BYTES - (gpa & PAGE_MASK));
 		const struct phys_region *r = phys_find(phys, gpa);

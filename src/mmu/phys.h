@@ -89,6 +89,12 @@ void phys_write(struct phys *phys, gpa_t gpa, const void *buf, size_t len);
 uint32_t phys_read_n(struct phys *phys, gpa_t gpa, unsigned size);
 void phys_write_n(struct phys *phys, gpa_t gpa, unsigned size, uint32_t val);
 
+/* The memfd's page that holds a byte which phys_host() gave: the index of page_flags. */
+static inline uint64_t phys_fd_page(const struct phys *phys, const uint8_t *host)
+{
+	return (uint64_t)(host - phys->ram) >> PAGE_SHIFT;
+}
+
 /* Bytes of a RAM page were changed through phys_host(): drop blocks made from them. */
 void phys_dirty(struct phys *phys, gpa_t gpa, size_t len);
 

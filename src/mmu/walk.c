@@ -46,7 +46,7 @@ static void set_bits(struct vcpu *cpu, const struct entry *e, uint32_t bits)
 		return;
 	uint8_t *host = cpu->watcher ? phys_host(cpu->phys, e->at, true) : NULL;
 	if (host)
-		cpu->watcher->writes(cpu->watcher, (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT, true);
+		cpu->watcher->writes(cpu->watcher, phys_fd_page(cpu->phys, host), true);
 	phys_write_n(cpu->phys, e->at, 4, (uint32_t)e->val | bits);
 }
 

@@ -352,7 +352,7 @@ static void revalidate(struct vcpu *cpu, struct window *w)
 			continue;
 		struct walk k = guest_walk(cpu, w->stale_page[i], ACCESS_READ, true, false);
 		const uint8_t *host = k.ok ? phys_host(cpu->phys, k.gpa, false) : NULL;
-		bool same = host && (uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT == w->fd_page[page] &&
+		bool same = host && phys_fd_page(cpu->phys, host) == w->fd_page[page] &&
 		    (!(w->state[page] & PAGE_WRITABLE) || (k.writable && k.dirty));
 		if (!same)
 			unmap_page(ws, w, page);
@@ -381,7 +381,7 @@ static struct candidate candidate(struct vcpu *cpu, const struct window *w, cons
 	if (!host)
 		return c;
 	c.ok = true;
-	c.fd_page = (uint32_t)((uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT);
+	c.fd_page = (uint32_t)phys_fd_page(cpu->phys, host);
 	uint8_t flags = cpu->phys->page_flags[c.fd_page];
 	/* Video memory is watched anew thirty times a second: a change of a TLB entry each time is cheap, a
 	 * protection of the host's page is not. */
@@ -538,7 +538,7 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write)
 		return refused(cpu, WF_UNSTABLE);
 	if (write) {
 		uint8_t *host = phys_host(cpu->phys, k.gpa, true);
-		uint8_t *flags = host ? &cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT] : NULL;
+		uint8_t *flags = host ? &cpu->phys->page_flags[phys_fd_page(cpu->phys, host)] : NULL;
 		if (flags && *flags & PAGE_TRACKED)
 			*flags |= PAGE_DIRTY;
 	}
