@@ -20,6 +20,10 @@ struct descriptor {
 	lin_t lin;			/* where it was read from */
 };
 
+static inline struct descriptor descriptor_of(uint64_t raw)
+{
+	return (struct descriptor){ .lo = (uint32_t)raw, .hi = (uint32_t)(raw >> 32) };
+}
 static inline unsigned desc_type(const struct descriptor *d) { return d->hi >> 8 & 0xF; }
 static inline bool desc_system(const struct descriptor *d) { return !(d->hi & BIT(12)); }
 static inline bool desc_code(const struct descriptor *d) { return (d->hi & (BIT(12) | BIT(11))) == (BIT(12) | BIT(11)); }

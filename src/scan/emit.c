@@ -145,8 +145,7 @@ static bool has_quick_way(const struct emit *e)
 	case I_IRET:
 		return in->opsize == 4;
 	case I_MOVS: case I_STOS:
-		return in->adsize == 4 && mode_seg(e->mode, SEG_ES) == SEG_FLAT &&
-		    (in->name == I_STOS || mode_seg(e->mode, in->seg) == SEG_FLAT);
+		return emit_flat_string(e);
 	case I_POPF:
 		return in->opsize == 4 && (e->mode & MODE_RING0) && mode_seg(e->mode, SEG_SS) == SEG_FLAT;
 	case I_VERR: case I_VERW:
@@ -416,21 +415,22 @@ static void emit_lea(struct emit *e, struct host_op op, unsigned reg)
 	asm_op_rm(&e->b, op, reg, m);
 }
 
-/* Does the instruction have the same bytes in 64-bit code? Registers only, ESP not among them, no prefix but those that
- * choose the operation. (Most of what compilers emit between loads and stores: it need not be taken to pieces.) */
-static bool verbatim(const struct emit *e, const struct source *src, bool simd)
+/* Does the (integer) instruction have the same bytes in 64-bit code? Registers only, ESP not among them, no prefix but
+ * that of the operand size. (Most of what compilers emit between loads and stores: it need not be taken to pieces.) */
+static bool verbatim(const struct emit *e)
 {
+	const struct source *src = cur(e);
 	const struct insn *in = &src->in;
-	if (!(e->mode & MODE_CODE32) || in->adsize != 4 || in->prefix & ~(unsigned)(simd ? PREFIX_OPSIZE | PREFIX_REP | PREFIX_REPNE : PREFIX_OPSIZE))
+	const unsigned kinds = BIT(OPND_REG) | BIT(OPND_IMM) | BIT(OPND_ONE);
+	if (!(e->mode & MODE_CODE32) || in->adsize != 4 || in->prefix & ~(unsigned)PREFIX_OPSIZE)
 		return false;
-	const unsigned kinds = BIT(OPND_REG) | BIT(OPND_IMM) | BIT(OPND_ONE) | BIT(OPND_MMX) | BIT(OPND_XMM) | BIT(OPND_ST);
 	for (unsigned i = 0; i < in->nopnd; i++) {
 		const struct operand *o = &in->opnd[i];
 		if (!(kinds >> o->kind & 1) || (o->kind == OPND_REG && o->size != 1 && o->reg == REG_ESP))
 			return false;
 	}
 	uint8_t opcode = src->bytes[in->prefix & PREFIX_OPSIZE ? 1 : 0];
-	return simd || ((opcode & 0xF0) != 0x40 && opcode != 0x82 && opcode != 0x66);	/* REX; an alias that is gone */
+	return (opcode & 0xF0) != 0x40 && opcode != 0x82 && opcode != 0x66;	/* REX; an alias that is gone */
 }
 
 /* Copy an instruction, its registers renamed and its memory operand replaced. */
@@ -573,10 +573,7 @@ static void emit_fpu_gate(struct emit *e, bool sse)
 	}
 	asm_mov_rr64(b, R8, RCX);
 	asm_op_rm(b, OP2(0xB6), RCX, gate);		/* movzbl */
-	asm_byte(b, 0xE3);				/* jrcxz over 3 + 5 */
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	emit_only_if_zero(e, c);
 	asm_mov_rr64(b, RCX, R8);
 }
 
@@ -621,8 +618,6 @@ static void emit_count(struct emit *e)
 #ifdef PLEX86_METERS
 	struct asm_buf *b = &e->b;
 	struct host_mem count = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, meters.insns));
-	if (e->i > 0 && !ends_run(&e->src[e->i - 1].in))
-		return;
 	if (!cur(e)->live_in) {
 		asm_op_rm(b, OP1W(0x83), ALU_ADD, count);
 		asm_byte(b, run_left(e));
@@ -639,8 +634,6 @@ static void emit_limit(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	struct host_mem left = MEM_BASE(R13, (int32_t)offsetof(struct vcpu, scan.left)), upper = left;
-	if (e->i > 0 && !ends_run(&e->src[e->i - 1].in))
-		return;
 	upper.disp += 4;
 	struct cold *c = emit_cold(e, e->s->glue.limit, emit_site(e, 0));
 	asm_load64(b, R10, left);
@@ -648,10 +641,7 @@ static void emit_limit(struct emit *e)
 	asm_store64(b, left, R10);
 	asm_mov_rr64(b, R8, RCX);
 	asm_load(b, RCX, upper);
-	asm_byte(b, 0xE3);				/* jrcxz over 3 + 5 */
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	emit_only_if_zero(e, c);
 	asm_mov_rr64(b, RCX, R8);
 }
 
@@ -661,17 +651,17 @@ static void emit_insn(struct emit *e)
 	enum vmap_class class = (enum vmap_class)vmap[in->name];
 	e->site = -1;
 	e->checked = wary_checked(e->s, e->block->gpa + cur(e)->eip - e->block->eip);
-	bool counted = e->s->count_insns || e->mode & MODE_COUNT;
-	if (unlikely(e->s->count_insns))
+	bool run_begins = e->i == 0 || ends_run(&e->src[e->i - 1].in);
+	if (unlikely(e->s->count_insns && run_begins))
 		emit_count(e);
-	if (unlikely(e->mode & MODE_COUNT))
+	if (unlikely(e->mode & MODE_COUNT && run_begins))
 		emit_limit(e);
 	e->block->rec[e->i] = (struct record){
 		.entry_off = (uint16_t)(asm_here(&e->b) - e->block->host),
 		.entry_esp = (int16_t)e->esp_off,
 		.guest_off = (uint16_t)(cur(e)->eip - e->block->eip),
 		.live = record_of_live(cur(e)->live_in),
-		.run_left = counted ? run_left(e) : 0,
+		.run_left = emit_counted(e) ? run_left(e) : 0,
 		.shadow = e->i > 0 && e->src[e->i - 1].in.name == I_STI && (e->mode & MODE_RING0),
 	};
 	if (!emit_stack32(e) && in->base == REG_ESP)
@@ -687,10 +677,9 @@ static void emit_insn(struct emit *e)
 		e->s->sites[e->site].fn = e->cpu->intercept->run;
 		return;
 	}
-	bool simd = class == VMAP_MMX || class == VMAP_SSE, same = verbatim(e, cur(e), simd);
 	switch (class) {
 	case VMAP_NATIVE:
-		if (same)
+		if (verbatim(e))
 			asm_bytes(&e->b, cur(e)->bytes, in->len);
 		else if (native_form(e, in))
 			emit_native(e, false);
@@ -698,13 +687,13 @@ static void emit_insn(struct emit *e)
 			emit_call_monitor(e, 0);
 		break;
 	case VMAP_X87: case VMAP_MMX: case VMAP_SSE:
-		if (!same && !native_form(e, in)) {
+		if (!native_form(e, in)) {
 			emit_call_monitor(e, 0);
 			break;
 		}
 		emit_fpu_gate(e, class == VMAP_SSE || uses_xmm(in));
 		/* a fault or slow path from here on restarts behind the gate, which stays open */
-		emit_native(e, simd);
+		emit_native(e, class != VMAP_X87);
 		break;
 	case VMAP_INLINE:
 		emit_inline(e);
@@ -886,9 +875,9 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 
 	const struct source *last = &e->src[e->n - 1];
 	blk->ninsns = (uint16_t)e->n;
-	blk->fd_page[0] = blk->fd_page[1] = (uint64_t)(page - phys->ram) >> PAGE_SHIFT;
+	blk->fd_page[0] = blk->fd_page[1] = phys_fd_page(phys, page);
 	if (e->crossing)
-		blk->fd_page[1] = (uint64_t)(next - phys->ram) >> PAGE_SHIFT;
+		blk->fd_page[1] = phys_fd_page(phys, next);
 	blk->fd_lo = gpa & PAGE_MASK;
 	blk->fd_hi = blk->fd_lo + last->eip + last->in.len - blk->eip;
 	blk->rec = cache_alloc(s, (e->n + 1) * sizeof(struct record));

@@ -53,6 +53,8 @@ static inline bool emit_direct(const struct emit *e) { return (e->mode & MODE_DI
 
 static inline bool emit_esp_pointer(const struct emit *e) { return mode_esp_is_pointer(e->mode); }
 
+static inline bool emit_counted(const struct emit *e) { return e->s->count_insns || e->mode & MODE_COUNT; }
+
 static inline bool emit_stack32(const struct emit *e) { return e->mode & MODE_STACK32; }
 
 /* emit.c */
@@ -77,6 +79,15 @@ static inline void emit_unpark(struct asm_buf *b)
 {
 	asm_restore_flags(b);
 	asm_mov_rr64(b, RAX, R8);
+}
+
+/* On if rcx is 0, else to c with rcx as it was, which is parked in r8. No flag is touched, and rcx stays 0. */
+static inline void emit_only_if_zero(struct emit *e, struct cold *c)
+{
+	asm_byte(&e->b, 0xE3);		/* jrcxz over mov (3) and jmp (5) */
+	asm_byte(&e->b, 8);
+	asm_mov_rr64(&e->b, RCX, R8);
+	c->from[c->nfrom++] = asm_jmp(&e->b, NULL);
 }
 
 static inline struct host_mem emit_seg_field(unsigned seg, size_t field)	/* of struct segment */
@@ -105,6 +116,7 @@ void emit_loop(struct emit *e);				/* count in ECX */
 void emit_flags_image(struct emit *e);			/* r9d = EFLAGS as PUSHF pushes it */
 void emit_park_flags(struct emit *e);			/* where they are live */
 void emit_unpark_flags(struct emit *e);
+bool emit_flat_string(const struct emit *e);		/* 32-bit addresses in flat segments */
 void emit_upwards(struct emit *e);			/* DF set: the emulator's */
 
 /* emit_16.c: what 16-bit operands, 16-bit stacks or a short code segment make of them; one element of a

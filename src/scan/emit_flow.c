@@ -16,7 +16,7 @@ struct link *emit_link(struct emit *e, uint8_t *field, uint32_t target)
 	struct link *l = &s->links[s->nlinks];
 	*l = (struct link){ .field = (uint32_t)(field - s->rx), .from = e->block, .target_eip = target, .open = target == e->block->eip &&
 		((e->first_gate == GATE_FPU && e->fpu_known) || (e->first_gate == GATE_SSE && e->sse_known)) &&
-		!s->count_insns && !(e->mode & MODE_COUNT) };
+		!emit_counted(e) };
 	struct cold *c = emit_cold(e, s->glue.link, s->nlinks++);
 	c->link = l;
 	return l;
@@ -127,18 +127,12 @@ void emit_return_point(struct emit *e)
 	struct cold *c = emit_cold(e, e->s->glue.lookup, 0);
 	asm_mov_rr64(b, R8, RCX);
 	if (mode_keyed(e->mode)) {		/* the same EIP in another code segment is another place */
-		asm_load(b, RCX, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, seg[SEG_CS].base)));
+		asm_load(b, RCX, emit_seg_field(SEG_CS, offsetof(struct segment, base)));
 		asm_lea(b, RCX, MEM_BASE(RCX, (int32_t)(0u - e->block->cs_base)));
-		asm_byte(b, 0xE3);		/* jrcxz over mov (3) and jmp (5) */
-		asm_byte(b, 8);
-		asm_mov_rr64(b, RCX, R8);
-		c->from[c->nfrom++] = asm_jmp(b, NULL);
+		emit_only_if_zero(e, c);
 	}
 	asm_lea(b, RCX, MEM_BASE(R11, (int32_t)(0u - next_eip(e))));
-	asm_byte(b, 0xE3);
-	asm_byte(b, 8);
-	asm_mov_rr64(b, RCX, R8);
-	c->from[c->nfrom++] = asm_jmp(b, NULL);
+	emit_only_if_zero(e, c);
 	asm_mov_rr64(b, RCX, R8);
 }
 
@@ -294,14 +288,22 @@ static void emit_pushf(struct emit *e)
  * String instructions through the window: the host's own, on host addresses whose low halves are
  * the guest's. A fault or a kick in the middle of a REP finds ESI, EDI and ECX as the guest's would be.
  */
+static bool has_source(const struct insn *in) { return in->name != I_STOS && in->name != I_SCAS; }
+static bool has_dest(const struct insn *in) { return in->name != I_LODS; }
+
+bool emit_flat_string(const struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	return in->adsize == 4 && (!has_source(in) || mode_seg(e->mode, in->seg) == SEG_FLAT) &&
+	    (!has_dest(in) || mode_seg(e->mode, SEG_ES) == SEG_FLAT);
+}
+
 static bool string_form(const struct emit *e)
 {
 	const struct insn *in = &cur(e)->in;
-	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
 	if ((e->mode & MODE_COUNT) && (in->prefix & (PREFIX_REP | PREFIX_REPNE)))
 		return false;			/* each repetition counts: the emulator's */
-	return emit_direct(e) && in->adsize == 4 && (!source || mode_seg(e->mode, in->seg) == SEG_FLAT) &&
-	    (!dest || mode_seg(e->mode, SEG_ES) == SEG_FLAT);
+	return emit_direct(e) && emit_flat_string(e);
 }
 
 /*
@@ -339,7 +341,7 @@ static void emit_string(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	const struct insn *in = &cur(e)->in;
-	bool source = in->name != I_STOS && in->name != I_SCAS, dest = in->name != I_LODS;
+	bool source = has_source(in), dest = has_dest(in);
 	bool rep = in->prefix & (PREFIX_REP | PREFIX_REPNE);
 	emit_upwards(e);
 	uint8_t *done = rep && in->name == I_MOVS && in->opnd[0].size == 4 ? emit_few_dwords(e) : NULL;

@@ -133,6 +133,13 @@ static bool no_alignment_checks(const struct vcpu *cpu, uint32_t eflags)
 	return !(cpu->cr0 & CR0_AM) || !(eflags & EFLAGS_AC);
 }
 
+/* On behind the instruction, in its block. */
+static uint8_t *behind(struct vcpu *cpu, const struct site *st)
+{
+	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
+	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+}
+
 /* --- segment registers --- */
 
 static bool same_segment(const struct vcpu *cpu, const struct quick_segment *q, uint16_t selector)
@@ -151,10 +158,8 @@ static uint8_t *load(struct vcpu *cpu, const struct site *st, uint16_t selector,
 	else if (!gdt_peek(cpu, selector, &raw) || !segment_load_again(cpu, reg, selector, raw))
 		return NULL;
 	cpu->gpr[REG_ESP] += popped;
-	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
-	if (cpu->seg[reg].data_state == mode_seg(st->block->mode, reg))
-		return (uint8_t *)(uintptr_t)cpu->scan.callsite;
-	return go(cpu);
+	uint8_t *host = behind(cpu, st);
+	return cpu->seg[reg].data_state == mode_seg(st->block->mode, reg) ? host : go(cpu);
 }
 
 static uint8_t *quick_mov(struct vcpu *cpu, const struct site *st)
@@ -276,9 +281,7 @@ static bool word_operand(const struct vcpu *cpu, const struct insn *in, uint16_t
 		*word = (uint16_t)cpu->gpr[in->opnd[0].reg];
 		return true;
 	}
-	uint32_t base = in->base != REG_NONE ? cpu->gpr[in->base] : 0;
-	uint32_t index = in->index != REG_NONE ? cpu->gpr[in->index] << in->scale : 0;
-	const void *p = tlb_reach(cpu->tlb->read, base + index + (uint32_t)in->disp, 2);
+	const void *p = tlb_reach(cpu->tlb->read, insn_ea(cpu, in), 2);
 	if (p)
 		memcpy(word, p, 2);
 	return p;
@@ -292,12 +295,11 @@ static uint8_t *quick_verify(struct vcpu *cpu, const struct site *st, bool write
 	if (!cpu->scan.plain || !word_operand(cpu, &st->in, &selector) || selector_null(selector) ||
 	    !gdt_peek(cpu, selector, &raw))
 		return NULL;
-	const struct descriptor d = { .lo = (uint32_t)raw, .hi = (uint32_t)(raw >> 32) };
+	const struct descriptor d = descriptor_of(raw);
 	bool ok = descriptor_visible(cpu, &d, selector) && (write ? desc_writable_data(&d) : desc_readable(&d));
 	cpu->eflags = (cpu->eflags & ~(uint32_t)EFLAGS_ZF) | (ok ? EFLAGS_ZF : 0);
 	scan_flags_in(cpu);
-	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
-	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+	return behind(cpu, st);
 }
 
 /* --- strings that do not go through the window: kernels copy to and from user memory by them --- */
@@ -369,8 +371,7 @@ static uint8_t *quick_string(struct vcpu *cpu, const struct site *st)
 		if (rep)
 			cpu->gpr[REG_ECX] = left;
 	}
-	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
-	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+	return behind(cpu, st);
 }
 
 /* --- POPF at CPL 0 --- */
@@ -388,9 +389,8 @@ static uint8_t *quick_popf(struct vcpu *cpu, const struct site *st)
 	cpu->eflags = (cpu->eflags & ~(loaded | EFLAGS_RF)) | (flags & loaded);
 	cpu->rf_armed = false;
 	cpu->gpr[REG_ESP] += 4;
-	cpu->eip = st->block->eip + st->block->rec[st->index + 1].guest_off;
 	scan_flags_in(cpu);
-	return (uint8_t *)(uintptr_t)cpu->scan.callsite;
+	return behind(cpu, st);
 }
 
 uint8_t *scan_quick(struct vcpu *cpu, uint32_t number)

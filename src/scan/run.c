@@ -146,7 +146,7 @@ static void set_mode(struct scanner *s, uint32_t mode)
 static bool worth_scanning(struct scanner *s, uint32_t gpa)
 {
 	const uint8_t *host = s->eager || s->lock || s->cpu->stops ? NULL : phys_host(s->cpu->phys, gpa, false);
-	struct page_churn *c = host ? &s->churn[(uint64_t)(host - s->cpu->phys->ram) >> PAGE_SHIFT] : NULL;
+	struct page_churn *c = host ? &s->churn[phys_fd_page(s->cpu->phys, host)] : NULL;
 	if (!c || c->written < CHURN_WRITTEN || c->runs >= CHURN_RUNS)
 		return true;
 	c->runs++;
@@ -304,18 +304,13 @@ COMES_BACK uint8_t *scan_emulate(struct vcpu *cpu, uint32_t number, uint32_t lin
 
 /* --- quick call-outs: what quick.c leaves --- */
 
-static struct segment made_of(uint64_t raw, uint16_t selector)
-{
-	const struct descriptor d = { .lo = (uint32_t)raw, .hi = (uint32_t)(raw >> 32) };
-	return descriptor_segment(&d, selector);
-}
-
 static bool learn_segment(const struct vcpu *cpu, struct quick_segment *q, const struct segment *seg)
 {
 	uint64_t raw;
 	if (!gdt_peek(cpu, seg->selector, &raw) || !(raw >> 40 & SEG_ACCESSED))
 		return false;
-	struct segment made = made_of(raw, seg->selector);
+	const struct descriptor d = descriptor_of(raw);
+	struct segment made = descriptor_segment(&d, seg->selector);
 	if (made.base != seg->base || made.limit != seg->limit || made.attr != seg->attr)
 		return false;			/* the table has changed since it was loaded */
 	*q = (struct quick_segment){ .raw = raw, .seg = *seg };
@@ -414,7 +409,7 @@ static void remember_code_write(struct vcpu *cpu, lin_t lin)
 	uint8_t *host = w.ok && !mmu_watching(cpu) ? phys_host(cpu->phys, w.gpa, true) : NULL;
 	if (!host || cpu->tlb != &cpu->tlbs[user])
 		return;
-	uint8_t flags = cpu->phys->page_flags[(uint64_t)(host - cpu->phys->ram) >> PAGE_SHIFT];
+	uint8_t flags = cpu->phys->page_flags[phys_fd_page(cpu->phys, host)];
 	if (!(flags & (PAGE_CODE | PAGE_SCAN)) || flags & PAGE_TRACKED)
 		return;
 	cpu->scanner->code_writes[lin >> PAGE_SHIFT & (CODE_WRITES - 1)] = (struct code_write){
@@ -658,9 +653,8 @@ void scan_protect_code(struct vcpu *cpu)
 
 static void start_ticker(struct scanner *s)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_TICK_SIGNAL };
-	ev._sigev_un._tid = s->thread = host_thread_id();
-	s->has_ticker = timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->ticker) == 0;
+	s->thread = host_thread_id();
+	s->has_ticker = host_timer_make(&s->ticker, CLOCK_THREAD_CPUTIME_ID, HOST_TICK_SIGNAL) == 0;
 	s->ticking = false;
 }
 
@@ -694,16 +688,16 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	int err = s->emit ? wary_init(s) : -ENOMEM;
 	if (!err)
 		err = cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT);
-	struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
 	if (!err) {
+		struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
 		glue_emit(s, &b);
+		s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 		err = cache_begin(s);
 	}
 	if (err) {
 		scan_free(cpu);
 		return err;
 	}
-	s->used = s->glue_bytes = (size_t)(b.rw - s->rw + 63) & ~(size_t)63;
 	s->epoch = cpu->scan.epoch - 1;
 	s->gs_base = GS_BASE_UNKNOWN;
 	s->fsgsbase = host_has_fsgsbase();

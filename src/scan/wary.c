@@ -69,14 +69,13 @@ static void rescan(struct scanner *s, uint32_t gpa)
 		scan_drop_code(s->cpu, (uint64_t)(host - s->cpu->phys->ram), 1);
 }
 
-static bool back_to_direct(struct scanner *s, struct faulter *f)
+static void back_to_direct(struct scanner *s, struct faulter *f)
 {
 	f->checked = false;
 	f->faults = 0;
 	s->wary_waiting--;
 	s->wary->failures[slot_of(f->gpa)] = 0;
 	rescan(s, f->gpa);
-	return true;
 }
 
 bool wary_faulted(struct scanner *s, const struct block *b, unsigned i)
@@ -119,10 +118,12 @@ bool wary_tick(struct scanner *s)
 		struct faulter *f = &s->wary->faulter[i];
 		if (!f->checked)
 			continue;
-		if (f->seen)
+		if (f->seen) {
 			f->quiet = 0;
-		else if (++f->quiet >= f->quiet_wanted)
-			any = back_to_direct(s, f);
+		} else if (++f->quiet >= f->quiet_wanted) {
+			back_to_direct(s, f);
+			any = true;
+		}
 		f->seen = false;
 	}
 	return any;
