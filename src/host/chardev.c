@@ -79,23 +79,28 @@ static void monitor_key(struct chardev *c, uint8_t byte)
 	}
 }
 
-/* What it says; no more than the terminal has room for is taken from it. */
-static void on_monitor(void *arg)
+/* A piece of what it says, no more than the terminal has room for. 1: it went there; 0: not now; -1: the monitor is gone. */
+static int hand_on(struct chardev *c)
 {
-	struct chardev *c = arg;
-
 	if (c->held_len == 0) {
 		ssize_t n = read(c->monitor_fd, c->held, sizeof(c->held));
 
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return;			/* it is gone: the machine ends */
-		c->held_len = n > 0 ? (size_t)n : 0;
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+		c->held_len = (size_t)n;
 		c->held_at = 0;
 	}
 	size_t n = c->out ? host_output_put(c->out, c->held + c->held_at, c->held_len) : c->held_len;
 	c->held_at += n;
 	c->held_len -= n;
-	if (c->held_len == 0)
+	return c->held_len == 0;
+}
+
+static void on_monitor(void *arg)
+{
+	struct chardev *c = arg;
+
+	if (hand_on(c) >= 0 && c->held_len == 0)
 		host_io_arm(c->io, c->monitor);
 }
 
@@ -445,9 +450,12 @@ void chardev_close(struct chardev *c, ns_t limit_ns)
 	if (c->in)
 		host_io_remove(c->io, c->in);
 	c->in = NULL;
-	if (c->monitor)
+	if (c->monitor) {
+		while (hand_on(c) > 0)		/* its answers to what was typed before the end */
+			;
 		host_io_remove(c->io, c->monitor);
-	c->monitor = NULL;
+		c->monitor = NULL;
+	}
 	if (c->monitor_fd > STDERR_FILENO)
 		close(c->monitor_fd);
 	c->monitor_fd = -1;

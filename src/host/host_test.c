@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "host/chardev.h"
@@ -274,6 +275,50 @@ TEST(input_the_guest_does_not_take_waits_and_nothing_is_lost)
 	host_io_poll(&io, -1);			/* the end of the input */
 	CHECK(c.in == NULL);
 	chardev_close(&c, HOST_NEVER);
+	host_io_free(&io);
+	host_kick_free(&kick);
+}
+
+TEST(what_the_monitor_said_before_the_end_is_still_written)
+{
+	static struct chardev c;
+	static const struct chardev_config cfg = { .kind = CHARDEV_STDIO, .mux = true };
+	const char answer[] = "VM status: running";
+	struct host_io io;
+	struct error err = { 0 };
+	int in[2], out[2], monitor[2], saved[2] = { dup(0), dup(1) };
+	char said[64];
+
+	attention = 0;
+	assert_int_equal(host_kick_init(&kick, &attention, KICK), 0);
+	assert_int_equal(host_io_init(&io, &kick, false), 0);
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, monitor), 0);
+	dup2(in[0], 0);
+	dup2(out[1], 1);
+	int rc = chardev_open(&c, &cfg, &io, false, &ops, &err);
+	if (rc == 0)
+		rc = chardev_set_monitor(&c, monitor[0]);
+	ssize_t typed = write(in[1], "\001c", 2);
+	host_io_poll(&io, -1);
+	ssize_t sent = write(monitor[1], answer, strlen(answer));
+	close(monitor[1]);
+	chardev_close(&c, HOST_NEVER);
+	dup2(saved[0], 0);
+	dup2(saved[1], 1);
+	close(out[1]);
+	ssize_t n = read(out[0], said, sizeof(said));
+	assert_int_equal(rc, 0);
+	CHECK_EQ(typed, 2);
+	CHECK_EQ(sent, (ssize_t)strlen(answer));
+	CHECK_EQ(n, (ssize_t)strlen(answer) + 2);	/* behind the new line of Ctrl-A c */
+	CHECK(n > 2 && memcmp(said + 2, answer, (size_t)n - 2) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		close(saved[i]);
+	close(in[0]);
+	close(in[1]);
+	close(out[0]);
 	host_io_free(&io);
 	host_kick_free(&kick);
 }
