@@ -107,7 +107,7 @@ static void flat_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 	cpu->gpr[REG_ESP] = 0x7C00;
 }
 
-static int identify(struct boot *boot, struct error *err)
+static int identify(struct boot *boot, bool guessed, struct error *err)
 {
 	static const char *const advice = "plex86 boots 32-bit Linux bzImage and Multiboot 1 kernels";
 	const struct host_file *k = &boot->kernel;
@@ -120,6 +120,8 @@ static int identify(struct boot *boot, struct error *err)
 		return error_set(err, -ENOEXEC, "kernel '%s': an ELF file without a Multiboot header; %s", k->path, advice);
 	} else if (k->size >= 2 && k->data[0] == 0x1F && k->data[1] == 0x8B) {
 		return error_set(err, -ENOEXEC, "kernel '%s': a gzip file; unpack it first", k->path);
+	} else if (guessed) {
+		return error_set(err, -ENOEXEC, "image '%s': neither a kernel nor a bootable disk; -hda FILE makes a drive of any file", k->path);
 	} else {
 		return error_set(err, -ENOEXEC, "kernel '%s': not a kernel; %s", k->path, advice);
 	}
@@ -135,10 +137,10 @@ static int open_kernel(struct boot *boot, const struct boot_config *cfg, struct 
 		rc = host_file_open(&boot->kernel, "flat program", cfg->flat, err);
 		return rc < 0 ? rc : flat_open(boot, cfg, err);
 	}
-	rc = host_file_open(&boot->kernel, "kernel", cfg->kernel, err);
+	rc = host_file_open(&boot->kernel, cfg->kernel_guessed ? "image" : "kernel", cfg->kernel, err);
 	if (rc < 0)
 		return rc;
-	rc = identify(boot, err);
+	rc = identify(boot, cfg->kernel_guessed, err);
 	if (rc < 0)
 		return rc;
 	return boot->kind == BOOT_LINUX ? linux_open(boot, cfg, err) : multiboot_open(boot, cfg, err);

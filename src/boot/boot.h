@@ -33,6 +33,7 @@
 
 struct boot_config {			/* what the user asked for; strings NULL where not given */
 	const char *kernel;
+	bool kernel_guessed;		/* the user named an image: for what is said about it */
 	const char *initrd;		/* Multiboot: "file args,file args..." */
 	const char *append;
 	const char *flat;		/* a flat binary, with its address and the mode it starts in */

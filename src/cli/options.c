@@ -262,6 +262,7 @@ static int set_image(struct options *o, struct error *err)
 
 	if (kind == VM_DRIVE_NONE) {
 		o->vm.boot.kernel = o->image;
+		o->vm.boot.kernel_guessed = true;
 		return 0;
 	}
 	return drives_set(&o->vm.drives, names[kind], o->image, err);

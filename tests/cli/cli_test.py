@@ -95,6 +95,13 @@ def missing_kernel():
 
 
 @test
+def image_that_is_not_there_or_is_nothing_to_boot_is_not_called_a_kernel():
+    one_line_error(1, "image '/nonexistent/disk.img': No such file", "run", "/nonexistent/disk.img")
+    with temp(b"hello\n" * 100) as f:
+        one_line_error(1, "neither a kernel nor a bootable disk", "run", f.name)
+
+
+@test
 def directory_as_kernel():
     one_line_error(1, "Is a directory", "run", "-kernel", "/")
 
