@@ -74,6 +74,13 @@ void vm_request_reset(struct vm *vm)
 	__atomic_or_fetch(&vm->cpu.attention, ATTN_RESET, __ATOMIC_SEQ_CST);
 }
 
+void vm_quit(struct vm *vm, const char *by, const char *text)
+{
+	if (vm->stop_reason == STOP_NONE)
+		vm->ended_by = by;
+	vm_stop(vm, STOP_POWEROFF, "%s", text);
+}
+
 static ns_t host_time_of(struct vm *vm, ns_t guest_ns)
 {
 	return guest_ns == NS_NEVER ? HOST_NEVER : guest_ns + vm->start_ns;

@@ -132,7 +132,8 @@ struct vm {
 	bool io_error;			/* it was paused because a disk request failed, and goes on with that */
 	bool begun;			/* -S is over */
 	bool tray_open[VM_IDE_DRIVES + VM_FLOPPIES];	/* as the event said last */
-	bool reset_by_user, ended_by_user;	/* what the events are to say */
+	bool reset_by_user;		/* what the events are to say */
+	const char *ended_by;		/* the same, in QMP's words; NULL: not by the user */
 	ns_t paused_ns;			/* since (host clock) */
 	ns_t input_ns;			/* instruction clock: when host input is looked at next */
 
@@ -169,6 +170,8 @@ void vm_free(struct vm *vm);
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 void vm_request_reset(struct vm *vm);
+/* End it. By whom, in QMP's words ("host-qmp-quit", "host-ui"), and in ours. */
+void vm_quit(struct vm *vm, const char *by, const char *text);
 void vm_power_on(struct vm *vm);	/* and reset: all but memory and the RTC starts anew, the kernel is loaded again */
 void vm_reset(struct vm *vm, bool triple_fault);	/* now; or the end, with -no-reboot */
 ns_t vm_service_board(struct vm *vm);		/* devices up to now; their next deadline */

@@ -61,7 +61,7 @@ static void on_quit(void *arg)
 {
 	struct vm_serial *s = arg;
 
-	vm_stop(s->vm, STOP_POWEROFF, "ended from the terminal");
+	vm_quit(s->vm, "host-ui", "ended from the terminal");
 }
 
 /* The debug port has no way in. */
@@ -261,9 +261,9 @@ void vm_close_host(struct vm *vm)
 	vm_drives_close(&vm->drives);	/* first: its workers kick us */
 	profile_free(&vm->profile);
 	host_kick_free(&vm->kick);
-	control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", vm->stop_reason == STOP_POWEROFF && !vm->ended_by_user,
+	control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", vm->stop_reason == STOP_POWEROFF && !vm->ended_by,
 	    "reason", vm->stop_reason == STOP_SIGNAL ? "host-signal" : vm->stop_reason == STOP_GUEST_PANIC ? "guest-panic" :
-	    vm->ended_by_user ? "host-qmp-quit" : "guest-shutdown"));
+	    vm->ended_by ? vm->ended_by : "guest-shutdown"));
 	control_close(&vm->control);
 	gdb_close(&vm->gdb, vm->exit_status);
 	host_post_close(&vm->post);

@@ -122,7 +122,7 @@ static void do_command(void *arg, const void *data)
 
 	memcpy(&command, data, sizeof(command));
 	if (command == UI_QUIT)
-		vm_stop(vm, STOP_POWEROFF, "ended from the display");
+		vm_quit(vm, "host-ui", "ended from the display");
 	else if (command == UI_RESET)
 		vm_request_reset(vm);
 	else

@@ -273,12 +273,7 @@ static void cmd_stop(struct line *l) { vm_pause(l->vm); }
 static void cmd_cont(struct line *l) { vm_resume(l->vm); }
 static void cmd_reset(struct line *l) { vm_request_reset(l->vm); }
 static void cmd_powerdown(struct line *l) { power_button(l->c); }
-
-static void cmd_quit(struct line *l)
-{
-	l->vm->ended_by_user = true;
-	vm_stop(l->vm, STOP_POWEROFF, "ended by command");
-}
+static void cmd_quit(struct line *l) { vm_quit(l->vm, "host-qmp-quit", "ended by command"); }
 
 static void cmd_eject(struct line *l)
 {

@@ -98,8 +98,7 @@ static json_t *system_powerdown(struct call *q)
 
 static json_t *quit(struct call *q)
 {
-	q->vm->ended_by_user = true;
-	vm_stop(q->vm, STOP_POWEROFF, "ended by command");
+	vm_quit(q->vm, "host-qmp-quit", "ended by command");
 	return json_object();
 }
 

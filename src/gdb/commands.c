@@ -368,8 +368,7 @@ static void resume(struct gdb *gdb, const char *text)
 
 static void kill_machine(struct gdb *gdb)
 {
-	gdb->vm->ended_by_user = true;
-	vm_stop(gdb->vm, STOP_POWEROFF, "ended by the debugger");
+	vm_quit(gdb->vm, "host-qmp-quit", "ended by the debugger");
 }
 
 static void detach(struct gdb *gdb)

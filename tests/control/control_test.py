@@ -4,6 +4,7 @@
 usage: control_test.py PLEX86. Boots SeaBIOS without a disk; needs Debian's seabios package (else: skipped).
 """
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from harness import BIOS, LIMIT_S, MachineCase, Qmp, connect, free_port, need_all  # noqa: E402
+from harness import BIOS, LIMIT_S, MachineCase, Qmp, connect, free_port, need_all, on_terminal  # noqa: E402
 
 PLEX86 = os.path.abspath(sys.argv.pop(1))
 
@@ -79,9 +80,27 @@ class Machine(MachineCase):
     def test_quit_ends_plex86_after_a_shutdown_event(self):
         p, q = self.start()
         self.assertEqual(q.answer('quit'), {'return': {}})
-        q.wait_event('SHUTDOWN')
+        self.assertEqual(q.wait_event('SHUTDOWN'), {'guest': False, 'reason': 'host-qmp-quit'})
         self.assertEqual(p.wait(LIMIT_S), 0)
         self.assertFalse(os.path.exists(self.qmp_path))
+
+    def test_the_shutdown_event_says_when_it_was_the_user_at_the_terminal(self):
+        with open(self.path('spin'), 'wb') as f:
+            f.write(b'\xeb\xfe' * 8)
+        pid, master, slave = on_terminal([PLEX86, 'run', '--flat', '0x1000', self.path('spin'), '-serial', 'stdio',
+                                          '-qmp', f'unix:{self.qmp_path},server=on,wait=off'], **self.env)
+        try:
+            q = Qmp(self.qmp_path)
+            os.write(master, b'\x01x')
+            self.assertEqual(q.wait_event('SHUTDOWN'), {'guest': False, 'reason': 'host-ui'})
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+            pid = 0
+        finally:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            os.close(master)
+            os.close(slave)
 
     def test_trays_move_with_events_and_the_drives_say_what_is_in_them(self):
         with open(self.path('cd.iso'), 'wb') as f:
