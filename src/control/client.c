@@ -28,6 +28,7 @@ static int fail(const char *fmt, const char *what, const char *why)
 	return 1;
 }
 
+/* One command to one machine; what it answers with, if that is text, is printed. */
 static int simple(const char *name, const char *command, json_t *args)
 {
 	struct link l;
@@ -38,6 +39,8 @@ static int simple(const char *name, const char *command, json_t *args)
 	}
 	json_t *value = link_value(link_ask(&l, command, args), name);
 	link_close(&l);
+	if (json_is_string(value))
+		fputs(json_string_value(value), stdout);
 	json_decref(value);
 	return value ? 0 : 1;
 }
@@ -166,25 +169,9 @@ static int cmd_screenshot(int argc, char **argv)
 	return rc;
 }
 
-static int say_string(const char *name, const char *command, json_t *args)
-{
-	struct link l;
-
-	if (!link_to(&l, name)) {
-		json_decref(args);
-		return 1;
-	}
-	json_t *value = link_value(link_ask(&l, command, args), name);
-	link_close(&l);
-	if (value)
-		fputs(json_string_value(value), stdout);
-	json_decref(value);
-	return value ? 0 : 1;
-}
-
 static int cmd_screentext(int argc, char **argv)
 {
-	return say_string(argv[1], "x-screentext", NULL);
+	return simple(argv[1], "x-screentext", NULL);
 }
 
 /* The machine's process may be confined: the socket is opened here and passed over. */
@@ -237,7 +224,7 @@ static int cmd_monitor(int argc, char **argv)
 	where += strspn(where, " \t");
 	if (strcspn(line, " \t") == 9 && strncmp(line, "gdbserver", 9) == 0 && strcmp(where, "none") != 0 && strcmp(where, "stdio") != 0)
 		return gdbserver(argv[1], *where ? where : "tcp::1234");
-	return say_string(argv[1], "human-monitor-command", json_pack("{s:s}", "command-line", line));
+	return simple(argv[1], "human-monitor-command", json_pack("{s:s}", "command-line", line));
 }
 
 static int cmd_sendkey(int argc, char **argv)
