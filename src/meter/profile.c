@@ -10,8 +10,7 @@
 
 #include "host/signals.h"
 #include "meter/table.h"
-#include "mmu/mmu.h"
-#include "mmu/phys.h"
+#include "meter/trace.h"
 #include "scan/scan.h"
 
 #define STACK_MAX	(1u << 20)	/* a chain of frames does not reach further */
@@ -20,30 +19,13 @@
 
 /* --- in the signal --- */
 
-/* Guest memory at lin, whole; page tables are looked at, nothing is changed. */
-static bool peek(struct vcpu *cpu, lin_t lin, void *buf, unsigned size)
-{
-	gpa_t gpa;
-
-	for (unsigned i = 0; i < size; i++) {
-		if ((i == 0 || ((lin + i) & PAGE_MASK) == 0) && !mmu_translate(cpu, lin + i, &gpa))
-			return false;
-		const uint8_t *host = phys_host(cpu->phys, gpa, false);
-		if (host == NULL)
-			return false;
-		((uint8_t *)buf)[i] = *host;
-		gpa++;
-	}
-	return true;
-}
-
 /* Is there a CALL in front of it? Near calls: E8 rel32; FF /2 with 0, 1 or 4 bytes of displacement, SIB or not. */
 static bool is_return_address(struct vcpu *cpu, lin_t lin)
 {
 	static const uint8_t lengths[] = { 2, 3, 4, 6, 7 };
 	uint8_t b[7];
 
-	if (lin < 7 || !peek(cpu, lin - 7, b, 7))
+	if (lin < 7 || report_peek(cpu, lin - 7, false, b, 7) != 7)
 		return false;
 	if (b[2] == 0xE8)
 		return true;
@@ -59,7 +41,8 @@ static void walk_stack(struct vcpu *cpu, struct profile_sample *s, uint32_t ebp,
 
 	if (!(cpu->cr0 & CR0_PE) || !(cpu->seg[SEG_CS].attr & SEG_DB))
 		return;
-	while (s->frames < PROFILE_FRAMES && (ebp & 3) == 0 && ebp - esp < STACK_MAX && peek(cpu, base + ebp, frame, 8)) {
+	while (s->frames < PROFILE_FRAMES && (ebp & 3) == 0 && ebp - esp < STACK_MAX &&
+	    report_peek(cpu, base + ebp, false, frame, 8) == 8) {
 		if (!is_return_address(cpu, cpu->seg[SEG_CS].base + frame[1]))
 			return;
 		s->frame[s->frames++] = cpu->seg[SEG_CS].base + frame[1];

@@ -40,19 +40,17 @@ void report_registers(FILE *f, const struct vcpu *cpu)
 	    cpu->dr[6], cpu->dr[7], (unsigned long long)cpu->efer);
 }
 
-/* Up to len bytes of memory that can be had without a side effect; returns how many. */
-static unsigned peek(struct vcpu *cpu, uint64_t at, bool physical, uint8_t *buf, unsigned len)
+unsigned report_peek(struct vcpu *cpu, uint64_t at, bool physical, void *buf, unsigned len)
 {
-	for (unsigned i = 0; i < len; i++) {
-		gpa_t gpa = at + i;
-		const uint8_t *host;
+	gpa_t gpa = at;
 
-		if (!physical && !mmu_translate(cpu, (lin_t)gpa, &gpa))
+	for (unsigned i = 0; i < len; i++, gpa++) {
+		if (!physical && (i == 0 || ((at + i) & PAGE_MASK) == 0) && !mmu_translate(cpu, (lin_t)(at + i), &gpa))
 			return i;
-		host = phys_host(cpu->phys, gpa, false);
+		const uint8_t *host = phys_host(cpu->phys, gpa, false);
 		if (host == NULL)
 			return i;
-		buf[i] = *host;
+		((uint8_t *)buf)[i] = *host;
 	}
 	return len;
 }
@@ -60,7 +58,7 @@ static unsigned peek(struct vcpu *cpu, uint64_t at, bool physical, uint8_t *buf,
 unsigned report_disasm(struct vcpu *cpu, uint64_t at, bool physical, bool big, uint32_t eip, char hex[REPORT_HEX], char *text, size_t size)
 {
 	uint8_t code[15];
-	unsigned n = peek(cpu, at, physical, code, sizeof(code));
+	unsigned n = report_peek(cpu, at, physical, code, sizeof(code));
 
 	hex[0] = '\0';
 	if (n == 0) {
@@ -98,7 +96,7 @@ static void report_stack(FILE *f, struct vcpu *cpu)
 
 		if (!big)
 			off &= 0xFFFF;
-		if (peek(cpu, (lin_t)(ss->base + off), false, (uint8_t *)&val, width) != width)
+		if (report_peek(cpu, (lin_t)(ss->base + off), false, &val, width) != width)
 			break;
 		if (i == 0)
 			fprintf(f, "Stack at %04X.%08X:", ss->selector, off);

@@ -110,6 +110,8 @@ static inline void trace_only(struct vcpu *cpu, enum event_kind kind, uint8_t ve
 }
 
 /* --- report.c --- */
+/* Up to len bytes of memory that can be had without a side effect; returns how many. Callable in a signal. */
+unsigned report_peek(struct vcpu *cpu, uint64_t at, bool physical, void *buf, unsigned len);
 void report_registers(FILE *f, const struct vcpu *cpu);
 /* One instruction at a linear or physical address: its bytes in hexadecimal and its text. The length, 0 without memory. */
 #define REPORT_HEX 32
