@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import pty
+import random
 import shutil
 import socket
 import struct
@@ -139,10 +140,39 @@ class MachineCase(unittest.TestCase):
 
 # --- sockets
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+_kept = []
+
+
+def free_port(*beside):
+    """A TCP port where nobody listens, nor so far beside it. It stays free until the test's machine takes it: a name in the host's
+    abstract name space keeps other tests away as long as this one lives, and the kernel gives out only higher ports by itself."""
+    while True:
+        port = random.randrange(10000, 32000)
+        try:
+            for p in port, *(port + b for b in beside):
+                _kept.append(socket.socket(socket.AF_UNIX))
+                _kept[-1].bind("\0plex86-test-port-%d" % p)
+                with socket.socket() as probe:
+                    probe.bind(("", p))
+            return port
+        except OSError:
+            continue
+
+
+def wait_listening(path, proc):
+    """Until the process listens at the socket, for a client that makes one attempt. A connection of ours would be one too many."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+            for line in f:
+                entry = line.split(maxsplit=7)
+                if len(entry) == 8 and entry[7].rstrip("\n") == path and entry[3] == "00010000":    # it accepts
+                    return
+        if proc.poll() is not None:
+            raise Failed("the machine ended with status %d before it listened" % proc.returncode)
+        if time.monotonic() > end:
+            raise Failed("nobody listens at %s" % path)
+        time.sleep(0.02)
 
 
 def connect(address, proc=None, limit=LIMIT_S):
@@ -161,6 +191,19 @@ def connect(address, proc=None, limit=LIMIT_S):
             if time.monotonic() > end:
                 raise Failed("nobody listens at %s" % (address,)) from e
             time.sleep(0.02)
+
+
+def receive(s, until=None):
+    """What comes from the socket, up to the text, or all until its other end is closed."""
+    said = b""
+    while until is None or until not in said:
+        data = s.recv(65536)
+        if not data:
+            if until is None:
+                break
+            raise Failed("the connection ended before %r: %r" % (until, said[-1500:]))
+        said += data
+    return said
 
 
 class Qmp:

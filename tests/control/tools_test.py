@@ -5,14 +5,13 @@ tools_test.py PLEX86: what has a meaning here means what it means there, what as
 is named in one line. Machines boot a sector of ours, which ends them with a status that tells who was booted.
 """
 import os
-import socket
 import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from harness import BIOS, LIMIT_S, MachineCase, Qmp, connect, free_port, need_all  # noqa: E402
+from harness import BIOS, LIMIT_S, MachineCase, Qmp, connect, free_port, need_all, receive  # noqa: E402
 
 PLEX86 = os.path.abspath(sys.argv.pop(1))
 EXIT = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
@@ -178,27 +177,13 @@ class Tools(MachineCase):
         self.addCleanup(s.close)
         return s
 
-    def read_until(self, s, what):
-        said = b''
-        while what not in said:
-            data = s.recv(4096)
-            self.assertTrue(data, said)
-            said += data
-        return said
-
     def hello(self, *args, **kw):
         return self.start('run', '--flat', '0x100000', os.path.join(GUESTS, 'hello.bin'), '-nodefaults', *args, **kw)
 
     def test_a_serial_port_speaks_telnet(self):
         port = free_port()
         p = self.hello('-serial', f'telnet:127.0.0.1:{port},server')
-        said = b''
-        s = self.connect(port)
-        while True:
-            data = s.recv(4096)
-            if not data:
-                break
-            said += data
+        said = receive(self.connect(port))
         self.assertEqual(p.wait(LIMIT_S), 0)
         self.assertEqual(said[:12], bytes([255, 251, 1, 255, 251, 3, 255, 251, 0, 255, 253, 0]))
         self.assertIn(b'ello', said)
@@ -209,14 +194,13 @@ class Tools(MachineCase):
                    '-monitor', 'unix:m.sock,server,nowait')
         s = self.connect(one)
         s.sendall(bytes([255, 251, 31, 255, 253, 3]) + b'info status\r\n')
-        self.assertIn(b'VM status', self.read_until(s, b'status:'))
+        self.assertIn(b'VM status', receive(s, b'status:'))
         s = self.connect(two)
         s.sendall(b'info status\n')
-        self.read_until(s, b'VM status')
-        with socket.socket(socket.AF_UNIX) as u:
-            u.connect(self.path('m.sock'))
+        receive(s, b'VM status')
+        with connect(self.path('m.sock')) as u:
             u.sendall(b'info status\n')
-            self.read_until(u, b'VM status')
+            receive(u, b'VM status')
 
     def test_mon_stdio_has_the_monitor_behind_an_escape_key(self):
         self.file('hang.img', b'\xeb\xfe'.ljust(510, b'\0') + b'\x55\xaa' + bytes(1 << 20))

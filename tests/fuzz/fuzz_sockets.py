@@ -9,13 +9,12 @@ random bytes, sent to a connection of its own. Commands that end the machine are
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness import Qmp, connect  # noqa: E402
+from harness import Qmp, connect, free_port  # noqa: E402
 
 PLEX86, GUEST, CORPUS, COUNT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 SEED = int(sys.argv[5]) if len(sys.argv) > 5 else int.from_bytes(os.urandom(4), "little")
@@ -87,24 +86,11 @@ def resident_mib(pid):
         return int(f.read().split()[1]) // 256
 
 
-def free_ports():
-    """Two ports a hundred apart, as the web display has them, and one for VNC."""
-    while True:
-        port = rng.randrange(20000, 60000)
-        try:
-            for p in (port, port + 100, port + 1):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", p))
-            return port, port + 1
-        except OSError:
-            continue
-
-
 def main():
     print(f"seed {SEED}")
     corpus = {kind: seeds(kind) for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
-        web, vnc = free_ports()
+        web, vnc = free_port(100), free_port()     # the web display has two, a hundred apart
         qmp, monitor = os.path.join(folder, "qmp"), os.path.join(folder, "monitor")
         with open(os.path.join(folder, "said"), "w+") as said:
             p = subprocess.Popen([PLEX86, "run", "-m", "16", "-serial", "null", "-vga", "std", "-qmp", f"unix:{qmp},server=on,wait=off",

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 from rsp import Machine, Rsp, gdb     # which finds the harness, too
-from harness import free_port
+from harness import LIMIT_S, connect, free_port, receive
 
 PLEX86, GUESTS, ENGINE = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
 del sys.argv[1:]
@@ -54,14 +54,14 @@ class Guest(unittest.TestCase):
         return r
 
     def assert_ends_well(self, m):
-        self.assertEqual(m.proc.wait(60), 0, m.text())
+        self.assertEqual(m.proc.wait(LIMIT_S), 0, m.text())
         self.assertTrue(m.text().startswith('s.'), m.text())
 
 
 @unittest.skipUnless(shutil.which('gdb'), 'needs gdb')
 class Scripts(Guest):
     def run_gdb(self, m, script):
-        return gdb('target remote %s\n%s' % (m.socket, script), os.path.join(GUESTS, 'debuggee.elf'))
+        return gdb('target remote %s\n%s' % (m.listening(), script), os.path.join(GUESTS, 'debuggee.elf'))
 
     def test_breakpoints_registers_and_memory(self):
         m = self.start()
@@ -162,7 +162,7 @@ class Scripts(Guest):
         self.assertIn('0x00007e57', text)
         self.assertIn('Cannot access memory at address 0xd0000000', text)
         self.assertIn('eax 1234', text)
-        self.assertEqual(m.proc.wait(60), 0)
+        self.assertEqual(m.proc.wait(LIMIT_S), 0)
 
     def test_code_that_gdb_writes_is_the_code_that_runs(self):
         m = self.start()
@@ -194,7 +194,7 @@ class Scripts(Guest):
             continue
             printf "4: %%x\\n", *(short*)0x20100
             delete
-            continue''' % m.socket)
+            continue''' % m.listening())
         for want in ['1: 20000 2000', 'mov    $0x1234,%ax', '2: 20010 2000 1234', '3: 20013', '4: 1234', 'exited normally']:
             self.assertIn(want, text)
 
@@ -324,7 +324,7 @@ class Packets(Guest):
         self.assertEqual(r.say('c')[:3], 'T05')                         # the timer has: behind the handler
         r.say('z0,%x,1' % hlt)
         self.assertEqual(r.say('c'), 'W00')
-        self.assertEqual(m.proc.wait(60), 0)
+        self.assertEqual(m.proc.wait(LIMIT_S), 0)
         self.assertIn('\n', m.text())
 
     def test_a_debugger_that_goes_away_leaves_the_machine_running(self):
@@ -350,7 +350,7 @@ class Packets(Guest):
         m = self.start(guest='spin', wait=False)
         r = self.attach(m)
         r.send('k')
-        self.assertEqual(m.proc.wait(60), 0)
+        self.assertEqual(m.proc.wait(LIMIT_S), 0)
 
     def test_a_reset_is_seen_at_once(self):
         m = self.start()
@@ -368,9 +368,7 @@ class Packets(Guest):
             m = self.start('--sandbox', 'off', '-monitor', 'unix:%s,server=on,wait=off' % control)
             r = self.attach(m)
             self.assertIn('Error', r.monitor('gdbserver unix:' + other))        # not over its own connection
-            with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(60)
-                s.connect(control)
+            with connect(control) as s:
                 s.sendall(b'gdbserver unix:%s\n' % other.encode())
                 with self.assertRaises((EOFError, ConnectionResetError)):
                     r.packet()
@@ -381,10 +379,7 @@ class Packets(Guest):
                 s.sendall(b'gdbserver nonsense\ngdbserver none\n')
                 with self.assertRaises((EOFError, ConnectionResetError)):
                     r.packet()
-                text = b''
-                while b'Disabled' not in text:
-                    text += s.recv(4096)
-                self.assertIn(b'Error', text)
+                self.assertIn(b'Error', receive(s, b'Disabled'))
                 self.assertFalse(os.path.exists(other))
 
     def test_a_confined_machine_gets_its_debuggers_socket_from_who_asks(self):
@@ -395,16 +390,12 @@ class Packets(Guest):
 
             def tool(*args):
                 return subprocess.run([PLEX86, 'monitor', control, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                      timeout=300, check=False)
+                                      timeout=LIMIT_S, check=False)
             if 'sandbox: on' in tool('info', 'sandbox').stdout:
-                with socket.socket(socket.AF_UNIX) as s:        # it makes none itself
-                    s.settimeout(60)
-                    s.connect(control)
+                with connect(control) as s:     # it makes none itself
                     s.sendall(b'{"execute":"qmp_capabilities"}{"execute":"human-monitor-command","arguments":{"command-line":'
                               b'"gdbserver tcp::1234"}}')
-                    said = b''
-                    while b'plex86 monitor NAME gdbserver' not in said:
-                        said += s.recv(4096)
+                    receive(s, b'plex86 monitor NAME gdbserver')
             done = tool('gdbserver', 'unix:' + other)
             self.assertEqual((done.returncode, done.stdout), (0, "Waiting for gdb connection on device 'unix:%s'\n" % other), done.stderr)
             with self.assertRaises((EOFError, ConnectionResetError)):
@@ -424,7 +415,7 @@ class Packets(Guest):
 
     def test_lockstep_has_no_debugger_and_says_so(self):
         done = subprocess.run([PLEX86, 'run', '--engine', 'lockstep', '-gdb', 'tcp::0', '--flat', '0x100000',
-                               os.path.join(GUESTS, 'spin.bin')], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+                               os.path.join(GUESTS, 'spin.bin')], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S,
                               check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn('the debugger needs --engine scan or emulate: lockstep carries every block out twice', done.stderr)
@@ -463,7 +454,7 @@ class Packets(Guest):
         r.say('s')
         r.monitor('log int')
         r.say('c')
-        m.proc.wait(60)
+        m.proc.wait(LIMIT_S)
         with open(path) as f:
             lines = [line[12:].strip() for line in f]
         self.assertEqual(lines[0], '0 0008:00100000 exec')
@@ -475,12 +466,10 @@ class Packets(Guest):
         r = Rsp(('127.0.0.1', port))
         self.addCleanup(r.close)
         self.assertEqual(r.register(EIP), 0x100000)
-        with socket.socket() as second:                                 # one at a time
-            second.connect(('127.0.0.1', port))
-            second.settimeout(60)
+        with connect(('127.0.0.1', port)) as second:                    # one at a time
             self.assertEqual(second.recv(1), b'')
         m.proc.send_signal(signal.SIGTERM)
-        m.proc.wait(60)
+        m.proc.wait(LIMIT_S)
 
 
 if __name__ == '__main__':

@@ -64,7 +64,7 @@ def kernel_symbols(plex86, folder):
 def debug(plex86, folder, engine, elf):
     m, console = machine(plex86, folder, engine, True)
     text = gdb(f"""
-        target remote {m.socket}
+        target remote {m.listening()}
         break start_kernel
         continue
         printf "at %d\\n", $eip == (unsigned)&start_kernel

@@ -6,7 +6,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from harness import LIMIT_S, connect  # noqa: E402
+from harness import LIMIT_S, connect, wait_listening  # noqa: E402
 
 
 class Rsp:
@@ -82,6 +82,11 @@ class Machine:
         with open(self.output, 'wb') as out:
             self.proc = subprocess.Popen([plex86, 'run', '-gdb', 'unix:' + self.socket, *(['-S'] if wait else []), *args],
                                          stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+    def listening(self):
+        """The socket's path, once there is somebody: gdb makes one attempt."""
+        wait_listening(self.socket, self.proc)
+        return self.socket
 
     def text(self):
         with open(self.output, errors='replace') as f:
