@@ -106,10 +106,13 @@ static void put_memory(struct vm *vm, struct meter_snapshot *s)
 {
 	struct stat st;
 
+	/* A disk's thread may touch more meanwhile: what is resident is looked at first, so that it is never more than was touched. */
+	uint64_t resident = resident_bytes(&vm->phys);
+
 	meter_put(s, METER_MEMORY, "configured", NULL, vm->phys.ram_bytes);
 	if (fstat(vm->phys.fd, &st) == 0)
 		meter_put(s, METER_MEMORY, "touched", NULL, (uint64_t)st.st_blocks * 512);
-	meter_put(s, METER_MEMORY, "resident", NULL, resident_bytes(&vm->phys));
+	meter_put(s, METER_MEMORY, "resident", NULL, resident);
 	meter_put(s, METER_MONITOR_RSS, NULL, NULL, process_resident(vm));
 }
 
