@@ -118,8 +118,8 @@ def check_special_bytes_pass(t):
 
 def clock(t):
     """Guest time and the host times between which it was read."""
-    t.type("echo now'='$(date +%s) $(cut -d' ' -f1 /proc/uptime)\n")
     before = time.monotonic()
+    t.type("echo now'='$(date +%s) $(cut -d' ' -f1 /proc/uptime)\n")
     match = t.wait(r"^now=(\d+) ([\d.]+)\n")   # the whole line: a piece of it would match $ too
     return int(match[1]), float(match[2]), before, time.monotonic()
 

@@ -14,13 +14,16 @@ import tempfile
 
 import records
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import Qmp  # noqa: E402
+
 PLEX86, GUEST = (os.path.abspath(p) for p in sys.argv[1:3])
 MIB = 1 << 20
 NOBODY = 65534
 COUNT = 24
 
 
-def start(folder, disk, limits, fmt="qcow2"):
+def start(folder, disk, limits, fmt="qcow2", *options):
     uid = NOBODY if os.geteuid() == 0 and resource.RLIMIT_NPROC in limits else None
 
     def lower():
@@ -33,7 +36,7 @@ def start(folder, disk, limits, fmt="qcow2"):
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(what, (value, value))
     return subprocess.Popen([PLEX86, "run", "-no-reboot", "-m", "16", "-nographic", "-drive", f"file={disk},format={fmt},werror=report",
-                             "--flat", "0x100000", GUEST], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             *options, "--flat", "0x100000", GUEST], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             text=True, cwd=folder, preexec_fn=lower)
 
 
@@ -73,14 +76,16 @@ def tried(name, what, values):
 
 
 def file_too_large(fmt):
-    """The limit comes while it writes: SIGXFSZ would end it. What did not fit the guest was refused, the rest is there."""
+    """The limit comes while it runs, before its file is as long: SIGXFSZ would end it. What did not fit the guest was refused, the rest is there."""
     with tempfile.TemporaryDirectory() as folder:
         disk = make(folder, 3000, fmt)
-        p = start(folder, disk, {}, fmt)
-        out = "".join(p.stdout.readline() for _ in range(20))
-        limit = os.path.getsize(disk) if fmt == "qcow2" else 300 * 512
+        qmp = os.path.join(folder, "qmp")
+        p = start(folder, disk, {}, fmt, "-S", "-qmp", f"unix:{qmp},server=on,wait=off")
+        machine = Qmp(qmp, p)
+        limit = os.path.getsize(disk) + 6 * 65536 if fmt == "qcow2" else 300 * 512       # of 16 clusters
         resource.prlimit(p.pid, resource.RLIMIT_FSIZE, (limit, limit))
-        out += p.stdout.read()
+        machine.cmd("cont")
+        out = p.stdout.read()
         err = p.stderr.read()
         p.wait(300)
         written, refused = records.said_written(out)

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 PLEX86, ENGINE, STORM = sys.argv[1:4]
-LIMIT_S = 120
+LIMIT_S = 250
 
 
 def monitor(path, *command):

@@ -14,7 +14,7 @@ PARTS = ["segments", "gates", "tasks", "paging", "debug", "vm86", "events", "rul
 
 def main():
     done = subprocess.run([sys.argv[1], "run", "-no-reboot", "-nographic", *sys.argv[2:]], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
     console = done.stdout.decode(errors="replace")
     print(console)
     parts = re.findall(r"^ok (\w+): checks ([0-9a-f]{8})$", console, re.M)

@@ -127,9 +127,7 @@ class Machine:
         want, end = text.encode(), time.monotonic() + limit
         with self.held:
             while want not in self.serial[since:]:
-                if not self.held.wait(0.5) and (self.proc.poll() is not None or time.monotonic() > end):
-                    if want in self.serial[since:]:
-                        break
+                if not self.held.wait(0.5) and (not self.reader.is_alive() or time.monotonic() > end):
                     raise Failed("%r did not come: %s ... %s" % (text, self.serial[since:][-1500:].decode("latin-1"), self.said()))
             return self.serial.index(want, since) + len(want)
 

@@ -18,7 +18,7 @@ from harness import BIOS, Qmp, need_all  # noqa: E402
 
 PLEX86, GUESTS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 LIMIT_S = 300
-QEMU_LIMIT_S = 30
+QEMU_LIMIT_S = 120
 
 
 def wait_drawn(path, proc):
