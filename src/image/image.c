@@ -104,8 +104,16 @@ void image_close(struct image *image)
 	image_close(backing);
 }
 
+/* How much of it the format takes at once. */
+static size_t piece(const struct image *image, uint64_t offset, size_t len)
+{
+	return image->cluster_bytes ? MIN(len, image->cluster_bytes - offset % image->cluster_bytes) : len;
+}
+
 int image_read(struct image *image, uint64_t offset, void *buf, size_t len)
 {
+	uint8_t *p = buf;
+
 	if (offset >= image->size_bytes) {
 		memset(buf, 0, len);
 		return 0;
@@ -115,16 +123,30 @@ int image_read(struct image *image, uint64_t offset, void *buf, size_t len)
 		memset((uint8_t *)buf + inside, 0, len - inside);
 		len = inside;
 	}
-	return image->ops->read(image, offset, buf, len);
+	for (size_t n; len > 0; p += n, offset += n, len -= n) {
+		n = piece(image, offset, len);
+		int ret = image->ops->read(image, offset, p, n);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
 }
 
 int image_write(struct image *image, uint64_t offset, const void *buf, size_t len)
 {
+	const uint8_t *p = buf;
+
 	if (image->read_only)
 		return -EROFS;
 	if (offset > image->size_bytes || len > image->size_bytes - offset)
 		return -EINVAL;
-	return image->ops->write(image, offset, buf, len);
+	for (size_t n; len > 0; p += n, offset += n, len -= n) {
+		n = piece(image, offset, len);
+		int ret = image->ops->write(image, offset, p, n);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
 }
 
 int image_flush(struct image *image)

@@ -32,6 +32,7 @@ struct image {
 	const struct image_ops *ops;
 	uint64_t size_bytes;		/* as the guest sees it; raw: the file's, perhaps odd */
 	bool read_only;
+	uint32_t cluster_bytes;		/* read() and write() get pieces that lie in one cluster; 0: as they come */
 	char *path;
 	struct image *backing;		/* owned; NULL: none */
 };

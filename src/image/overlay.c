@@ -26,45 +26,26 @@ static bool present(const struct overlay *o, uint64_t cluster)
 static int overlay_read(struct image *image, uint64_t offset, void *buf, size_t len)
 {
 	struct overlay *o = (struct overlay *)image;
-	uint8_t *p = buf;
 
-	while (len > 0) {
-		size_t n = MIN(len, CLUSTER - offset % CLUSTER);
-		int ret = present(o, offset / CLUSTER) ? file_read(&o->file, offset, p, n) :
-		    image_read(image->backing, offset, p, n);
-		if (ret < 0)
-			return ret;
-		p += n;
-		offset += n;
-		len -= n;
-	}
-	return 0;
+	return present(o, offset / CLUSTER) ? file_read(&o->file, offset, buf, len) : image_read(image->backing, offset, buf, len);
 }
 
 static int overlay_write(struct image *image, uint64_t offset, const void *buf, size_t len)
 {
 	struct overlay *o = (struct overlay *)image;
-	const uint8_t *p = buf;
+	uint64_t cluster = offset / CLUSTER;
+	int ret = 0;
 
-	while (len > 0) {
-		uint64_t cluster = offset / CLUSTER;
-		size_t n = MIN(len, CLUSTER - offset % CLUSTER);
-		int ret = 0;
-		if (!present(o, cluster) && n < CLUSTER) {
-			ret = image_read(image->backing, cluster * CLUSTER, o->copy, CLUSTER);
-			if (ret == 0)
-				ret = file_write(&o->file, cluster * CLUSTER, o->copy, CLUSTER);
-		}
+	if (!present(o, cluster) && len < CLUSTER) {
+		ret = image_read(image->backing, cluster * CLUSTER, o->copy, CLUSTER);
 		if (ret == 0)
-			ret = file_write(&o->file, offset, p, n);
-		if (ret < 0)
-			return ret;
-		o->present[cluster / 8] |= 1u << cluster % 8;
-		p += n;
-		offset += n;
-		len -= n;
+			ret = file_write(&o->file, cluster * CLUSTER, o->copy, CLUSTER);
 	}
-	return 0;
+	if (ret == 0)
+		ret = file_write(&o->file, offset, buf, len);
+	if (ret == 0)
+		o->present[cluster / 8] |= 1u << cluster % 8;
+	return ret;
 }
 
 static int overlay_flush(struct image *image)
@@ -105,7 +86,8 @@ int overlay_open(struct image **image, struct image *base, struct image_error *e
 		free(o);
 		return ret;
 	}
-	o->image = (struct image){ .ops = &overlay_ops, .size_bytes = base->size_bytes, .backing = base };
+	o->image = (struct image){ .ops = &overlay_ops, .size_bytes = base->size_bytes, .cluster_bytes = CLUSTER,
+	    .backing = base };
 	*image = &o->image;
 	return 0;
 }

@@ -115,21 +115,10 @@ static int read_cluster(struct qcow2 *q, uint64_t guest, uint64_t entry, void *b
 static int qcow2_read(struct image *image, uint64_t offset, void *buf, size_t len)
 {
 	struct qcow2 *q = (struct qcow2 *)image;
-	uint8_t *p = buf;
+	uint64_t entry;
+	int ret = qcow2_get_entry(q, offset, &entry);
 
-	while (len > 0) {
-		size_t n = MIN(len, q->cluster_bytes - (offset & (q->cluster_bytes - 1)));
-		uint64_t entry;
-		int ret = qcow2_get_entry(q, offset, &entry);
-		if (ret == 0)
-			ret = read_cluster(q, offset, entry, p, n);
-		if (ret < 0)
-			return ret;
-		p += n;
-		offset += n;
-		len -= n;
-	}
-	return 0;
+	return ret < 0 ? ret : read_cluster(q, offset, entry, buf, len);
 }
 
 static bool qcow2_is_zero(struct image *image, uint64_t offset, uint64_t *len)
@@ -151,8 +140,9 @@ static bool qcow2_is_zero(struct image *image, uint64_t offset, uint64_t *len)
 /* --- writing --- */
 
 /* Part of one guest cluster. In place if it is ours alone, else to a new cluster, as a whole. */
-static int write_cluster(struct qcow2 *q, uint64_t guest, const void *buf, size_t len)
+static int qcow2_write_guest(struct image *image, uint64_t guest, const void *buf, size_t len)
 {
+	struct qcow2 *q = (struct qcow2 *)image;
 	uint64_t entry, start = guest & ~(uint64_t)(q->cluster_bytes - 1);
 	uint32_t in = guest - start;
 	int ret = qcow2_get_entry(q, guest, &entry);
@@ -187,23 +177,6 @@ static int write_cluster(struct qcow2 *q, uint64_t guest, const void *buf, size_
 		return ret;
 	}
 	return qcow2_set_entry(q, guest, host | ENTRY_COPIED);
-}
-
-static int qcow2_write_guest(struct image *image, uint64_t offset, const void *buf, size_t len)
-{
-	struct qcow2 *q = (struct qcow2 *)image;
-	const uint8_t *p = buf;
-
-	while (len > 0) {
-		size_t n = MIN(len, q->cluster_bytes - (offset & (q->cluster_bytes - 1)));
-		int ret = write_cluster(q, offset, p, n);
-		if (ret < 0)
-			return ret;
-		p += n;
-		offset += n;
-		len -= n;
-	}
-	return 0;
 }
 
 static int qcow2_flush(struct image *image)
@@ -450,6 +423,7 @@ int qcow2_open(struct image **image, struct file *file, const struct image_optio
 	}
 	q->image.ops = &qcow2_ops;
 	q->image.read_only = q->file.read_only;
+	q->image.cluster_bytes = q->cluster_bytes;
 	*image = &q->image;
 	return 0;
 }
