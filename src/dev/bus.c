@@ -39,6 +39,16 @@ void bus_release(struct bus *bus, const char *name)
 		bus_own(bus, i);
 }
 
+void bus_move(struct bus *bus, struct io_row row, uint16_t base, unsigned n)
+{
+	bus_release(bus, row.name);
+	if (base == 0)
+		return;
+	row.first = base;
+	row.last = (uint16_t)(base + n - 1);
+	bus_claim(bus, row);
+}
+
 /* The row that takes the access as one, or NULL: nobody, or it has to be split. */
 static struct io_row *bus_row(struct bus *bus, uint16_t port, unsigned size, bool *split)
 {

@@ -39,6 +39,8 @@ struct bus {
 int bus_claim(struct bus *bus, struct io_row row);
 /* Take away every row of that name; what was beneath answers again. */
 void bus_release(struct bus *bus, const char *name);
+/* A block of n ports whose base the guest sets: that row, from base on; nowhere if that is 0. */
+void bus_move(struct bus *bus, struct io_row row, uint16_t base, unsigned n);
 
 /* One access, size 1, 2 or 4. Ports nobody claims read as all ones and drop writes. */
 uint32_t bus_read(struct bus *bus, uint16_t port, unsigned size);

@@ -20,14 +20,6 @@ static void mem_write(void *arg, gpa_t gpa, const void *buf, size_t len)
 	phys_write(((struct chipset *)arg)->pc->phys, gpa, buf, len);
 }
 
-static struct io_row row(struct chipset *cs, uint16_t first, uint16_t last, uint8_t width, const char *name,
-			 uint32_t (*read)(void *arg, uint16_t port, unsigned size),
-			 void (*write)(void *arg, uint16_t port, unsigned size, uint32_t val))
-{
-	return (struct io_row){ .first = first, .last = last, .width = width, .read = read, .write = write,
-	    .arg = cs, .name = name };
-}
-
 /* --- PCI --- */
 
 static uint32_t config_read(void *arg, uint32_t addr, unsigned size)
@@ -64,9 +56,8 @@ static void move_smbus(void *arg, uint16_t base)
 {
 	struct chipset *cs = arg;
 
-	bus_release(&cs->pc->bus, "smbus");
-	if (base != 0)
-		bus_claim(&cs->pc->bus, row(cs, base, base + 15, 1, "smbus", smbus_port_read, smbus_port_write));
+	bus_move(&cs->pc->bus, (struct io_row){ .width = 1, .read = smbus_port_read, .write = smbus_port_write, .arg = cs,
+	    .name = "smbus" }, base, 16);
 }
 
 /* --- IDE --- */
@@ -109,9 +100,8 @@ static void move_bmdma(void *arg, uint16_t base)
 {
 	struct chipset *cs = arg;
 
-	bus_release(&cs->pc->bus, "bmdma");
-	if (base != 0)
-		bus_claim(&cs->pc->bus, row(cs, base, base + 15, 4, "bmdma", bmdma_read, bmdma_write));
+	bus_move(&cs->pc->bus, (struct io_row){ .width = 4, .read = bmdma_read, .write = bmdma_write, .arg = cs, .name = "bmdma" },
+	    base, 16);
 }
 
 static void ide_set_irq(void *arg, unsigned channel, bool level)
@@ -386,30 +376,24 @@ static void reset_hook(void *arg)
 
 static int claim_ports(struct chipset *cs)
 {
-	static const struct {
-		uint16_t first, last;
-		uint8_t width;
-		const char *name;
-		uint32_t (*read)(void *arg, uint16_t port, unsigned size);
-		void (*write)(void *arg, uint16_t port, unsigned size, uint32_t val);
-	} ports[] = {
+#define PORTS(first, last, width, name, chip)	{ first, last, width, false, chip##_read, chip##_write, cs, name, 0 }
+	const struct io_row ports[] = {
 		/* only the data register is wider than a byte: the others lie on top of its last three */
-		{ 0x1F0, 0x1F3, 4, "ide", ide_port_read, ide_port_write },
-		{ 0x1F1, 0x1F7, 1, "ide", ide_port_read, ide_port_write },
-		{ 0x3F6, 0x3F6, 1, "ide", ide_control_read, ide_control_write },
-		{ 0x170, 0x173, 4, "ide", ide_port_read, ide_port_write },
-		{ 0x171, 0x177, 1, "ide", ide_port_read, ide_port_write },
-		{ 0x376, 0x376, 1, "ide", ide_control_read, ide_control_write },
-		{ 0x3F0, 0x3F5, 1, "fdc", fdc_port_read, fdc_port_write },
-		{ 0x3F7, 0x3F7, 1, "fdc", fdc_port_read, fdc_port_write },
-		{ 0x510, 0x511, 2, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write },
-		{ 0x514, 0x51B, 4, "fw_cfg", fw_cfg_port_read, fw_cfg_port_write },
+		PORTS(0x1F0, 0x1F3, 4, "ide", ide_port),
+		PORTS(0x1F1, 0x1F7, 1, "ide", ide_port),
+		PORTS(0x3F6, 0x3F6, 1, "ide", ide_control),
+		PORTS(0x170, 0x173, 4, "ide", ide_port),
+		PORTS(0x171, 0x177, 1, "ide", ide_port),
+		PORTS(0x376, 0x376, 1, "ide", ide_control),
+		PORTS(0x3F0, 0x3F5, 1, "fdc", fdc_port),
+		PORTS(0x3F7, 0x3F7, 1, "fdc", fdc_port),
+		PORTS(0x510, 0x511, 2, "fw_cfg", fw_cfg_port),
+		PORTS(0x514, 0x51B, 4, "fw_cfg", fw_cfg_port),
 	};
 	int err = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(ports) && err == 0; i++)
-		err = bus_claim(&cs->pc->bus, row(cs, ports[i].first, ports[i].last, ports[i].width, ports[i].name,
-		    ports[i].read, ports[i].write));
+		err = bus_claim(&cs->pc->bus, ports[i]);
 	return err;
 }
 

@@ -276,11 +276,9 @@ void pc_power_button(struct pc *pc)
 
 void pc_acpi_move(struct pc *pc, uint16_t base)
 {
-	bus_release(&pc->bus, "acpi");
 	pc->acpi.base = base;
-	if (base != 0)
-		bus_claim(&pc->bus, (struct io_row){ .first = base, .last = base + 0x0B, .width = 4,
-		    .read = acpi_port_read, .write = acpi_port_write, .arg = pc, .name = "acpi" });
+	bus_move(&pc->bus, (struct io_row){ .width = 4, .read = acpi_port_read, .write = acpi_port_write, .arg = pc, .name = "acpi" },
+	    base, 12);
 }
 
 /* --- debug ports --- */
