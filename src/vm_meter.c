@@ -8,22 +8,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/devices.h"
 #include "emulate/emulate.h"
+#include "host/clock.h"
 #include "vm.h"
 
 #ifdef PLEX86_METERS
-
-static uint64_t clock_of(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void put_devices(struct meter_snapshot *s, enum meter_id id, const struct meter_devices *d)
 {
@@ -125,7 +117,7 @@ static void put_vcpu(struct vm *vm, struct meter_snapshot *s)
 
 	for (unsigned i = 0; i < METER_CAUSES; i++)
 		meter_put(s, METER_TIME, meter_cause_names[i], NULL, m->ns[i]);
-	meter_put(s, METER_VCPU_CPU, NULL, NULL, clock_of(CLOCK_THREAD_CPUTIME_ID));
+	meter_put(s, METER_VCPU_CPU, NULL, NULL, host_clock_of(CLOCK_THREAD_CPUTIME_ID));
 	if (vm->run == emulate_run || vm->cfg->meter_instructions)
 		meter_put(s, METER_INSNS, NULL, NULL, m->insns - m->unfinished);
 	meter_put(s, METER_EMULATED, NULL, NULL, m->emulated - m->unfinished);
@@ -160,7 +152,7 @@ int vm_meters_read(struct vm *vm, struct meter_snapshot *s, struct error *err)
 	s->time_s = (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
 	snprintf(s->name, sizeof(s->name), "%s", vm->cfg->control.name ? vm->cfg->control.name : "");
 	meter_put(s, METER_UPTIME, NULL, NULL, meter_times(&vm->cpu.meters));
-	meter_put(s, METER_PROCESS_CPU, NULL, NULL, clock_of(CLOCK_PROCESS_CPUTIME_ID));
+	meter_put(s, METER_PROCESS_CPU, NULL, NULL, host_clock_of(CLOCK_PROCESS_CPUTIME_ID));
 	meter_put(s, METER_RESETS, NULL, NULL, vm->cpu.meters.resets);
 	put_devices(s, METER_PORTS, &bus->devices);
 	if (bus->unclaimed_reads)

@@ -12,13 +12,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/control.h"
 #include "control/link.h"
 #include "control/stat.h"
 #include "gdb/gdb.h"
+#include "host/clock.h"
 
 #define STOP_MS		30000		/* how long a guest may take to power off */
 
@@ -77,20 +77,16 @@ static int cmd_ps(int argc, char **argv)
 /* The connection ends when the machine does. */
 static bool wait_end(struct link *l, int ms)
 {
-	struct timespec begin, now;
+	ns_t end = host_clock_ns() + (ns_t)ms * 1000000u;
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (;;) {
+	for (ns_t now; (now = host_clock_ns()) < end; ) {
 		char buf[512];
 		struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		int left = ms - (int)((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000);
-		if (left <= 0)
-			return false;
-		if (poll(&p, 1, left) > 0 && recv(l->fd, buf, sizeof(buf), 0) <= 0)
+		if (poll(&p, 1, (int)((end - now + 999999) / 1000000)) > 0 && recv(l->fd, buf, sizeof(buf), 0) <= 0)
 			return true;
 	}
+	return false;
 }
 
 /* What the machine does last comes behind its connections: images are closed, the meters' final record is written. */

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "control/link.h"
 #include "control/stat.h"
+#include "host/clock.h"
 #include "meter/flame.h"
 #include "meter/symbols.h"
 
@@ -195,10 +195,7 @@ static int write_file(const char *path, const struct counts *c, const char *titl
 
 static double seconds_now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+	return (double)host_clock_ns() / 1e9;
 }
 
 static int take(struct counts *c, struct link *l, const struct profile_options *o)

@@ -1,11 +1,16 @@
 #include "host/clock.h"
 
-ns_t host_clock_ns(void)
+ns_t host_clock_of(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (ns_t)ts.tv_sec * 1000000000u + (ns_t)ts.tv_nsec;
+}
+
+ns_t host_clock_ns(void)
+{
+	return host_clock_of(CLOCK_MONOTONIC);
 }
 
 struct timespec host_timespec(ns_t ns)

@@ -9,6 +9,7 @@
 #include "util/types.h"
 
 ns_t host_clock_ns(void);		/* monotonic; its zero means nothing */
+ns_t host_clock_of(clockid_t clock);	/* another one */
 struct timespec host_timespec(ns_t ns);
 int64_t host_wall_s(bool local);	/* seconds since 1970: UTC, or the local time read as if it were UTC */
 

@@ -78,10 +78,7 @@ int host_output_open(struct host_output *out, int fd, void (*room)(void *arg), v
 /* From now on, on the clock that waits for conditions and threads go by. */
 static struct timespec after(ns_t ns)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return host_timespec((ns_t)now.tv_sec * 1000000000u + (ns_t)now.tv_nsec + ns);
+	return host_timespec(host_clock_of(CLOCK_REALTIME) + ns);
 }
 
 /* A signal does not end a wait for a condition, and it may come just before: so never for good. */
