@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host/broker.h"
+#include "host/pass.h"
 #include "vm.h"
 
 int control_directory(char *path, size_t room, struct error *err)
@@ -230,17 +231,9 @@ static void run_input(struct control_client *cl)
 /* What came, and a descriptor with it (SCM_RIGHTS), which is the next command's to take. */
 static ssize_t receive(struct control_client *cl, void *buf, size_t len)
 {
-	struct iovec iov = { buf, len };
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } room;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
-
 	if (cl->in_fd != cl->out_fd)
 		return read(cl->in_fd, buf, len);
-	ssize_t n = recvmsg(cl->in_fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&cl->control->passed_fd, CMSG_DATA(c), sizeof(int));
-	return n;
+	return pass_receive(cl->in_fd, buf, len, MSG_DONTWAIT, &cl->control->passed_fd);
 }
 
 /* How much of the n bytes at the end of the input counts. A line of telnet's ends in CR. */

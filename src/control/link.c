@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "control/control.h"
+#include "host/pass.h"
 
 void link_close(struct link *l)
 {
@@ -47,16 +48,7 @@ json_t *link_ask(struct link *l, const char *command, json_t *args)
 json_t *link_pass(struct link *l, int fd)
 {
 	static const char text[] = "{\"execute\":\"add-fd\"}";
-	struct iovec iov = { (void *)(uintptr_t)text, sizeof(text) - 1 };
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } room = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	return sendmsg(l->fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(text) - 1 ? link_read(l) : NULL;
+	return pass_send(l->fd, text, sizeof(text) - 1, fd) == (ssize_t)sizeof(text) - 1 ? link_read(l) : NULL;
 }
 
 bool link_open(struct link *l, const char *path, int limit_ms)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "host/landlock.h"
+#include "host/pass.h"
 #include "host/seccomp.h"
 
 #define MAX_ROOTS	16
@@ -261,26 +262,15 @@ static int seal(struct broker *b)
 static void answer(struct broker *b, int result)
 {
 	int32_t error = result < 0 ? result : 0;
-	struct iovec iov = { &error, sizeof(error) };
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = b->req.op == OP_OPEN ? result : -1;
+	bool passed = pass_send(b->fd, &error, sizeof(error), fd) >= 0;
 
-	if (result >= 0 && b->req.op == OP_OPEN) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &result, sizeof(int));
-	}
-	bool passed = sendmsg(b->fd, &msg, MSG_NOSIGNAL) >= 0;
-	if (result >= 0 && b->req.op == OP_OPEN)
-		close(result);
+	error = -errno;
+	if (fd >= 0)
+		close(fd);
 	if (passed)
 		return;
 	/* The monitor waits: an error is an answer, and if not even that can be sent, that we are gone is one. */
-	error = -errno;
 	if (send(b->fd, &error, sizeof(error), MSG_NOSIGNAL) < 0)
 		_exit(1);
 }
@@ -361,16 +351,14 @@ int host_broker_start(void)
 static int ask_locked(const struct request *req, size_t len)
 {
 	int32_t error = -EIO;
-	struct iovec iov = { &error, sizeof(error) };
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf) };
+	int fd = -1;
 	ssize_t n;
 
 	while ((n = send(ours.fd, req, len, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
 	if (n < 0)
 		return -errno;
-	while ((n = recvmsg(ours.fd, &msg, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+	while ((n = pass_receive(ours.fd, &error, sizeof(error), 0, &fd)) < 0 && errno == EINTR)
 		;
 	if (n != sizeof(error)) {
 		/* It is gone; or an answer is left that the next request would take for its own. */
@@ -378,12 +366,7 @@ static int ask_locked(const struct request *req, size_t len)
 		ours.fd = -1;
 		return -EIO;
 	}
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (error != 0 || c == NULL || c->cmsg_type != SCM_RIGHTS)
-		return error;
-	int fd;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
+	return error == 0 && fd >= 0 ? fd : error;
 }
 
 /* A descriptor, 0, or -errno. */
