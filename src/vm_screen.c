@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mmu/mmu.h"
 #include "vm.h"
@@ -20,28 +19,20 @@ static void on_drop_writes(void *arg, uint64_t fd_offset, uint64_t bytes)
 	mmu_drop_writes_range(&vm->cpu, fd_offset, bytes);
 }
 
-/* Debian's seabios package, and where a build from source puts it. */
-static const char *find_rom(void)
-{
-	static const char *const places[] = {
-		"/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/vgabios-stdvga.bin",
-		"/usr/local/share/qemu/vgabios-stdvga.bin",
-	};
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (access(places[i], R_OK) == 0)
-			return places[i];
-	return NULL;
-}
-
 static int load_rom(struct vm_screen *s, const char *path, struct error *err)
 {
-	if (path == NULL && (path = find_rom()) == NULL)
+	char found[256];
+
+	if (path == NULL)
+		path = firmware_find("vgabios-stdvga.bin", found, sizeof(found));
+	if (path == NULL)
 		return 0;
 	int rc = host_file_open(&s->rom, "VGA BIOS", path, err);
 	if (rc < 0)
 		return rc;
 	if (s->rom.size > VGA_ROM_MAX || s->rom.size < 512 || s->rom.data[0] != 0x55 || s->rom.data[1] != 0xAA)
 		return error_set(err, -EINVAL, "VGA BIOS '%s': not an option ROM of at most %u KiB", path, VGA_ROM_MAX >> 10);
+	s->rom.path = NULL;		/* was perhaps found[] */
 	s->font = vga_find_font(s->rom.data, s->rom.size);
 	return 0;
 }

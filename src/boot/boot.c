@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/descriptor.h"
+
 unsigned boot_e820(uint64_t ram_bytes, struct e820_entry e[8])
 {
 	unsigned n = 0;
@@ -48,20 +50,12 @@ static const uint8_t flat_data[8] = { 0xFF, 0xFF, 0, 0, 0, 0x93, 0xCF, 0 };
 
 void boot_cpu_flat32(struct vcpu *cpu, struct phys *phys, uint16_t cs, uint16_t ds, uint32_t eip)
 {
-	struct segment data = { .selector = ds, .limit = 0xFFFFFFFF,
-	    .attr = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_DB | SEG_G };
-	struct segment code = data;
-
 	phys_write(phys, BOOT_GDT + (cs & ~7u), flat_code, 8);
 	phys_write(phys, BOOT_GDT + (ds & ~7u), flat_data, 8);
 	cpu->gdtr.base = BOOT_GDT;
 	cpu->gdtr.limit = (uint16_t)(MAX(cs, ds) | 7);
-	code.selector = cs;
-	code.attr |= SEG_CODE;		/* readable: the same bit as writable */
-	for (unsigned i = 0; i < 6; i++) {
-		cpu->seg[i] = i == SEG_CS ? code : data;
-		segment_derive(&cpu->seg[i]);
-	}
+	for (unsigned i = 0; i < 6; i++)
+		cpu->seg[i] = i == SEG_CS ? segment_flat(cs, true) : segment_flat(ds, false);
 	cpu->cr0 = CR0_PE | CR0_ET;	/* caches on, as every BIOS leaves them */
 	cpu->eip = eip;
 	memset(cpu->gpr, 0, sizeof(cpu->gpr));

@@ -152,8 +152,7 @@ void firmware_describe(struct firmware *fw, const struct firmware_config *cfg, s
 		fw_cfg_add_file(fw_cfg, "etc/boot-fail-wait", fw->fail_wait, 4);
 	}
 	if (cfg->boot_menu_ms) {
-		fw->menu_wait[0] = (uint8_t)cfg->boot_menu_ms;
-		fw->menu_wait[1] = (uint8_t)(cfg->boot_menu_ms >> 8);
+		put16(fw->menu_wait, cfg->boot_menu_ms);
 		fw_cfg_add_file(fw_cfg, "etc/boot-menu-wait", fw->menu_wait, 2);
 	}
 	if (cfg->serial_console) {
