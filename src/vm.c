@@ -35,7 +35,7 @@ void vm_stop(struct vm *vm, enum stop_reason reason, const char *fmt, ...)
 		vm->stop_reason = reason;
 		vm->exit_status = (int)reason;
 	}
-	__atomic_or_fetch(&vm->cpu.attention, ATTN_STOP, __ATOMIC_SEQ_CST);
+	cpu_attend(&vm->cpu, ATTN_STOP);
 }
 
 ns_t vm_now(struct vm *vm)
@@ -53,7 +53,7 @@ void vm_pause(struct vm *vm)
 	vm->paused_ns = host_clock_ns();
 	control_event(&vm->control, "STOP", NULL);
 	gdb_stopped(&vm->gdb, GDB_INTERRUPT);	/* not by the debugger: it has to be told */
-	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	cpu_attend(&vm->cpu, ATTN_KICK);
 }
 
 void vm_resume(struct vm *vm)
@@ -65,13 +65,13 @@ void vm_resume(struct vm *vm)
 	vm->start_ns += host_clock_ns() - vm->paused_ns;
 	control_event(&vm->control, "RESUME", NULL);
 	vm_drives_retry(&vm->drives);
-	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
+	cpu_attend(&vm->cpu, ATTN_KICK | ATTN_EVENT);
 }
 
 void vm_request_reset(struct vm *vm)
 {
 	vm->reset_by_user = true;
-	__atomic_or_fetch(&vm->cpu.attention, ATTN_RESET, __ATOMIC_SEQ_CST);
+	cpu_attend(&vm->cpu, ATTN_RESET);
 }
 
 void vm_quit(struct vm *vm, const char *by, const char *text)
@@ -207,7 +207,7 @@ static void halt(struct vm *vm)
 	ns_t next = service(vm, true);
 	if (cpu->attention == 0)
 		wait_until(vm, next);
-	__atomic_or_fetch(&cpu->attention, ATTN_KICK | ATTN_EVENT, __ATOMIC_SEQ_CST);
+	cpu_attend(cpu, ATTN_KICK | ATTN_EVENT);
 }
 
 void vm_power_on(struct vm *vm)
@@ -239,7 +239,7 @@ void vm_reset(struct vm *vm, bool triple_fault)
 		pc_set_boot_order(&vm->pc, vm->cfg->boot_order);
 	pc_reset(&vm->pc);
 	vm_power_on(vm);
-	__atomic_or_fetch(&vm->cpu.attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	cpu_attend(&vm->cpu, ATTN_KICK);
 }
 
 /* Paused by the user: only what comes from outside is looked at. */
@@ -260,7 +260,7 @@ static void wait_paused(struct vm *vm)
 	uint32_t mine = ATTN_KICK | ATTN_STOP | ATTN_RESET;
 	uint32_t held = __atomic_fetch_and(&cpu->attention, mine, __ATOMIC_SEQ_CST) & ~mine;
 	host_kick_sleep(&vm->kick, HOST_NEVER);
-	__atomic_or_fetch(&cpu->attention, held, __ATOMIC_SEQ_CST);
+	cpu_attend(cpu, held);
 }
 
 void vm_run(struct vm *vm)
@@ -271,7 +271,7 @@ void vm_run(struct vm *vm)
 	METER_ONLY(meter_start(&cpu->meters));
 	if (vm->cfg->start_paused)
 		vm_pause(vm);
-	__atomic_or_fetch(&cpu->attention, ATTN_KICK, __ATOMIC_SEQ_CST);
+	cpu_attend(cpu, ATTN_KICK);
 	while (vm->stop_reason == STOP_NONE) {
 		if (cpu->attention & ATTN_RESET)
 			vm_reset(vm, false);

@@ -15,6 +15,12 @@ static unsigned sector_bytes(const struct vm_drive_config *d)
 	return d->kind == VM_DRIVE_CDROM ? CD_SECTOR : IDE_SECTOR;
 }
 
+/* The place of drive n's image. */
+static struct image_disk **slot_of(struct vm_drives *drives, unsigned n)
+{
+	return n >= VM_IDE_DRIVES ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n];
+}
+
 static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d, bool snapshot, struct image_disk **block,
 		      struct error *err)
 {
@@ -84,12 +90,9 @@ void vm_drives_poll(struct vm_drives *drives)
 
 void vm_drives_retry(struct vm_drives *drives)
 {
-	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
-		if (drives->ide[i])
-			block_retry(drives->ide[i]);
-	for (unsigned i = 0; i < VM_FLOPPIES; i++)
-		if (drives->floppy[i])
-			block_retry(drives->floppy[i]);
+	for (unsigned n = 0; n < VM_IDE_DRIVES + VM_FLOPPIES; n++)
+		if (*slot_of(drives, n))
+			block_retry(*slot_of(drives, n));
 }
 
 static void close_block(struct image_disk *block)
@@ -128,7 +131,7 @@ void vm_drives_close(struct vm_drives *drives)
 	if (!drives->open)
 		return;
 	for (unsigned n = 0; n < VM_IDE_DRIVES + VM_FLOPPIES; n++) {
-		struct image_disk **slot = n >= VM_IDE_DRIVES ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n];
+		struct image_disk **slot = slot_of(drives, n);
 
 		take_out(drives, n, *slot);
 		*slot = NULL;
@@ -151,7 +154,7 @@ int vm_drives_change(struct vm_drives *drives, struct chipset *cs, unsigned n, c
 		     bool force, struct error *err)
 {
 	bool floppy = n >= VM_IDE_DRIVES;
-	struct image_disk **slot = floppy ? &drives->floppy[n - VM_IDE_DRIVES] : &drives->ide[n], *fresh = NULL, *old = *slot;
+	struct image_disk **slot = slot_of(drives, n), *fresh = NULL, *old = *slot;
 
 	/* The old image keeps its lock until it is closed: the same file again must wait for that. */
 	if (medium != NULL && medium->path != NULL) {
