@@ -9,12 +9,11 @@
 
 static bool parse_port(const char *text, uint64_t max, uint16_t *n)
 {
-	char *end;
+	uint64_t val = 0;
+	bool ok = parse_number(text, max, &val) && val != 0;
 
-	errno = 0;
-	unsigned long val = strtoul(text, &end, 0);
 	*n = (uint16_t)val;
-	return *text >= '0' && *text <= '9' && errno == 0 && *end == '\0' && val != 0 && val <= max;
+	return ok;
 }
 
 /* A property of a device: its "NAME=VALUE" in two, or both of -global's. */

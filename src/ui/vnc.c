@@ -191,13 +191,14 @@ static int read_password(struct vnc *v, const char *path, struct error *err)
 
 static int make_password(struct vnc *v, struct error *err)
 {
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789_-.~+(!)";
+	/* those that need no escape in a URL, and look like no other */
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 	uint8_t r[PASSWORD_MAX];
 
 	if (getrandom(r, sizeof(r), 0) != sizeof(r))
 		return error_set(err, -EIO, "no random numbers for a password");
 	for (unsigned i = 0; i < PASSWORD_MAX; i++)
-		v->password[i] = letters[r[i] % 54];	/* those that need no escape in a URL, and look like no other */
+		v->password[i] = letters[r[i] % (sizeof(letters) - 1)];
 	return 0;
 }
 
