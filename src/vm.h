@@ -13,6 +13,7 @@
 #include "host/chardev.h"
 #include "host/io.h"
 #include "host/kick.h"
+#include "host/spin.h"
 #include "meter/profile.h"
 #include "meter/publish.h"
 #include "meter/trace.h"
@@ -143,8 +144,7 @@ struct vm {
 	void *board_arg;
 	struct cpu_bus bus;
 	struct host_kick kick;
-	ns_t spin_begun_ns, spin_last_ns;	/* on_spin() */
-	bool spin_slept;
+	struct spin spin;
 	struct host_io io;
 	struct vm_serial serial[PC_SERIAL_PORTS];
 	struct vm_serial debugcon;	/* not of a serial port: nothing comes back */

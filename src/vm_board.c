@@ -86,6 +86,7 @@ static uint32_t on_io_read(void *arg, uint16_t port, unsigned size)
 	struct vm *vm = arg;
 	uint32_t val = vm->board_bus->io_read(vm->board_arg, port, size);
 
+	spin_port(&vm->spin);
 	trace_event(&vm->cpu, EVENT_IN, (uint8_t)size, port, val);
 	return val;
 }
@@ -96,6 +97,7 @@ static void on_io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 
 	trace_event(&vm->cpu, EVENT_OUT, (uint8_t)size, port, val);
 	vm->board_bus->io_write(vm->board_arg, port, size, val);
+	spin_port(&vm->spin);
 }
 
 static int on_intr_ack(void *arg)
@@ -112,36 +114,17 @@ static uint64_t on_tsc(void *arg)
 	return vm->board_bus->tsc(vm->board_arg);
 }
 
-/*
- * The guest makes many PAUSEs: it waits for time to pass, or for an interrupt. The host need not do that for it
- * at full speed: after a while the thread sleeps, for half as long as the guest has been waiting, so that no delay
- * gets much longer. Anything else the guest does between two PAUSEs makes the waiting begin anew.
- */
 static void on_spin(void *arg)
 {
-	enum { FREE = 256, AFTER_SLEEP = 2, SAME_LOOP_NS = 800, SLOWEST_NS = 1000000, LONGEST_NS = 500000 };
 	struct vm *vm = arg;
 	struct vcpu *cpu = &vm->cpu;
+	ns_t until = spin_look(&vm->spin, host_clock_ns(), &cpu->pauses);
 
-	cpu->pauses = FREE;
-	if (vm->cfg->clock != CLOCK_HOST || vm->cfg->engine == ENGINE_LOCKSTEP)
-		return;
-	ns_t now = host_clock_ns(), since = now - vm->spin_last_ns;
-	vm->spin_last_ns = now;
-	if (since > (vm->spin_slept ? SAME_LOOP_NS : SLOWEST_NS)) {
-		vm->spin_slept = false;
-		vm->spin_begun_ns = now;
-		return;
-	}
-	if (!vm->spin_slept)		/* the first of this loop: it has lasted since the look before */
-		vm->spin_begun_ns = now - since;
-	if (cpu->attention != 0)
+	if (until == 0 || cpu->attention != 0 || vm->cfg->clock != CLOCK_HOST || vm->cfg->engine == ENGINE_LOCKSTEP)
 		return;
 	METER_SCOPE(cpu, METER_IDLE);
-	host_kick_sleep(&vm->kick, now + MIN((now - vm->spin_begun_ns) / 2, (ns_t)LONGEST_NS));
-	vm->spin_last_ns = host_clock_ns();
-	vm->spin_slept = true;
-	cpu->pauses = AFTER_SLEEP;
+	host_kick_sleep(&vm->kick, until);
+	spin_slept(&vm->spin, host_clock_ns());
 }
 
 static void on_ferr(void *arg, bool level)

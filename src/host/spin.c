@@ -1,0 +1,69 @@
+#include "host/spin.h"
+
+
+enum {
+	FREE = 64, WATCHED = 4,		/* PAUSEs between looks */
+	FREE_NS = 30000, WATCHED_NS = 2000,	/* with nothing else between them they take no longer */
+	WORTH_NS = 40000,		/* a sleep costs the host some 15 us */
+	LATE_NS = 15000,		/* sleepers are woken late */
+	LONGEST_NS = 500000,
+};
+
+/* What this loop takes at the least, if it is like the last ones. */
+static ns_t expected(const struct spin *s)
+{
+	ns_t least = s->took[0];
+
+	for (unsigned i = 1; i < SPIN_LOOPS; i++)
+		least = MIN(least, s->took[i]);
+	return least;
+}
+
+/*
+ * Of a loop that ended while we slept only what went before is known, and if we were woken too late for it, nothing new.
+ * Short ones say nothing of long ones.
+ */
+static void loop_ended(struct spin *s, ns_t last)
+{
+	ns_t took = (s->slept_at ? s->slept_at : last) - s->begun;
+
+	if (s->slept_at ? last < s->end : took >= WORTH_NS)
+		s->took[s->n++ % SPIN_LOOPS] = took;
+	s->slept_at = 0;
+	s->watched = false;
+}
+
+ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses)
+{
+	ns_t last = s->last, since = now - last, until = 0;
+	bool other = s->other;
+
+	s->last = now;
+	s->other = false;
+	if (s->watched && (other || since > WATCHED_NS)) {
+		loop_ended(s, last);
+	} else if (s->watched) {
+		ns_t elapsed = now - s->begun, goal = expected(s);
+
+		s->slept_at = 0;
+		s->end = s->begun + goal;
+		if (goal > elapsed + WORTH_NS) {
+			until = s->end - LATE_NS;
+		} else if (elapsed > WORTH_NS && elapsed > goal + goal / 4) {
+			until = now + elapsed / 2;
+			s->end = until + LONGEST_NS;
+		}
+		until = MIN(until, now + LONGEST_NS);
+		s->slept_at = until ? now : 0;
+	} else if (since <= FREE_NS) {
+		s->watched = true;
+		s->begun = last;
+	}
+	*pauses = s->watched ? WATCHED : FREE;
+	return until;
+}
+
+void spin_slept(struct spin *s, ns_t now)
+{
+	s->last = now;
+}

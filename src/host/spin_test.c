@@ -1,0 +1,96 @@
+#include "host/spin.h"
+#include "tests/test.h"
+
+enum { PAUSE_NS = 150, WORK_NS = 1500 };
+
+/* The guest's end of it: loops of PAUSEs until a time. */
+struct guest {
+	struct spin spin;
+	ns_t now;
+	int32_t pauses;
+	unsigned looks, sleeps;
+};
+
+static void look(struct guest *g)
+{
+	ns_t until = spin_look(&g->spin, g->now, &g->pauses);
+
+	g->looks++;
+	CHECK(until == 0 || until > g->now);
+	CHECK(until <= g->now + 500000);
+	if (until == 0)
+		return;
+	g->sleeps++;
+	g->now = until + 5000;
+	spin_slept(&g->spin, g->now);
+}
+
+/* Waits ns as a delay loop does; how long it took. */
+static ns_t wait_loop(struct guest *g, ns_t ns)
+{
+	ns_t begun = g->now, end = begun + ns;
+
+	while (g->now < end) {
+		g->now += PAUSE_NS;
+		if (--g->pauses < 0)
+			look(g);
+	}
+	g->now += WORK_NS;
+	spin_port(&g->spin);
+	return g->now - WORK_NS - begun;
+}
+
+TEST(a_row_of_equal_delays_takes_one_sleep_each_and_no_longer_than_asked)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 8; i++)
+		wait_loop(&g, 250000);
+	g.looks = g.sleeps = 0;
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(wait_loop(&g, 250000) < 252000);
+	CHECK_EQ(g.sleeps, 100);
+	CHECK(g.looks < 5000);			/* of some 166,000 PAUSEs */
+}
+
+TEST(a_short_delay_after_long_ones_is_lengthened_once_and_then_not_expected)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 8; i++)
+		wait_loop(&g, 250000);
+	ns_t first = wait_loop(&g, 50000);
+	CHECK(first < 260000);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(wait_loop(&g, 50000) < 80000);
+}
+
+TEST(delays_shorter_than_a_sleep_is_worth_are_left_alone)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 1000; i++)
+		wait_loop(&g, 20000);
+	CHECK_EQ(g.sleeps, 0);
+}
+
+TEST(whoever_waits_long_sleeps_half_as_long_as_he_has_waited)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+	ns_t took = wait_loop(&g, 100000000);
+
+	CHECK(took < 100600000);
+	CHECK(g.sleeps > 190 && g.sleeps < 230);	/* of 500 us */
+}
+
+TEST(pauses_with_other_work_between_are_no_loop)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 100000; i++) {
+		g.now += 3000;
+		if (--g.pauses < 0)
+			look(&g);
+	}
+	CHECK_EQ(g.sleeps, 0);
+}
