@@ -4,7 +4,7 @@
  * One processor: interprocessor interrupts reach itself or nobody. The timer is not stepped: its count
  * is computed from the time since it was started.
  * Left out: x2APIC mode, TSC deadline, thermal and performance counter sources (their LVT entries are
- * plain storage), SMI.
+ * plain storage), SMI, INIT (which the processor could send to itself only).
  */
 #include <string.h>
 
@@ -31,7 +31,6 @@ void lapic_reset(struct lapic *apic)
 	memset(apic, 0, sizeof(*apic));
 	apic->eoi = keep.eoi;
 	apic->nmi = keep.nmi;
-	apic->init = keep.init;
 	apic->arg = keep.arg;
 	apic->lint0 = keep.lint0;
 	apic->base_msr = LAPIC_BASE | BASE_ENABLED | BASE_BSP;
@@ -110,10 +109,6 @@ void lapic_deliver(struct lapic *apic, enum lapic_mode mode, uint8_t vector, boo
 	case LAPIC_NMI:
 		if (apic->nmi != NULL)
 			apic->nmi(apic->arg);
-		break;
-	case LAPIC_INIT:
-		if (apic->init != NULL)
-			apic->init(apic->arg);
 		break;
 	default:
 		break;
@@ -336,8 +331,6 @@ static void send_ipi(struct lapic *apic)
 	}
 	if (!to_us || mode == LAPIC_SIPI)	/* we are running: a start-up message is ignored */
 		return;
-	if (mode == LAPIC_INIT && (icr & (LVT_LEVEL | BIT(14))) == LVT_LEVEL)
-		return;				/* INIT level de-assert: synchronizes arbitration, no more */
 	lapic_deliver(apic, mode, icr, false);
 }
 

@@ -31,7 +31,6 @@ struct lapic {
 	/* host: an EOI of a level-triggered vector goes to the I/O APIC; NMI to the CPU */
 	void (*eoi)(void *arg, uint8_t vector);
 	void (*nmi)(void *arg);
-	void (*init)(void *arg);	/* INIT to the processor itself */
 	void *arg;
 };
 

@@ -97,7 +97,6 @@ static bool has_serial0(const struct pc_config *c) { return !c->no_serial[0]; }
 static bool has_serial1(const struct pc_config *c) { return !c->no_serial[1]; }
 static bool has_serial2(const struct pc_config *c) { return !c->no_serial[2]; }
 static bool has_serial3(const struct pc_config *c) { return !c->no_serial[3]; }
-static bool has_i8042(const struct pc_config *c) { return !c->no_i8042; }
 static bool has_pvpanic(const struct pc_config *c) { return c->pvpanic; }
 
 #define RW(p) pc_##p##_read, pc_##p##_write
@@ -114,9 +113,9 @@ static const struct {
 	{ 0x000, 0x00F, 1, -1, "dma",		RW(dma), NULL },
 	{ 0x020, 0x021, 1, -1, "pic",		RW(pic), NULL },
 	{ 0x040, 0x043, 1,  0, "pit",		RW(pit), NULL },
-	{ 0x060, 0x060, 1,  1, "i8042",		RW(i8042), has_i8042 },	/* mouse: IRQ 12 */
+	{ 0x060, 0x060, 1,  1, "i8042",		RW(i8042), NULL },	/* mouse: IRQ 12 */
 	{ 0x061, 0x061, 1, -1, "pit",		RW(pit), NULL },
-	{ 0x064, 0x064, 1,  1, "i8042",		RW(i8042), has_i8042 },
+	{ 0x064, 0x064, 1,  1, "i8042",		RW(i8042), NULL },
 	{ 0x070, 0x071, 1,  8, "rtc",		RW(rtc), NULL },
 	{ 0x080, 0x080, 1, -1, "post",		RW(post), NULL },
 	{ 0x081, 0x08F, 1, -1, "dma",		RW(dma), NULL },
@@ -240,15 +239,6 @@ void pc_update(struct pc *pc, ns_t now)
 	if (pc->update_hook)
 		pc->update_hook(pc->hook_arg, now);
 	pc_update_intr(pc);
-}
-
-unsigned pc_speaker_hz(const struct pc *pc)
-{
-	const struct pit_counter *c = &pc->pit.counter[2];
-
-	if ((pc->pit.port61 & 3) != 3 || !c->loaded || (c->mode != 2 && c->mode != 3))
-		return 0;
-	return PIT_HZ / c->ce_count;
 }
 
 /* --- what the CPU sees --- */

@@ -67,7 +67,6 @@ struct pc_config {
 	uint8_t boot_order[3];		/* CMOS, as SeaBIOS reads it: 1 floppy, 2 disk, 3 CD, 4 network; 0 none */
 	uint8_t floppy_type[2];		/* CMOS 10h: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M, 5 2.88M */
 	bool no_serial[PC_SERIAL_PORTS];
-	bool no_i8042;
 	uint16_t debugcon_port;		/* reads back E9h; 0: there is none */
 	bool pvpanic;			/* port 505h */
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
@@ -180,8 +179,5 @@ void pc_acpi_move(struct pc *pc, uint16_t base);
 
 /* Guest memory as dma_transfer() wants it. */
 struct dma_memory pc_dma_memory(struct pc *pc);
-
-/* Frequency the speaker sounds at, in Hz; 0: silent. */
-unsigned pc_speaker_hz(const struct pc *pc);
 
 #endif

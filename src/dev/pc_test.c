@@ -399,6 +399,8 @@ TEST(without_pci_every_configuration_read_is_all_ones)
 	CHECK_EQ(w->cpu.bus->io_read(w->cpu.bus_arg, 0xCFC, 4), 0xFFFFFFFF);
 	CHECK_EQ(w->cpu.bus->io_read(w->cpu.bus_arg, 0xCFE, 2), 0xFFFF);
 	CHECK_EQ(w->cpu.bus->io_read(w->cpu.bus_arg, 0xCF8, 2), 0xFFFF);	/* doublewords only */
+	out(w, 0xCF8, 0x40);
+	CHECK_EQ(w->cpu.bus->io_read(w->cpu.bus_arg, 0xCF8, 4), 0x80000000);
 	free(w);
 }
 

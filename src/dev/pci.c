@@ -2,7 +2,7 @@
  * PCI bus 0.		[PCI Local Bus Specification 2.2, "Configuration Space"], [82441FX "Configuration"]
  *
  * Configuration mechanism #1: a dword written to CF8h selects bus, device, function and register;
- * CFCh..CFFh is a window on it. Functions that are not there read as all ones, as a master abort does.
+ * CFCh..CFFh is a window on it (pc_ports.c). Functions that are not there read as all ones, as a master abort does.
  * Left out: buses behind bridges; special cycles (a write to device 31, function 7 is dropped);
  * parity and system errors, which our functions never signal.
  */
@@ -161,7 +161,6 @@ void pci_set_intx(struct pci_dev *dev, bool level)
 
 void pci_reset(struct pci_bus *bus)
 {
-	bus->address = 0;
 	for (unsigned i = 0; i < 256; i++) {
 		struct pci_dev *dev = bus->dev[i];
 		if (dev == NULL)
@@ -215,20 +214,4 @@ void pci_config_write(struct pci_bus *bus, uint32_t address, unsigned size, uint
 	}
 	if (dev->written != NULL)
 		dev->written(dev, reg, size);
-}
-
-uint32_t pci_port_read(struct pci_bus *bus, uint16_t port, unsigned size)
-{
-	if (port >= 0xCFC)
-		return pci_config_read(bus, (bus->address & ~3u) + (port & 3), size);
-	/* CONFIG_ADDRESS answers only dword accesses; smaller ones pass to the ISA bus.  [82441FX "CONFADD"] */
-	return size == 4 && port == 0xCF8 ? bus->address : size_mask(size);
-}
-
-void pci_port_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t val)
-{
-	if (port >= 0xCFC)
-		pci_config_write(bus, (bus->address & ~3u) + (port & 3), size, val);
-	else if (size == 4 && port == 0xCF8)
-		bus->address = val & 0x80FFFFFC;
 }

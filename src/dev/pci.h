@@ -55,7 +55,6 @@ struct pci_dev {
 };
 
 struct pci_bus {
-	uint32_t address;		/* CONFIG_ADDRESS, port CF8h */
 	struct pci_dev *dev[256];	/* by devfn */
 	uint8_t pirq_users[4];		/* derived: functions that pull each PIRQ */
 	/* PIRQ A..D (0..3) changed its level. */
@@ -75,10 +74,7 @@ void pci_add(struct pci_bus *bus, struct pci_dev *dev);
 /* RST#: every function back to power_on[], every region unmapped. */
 void pci_reset(struct pci_bus *bus);
 
-/* Ports CF8h..CFFh. */
-uint32_t pci_port_read(struct pci_bus *bus, uint16_t port, unsigned size);
-void pci_port_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t val);
-/* One configuration access; address as in CONFIG_ADDRESS, with the byte in bits 1:0. */
+/* One configuration access; address as in CONFIG_ADDRESS (port CF8h, which is the board's), with the byte in bits 1:0. */
 uint32_t pci_config_read(struct pci_bus *bus, uint32_t address, unsigned size);
 void pci_config_write(struct pci_bus *bus, uint32_t address, unsigned size, uint32_t val);
 

@@ -39,58 +39,61 @@ static void setup(struct pci_bus *bus, struct pci_dev *dev, struct seen *seen)
 	pci_add(bus, dev);
 }
 
-static void select_reg(struct pci_bus *bus, unsigned devfn, unsigned reg)
+/* What the board keeps of port CF8h, and its window. */
+static uint32_t address;
+
+static void select_reg(unsigned devfn, unsigned reg)
 {
-	pci_port_write(bus, 0xCF8, 4, 0x80000000 | devfn << 8 | reg);
+	address = 0x80000000 | devfn << 8 | reg;
 }
 
-TEST(pci_reads_the_identity_through_cf8_and_cfc)
+static uint32_t data_read(struct pci_bus *bus, unsigned byte, unsigned size)
+{
+	return pci_config_read(bus, address | byte, size);
+}
+
+static void data_write(struct pci_bus *bus, unsigned size, uint32_t val)
+{
+	pci_config_write(bus, address, size, val);
+}
+
+TEST(pci_reads_the_identity_through_the_address_and_its_bytes)
 {
 	struct pci_bus bus; struct pci_dev dev; struct seen seen;
 	setup(&bus, &dev, &seen);
-	select_reg(&bus, PCI_DEVFN(3, 0), 0);
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0x56781234);
-	CHECK_EQ(pci_port_read(&bus, 0xCFE, 2), 0x5678);
-	CHECK_EQ(pci_port_read(&bus, 0xCFF, 1), 0x56);
-	CHECK_EQ(pci_port_read(&bus, 0xCF8, 4), 0x80001800);
+	select_reg(PCI_DEVFN(3, 0), 0);
+	CHECK_EQ(data_read(&bus, 0, 4), 0x56781234);
+	CHECK_EQ(data_read(&bus, 2, 2), 0x5678);
+	CHECK_EQ(data_read(&bus, 3, 1), 0x56);
 }
 
 TEST(pci_absent_functions_and_disabled_address_read_all_ones)
 {
 	struct pci_bus bus; struct pci_dev dev; struct seen seen;
 	setup(&bus, &dev, &seen);
-	select_reg(&bus, PCI_DEVFN(4, 0), 0);
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0xFFFFFFFF);
-	pci_port_write(&bus, 0xCF8, 4, 0x80011800);		/* bus 1 */
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 2), 0xFFFF);
-	pci_port_write(&bus, 0xCF8, 4, 0x00001800);		/* enable bit clear */
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0xFFFFFFFF);
-}
-
-TEST(pci_address_register_takes_dwords_only)
-{
-	struct pci_bus bus; struct pci_dev dev; struct seen seen;
-	setup(&bus, &dev, &seen);
-	select_reg(&bus, PCI_DEVFN(3, 0), 0);
-	pci_port_write(&bus, 0xCF8, 1, 0x40);
-	CHECK_EQ(bus.address, 0x80001800);
+	select_reg(PCI_DEVFN(4, 0), 0);
+	CHECK_EQ(data_read(&bus, 0, 4), 0xFFFFFFFF);
+	address = 0x80011800;		/* bus 1 */
+	CHECK_EQ(data_read(&bus, 0, 2), 0xFFFF);
+	address = 0x00001800;		/* enable bit clear */
+	CHECK_EQ(data_read(&bus, 0, 4), 0xFFFFFFFF);
 }
 
 TEST(pci_bar_sizing_returns_the_size_mask_and_maps_nothing)
 {
 	struct pci_bus bus; struct pci_dev dev; struct seen seen;
 	setup(&bus, &dev, &seen);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_COMMAND);
-	pci_port_write(&bus, 0xCFC, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_BAR0);
-	pci_port_write(&bus, 0xCFC, 4, 0xFFFFFFFF);
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0xFFFFFFE1);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_BAR0 + 4);
-	pci_port_write(&bus, 0xCFC, 4, 0xFFFFFFFF);
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0xFFFFF000);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_BAR0 + 8);	/* not there */
-	pci_port_write(&bus, 0xCFC, 4, 0xFFFFFFFF);
-	CHECK_EQ(pci_port_read(&bus, 0xCFC, 4), 0);
+	select_reg(PCI_DEVFN(3, 0), PCI_COMMAND);
+	data_write(&bus, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	select_reg(PCI_DEVFN(3, 0), PCI_BAR0);
+	data_write(&bus, 4, 0xFFFFFFFF);
+	CHECK_EQ(data_read(&bus, 0, 4), 0xFFFFFFE1);
+	select_reg(PCI_DEVFN(3, 0), PCI_BAR0 + 4);
+	data_write(&bus, 4, 0xFFFFFFFF);
+	CHECK_EQ(data_read(&bus, 0, 4), 0xFFFFF000);
+	select_reg(PCI_DEVFN(3, 0), PCI_BAR0 + 8);	/* not there */
+	data_write(&bus, 4, 0xFFFFFFFF);
+	CHECK_EQ(data_read(&bus, 0, 4), 0);
 	CHECK_EQ(seen.maps, 0);
 }
 
@@ -98,15 +101,15 @@ TEST(pci_bar_moves_its_region_and_the_command_register_turns_it_off)
 {
 	struct pci_bus bus; struct pci_dev dev; struct seen seen;
 	setup(&bus, &dev, &seen);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_BAR0);
-	pci_port_write(&bus, 0xCFC, 4, 0xC000);
+	select_reg(PCI_DEVFN(3, 0), PCI_BAR0);
+	data_write(&bus, 4, 0xC000);
 	CHECK_EQ(seen.maps, 0);					/* decoding still off */
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_COMMAND);
-	pci_port_write(&bus, 0xCFC, 2, PCI_COMMAND_IO);
+	select_reg(PCI_DEVFN(3, 0), PCI_COMMAND);
+	data_write(&bus, 2, PCI_COMMAND_IO);
 	CHECK_EQ(seen.maps, 1);
 	CHECK_EQ(seen.base, 0xC000);
-	select_reg(&bus, PCI_DEVFN(3, 0), PCI_BAR0);
-	pci_port_write(&bus, 0xCFC, 4, 0xC040);
+	select_reg(PCI_DEVFN(3, 0), PCI_BAR0);
+	data_write(&bus, 4, 0xC040);
 	CHECK_EQ(seen.maps, 2);
 	CHECK_EQ(seen.unmaps, 1);
 	CHECK_EQ(seen.base, 0xC040);

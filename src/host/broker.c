@@ -408,11 +408,6 @@ bool host_broker_sealed(void)
 	return ours.sealed;
 }
 
-int host_broker_fd(void)
-{
-	return ours.fd;
-}
-
 /* --- passed descriptors --- */
 
 /* Beside ours: names of files mean the same to every part of the process. fd + 1; 0: free. */

@@ -33,7 +33,6 @@ int host_broker_allow_unlink(const char *path);
 /* The lock-down: from here on files come from the broker, or, without one, not at all (EACCES). */
 void host_broker_seal(void);
 bool host_broker_sealed(void);		/* no socket can be made any more */
-int host_broker_fd(void);		/* -1: there is none */
 
 /*
  * Descriptors that a program passed to the monitor: file number id of them is opened by the name
