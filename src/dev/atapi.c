@@ -195,8 +195,7 @@ static void start_stop(struct ide_channel *ch, const uint8_t *p)
 			d->media_event = 2;
 		}
 		d->tray_open = !start;
-		if (ch->ide->host.tray != NULL)
-			ch->ide->host.tray(ch->ide->host.arg, ch->index, d == &ch->drive[1], d->tray_open, d->locked);
+		ide_tell_tray(ch, d == &ch->drive[1]);
 	}
 	atapi_good(ch);
 }
@@ -206,8 +205,7 @@ static void prevent_allow(struct ide_channel *ch, const uint8_t *p)
 	struct ide_drive *d = ch->active;
 
 	d->locked = p[4] & 1;
-	if (ch->ide->host.tray != NULL)
-		ch->ide->host.tray(ch->ide->host.arg, ch->index, d == &ch->drive[1], d->tray_open, d->locked);
+	ide_tell_tray(ch, d == &ch->drive[1]);
 	atapi_good(ch);
 }
 

@@ -161,9 +161,8 @@ void atapi_get_event_status(struct ide_channel *ch, const uint8_t *p)
 	memset(b, 0, 8);
 	b[3] = BIT(4);				/* supported: media events */
 	if (p[4] & BIT(4)) {
-		static const uint8_t code[] = { 0, 1, 2, 3 };
 		b[2] = 4;
-		b[4] = code[d->media_event & 3];
+		b[4] = d->media_event & 3;
 		b[5] = (d->tray_open ? 1 : 0) | (atapi_disc_present(d) ? 2 : 0);
 		d->media_event = 0;
 		len = 8;
@@ -292,23 +291,20 @@ void atapi_identify(struct ide_channel *ch)
 {
 	const struct ide_drive *d = ch->active;
 	uint8_t *id = ch->buf;
-	unsigned kind = d->transfer_mode >> 3, n = d->transfer_mode & 7;
-	struct { unsigned word; uint16_t val; } words[] = {
+	static const struct { unsigned word; uint16_t val; } words[] = {
 		{ 0, 0x85C0 },			/* ATAPI CD-ROM, removable, 12-byte packets, DRQ in 50 us */
 		{ 48, 1 }, { 49, 0x0B00 },	/* DMA, LBA, IORDY */
 		{ 51, 0x0200 }, { 53, 7 },
-		{ 63, 0x0007 | (kind == 4 ? 1u << (8 + n) : 0) }, { 64, 3 },
+		{ 64, 3 },
 		{ 65, 120 }, { 66, 120 }, { 67, 120 }, { 68, 120 },
 		{ 80, 0x0070 }, { 82, 0x0010 }, { 83, 0x4000 }, { 84, 0x4000 },
-		{ 85, 0x0010 }, { 87, 0x4000 },
-		{ 88, 0x003F | (kind == 8 ? 1u << (8 + n) : 0) }, { 93, 0x6001 },
+		{ 85, 0x0010 }, { 87, 0x4000 }, { 93, 0x6001 },
 	};
 
 	memset(id, 0, 512);
-	for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
-		id[2 * words[i].word] = words[i].val;
-		id[2 * words[i].word + 1] = words[i].val >> 8;
-	}
+	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+		ide_set16(id + 2 * words[i].word, words[i].val);
+	ide_identify_modes(id, d);
 	ide_identify_string(id + 2 * 10, d->serial, 20);
 	ide_identify_string(id + 2 * 23, "1.0", 8);
 	ide_identify_string(id + 2 * 27, d->model, 40);

@@ -82,6 +82,17 @@ static struct world *fresh(void)
 	return w;
 }
 
+/* The first channel's first disk, one sector. */
+static void read_sector(struct world *w, uint8_t lba, uint8_t command)
+{
+	out(w, 0x1F2, 1, 1);
+	out(w, 0x1F3, 1, lba);
+	out(w, 0x1F4, 1, 0);
+	out(w, 0x1F5, 1, 0);
+	out(w, 0x1F6, 1, 0xE0);
+	out(w, 0x1F7, 1, command);
+}
+
 static void done(struct world *w)
 {
 	phys_free(&w->phys);
@@ -230,12 +241,7 @@ TEST(chipset_ide_channels_answer_at_their_ports_and_interrupt_on_14_and_15)
 	chipset_attach_ide(&w->cs, 0, 0, IDE_DISK, medium(w, &hd, DISK_BYTES), NULL);
 	chipset_attach_ide(&w->cs, 1, 0, IDE_CDROM, medium(w, &cd, DISK_BYTES), NULL);
 	w->sector = 0xA5;
-	out(w, 0x1F2, 1, 1);
-	out(w, 0x1F3, 1, 7);
-	out(w, 0x1F4, 1, 0);
-	out(w, 0x1F5, 1, 0);
-	out(w, 0x1F6, 1, 0xE0);
-	out(w, 0x1F7, 1, 0x20);
+	read_sector(w, 7, 0x20);
 	CHECK(w->cpu.intr_line);
 	CHECK_EQ(ack(w), 0x76);
 	CHECK_EQ(in(w, 0x3F6, 1), IDE_DRDY | IDE_DSC | IDE_DRQ);
@@ -271,10 +277,7 @@ TEST(chipset_bus_master_block_is_where_configuration_space_puts_it)	/* [82371SB 
 	set_mem(w, 0x1000, 0x20000);			/* one region of 512 bytes */
 	set_mem(w, 0x1004, 0x80000200);
 	out(w, 0xD004, 4, 0x1000);
-	out(w, 0x1F2, 1, 1);
-	out(w, 0x1F3, 1, 9);
-	out(w, 0x1F6, 1, 0xE0);
-	out(w, 0x1F7, 1, 0xC8);
+	read_sector(w, 9, 0xC8);
 	out(w, 0xD000, 1, 9);
 	CHECK_EQ(in(w, 0xD002, 1) & 7, 4);
 	CHECK_EQ(mem(w, 0x20000), 0x33333309);

@@ -86,6 +86,20 @@ static inline unsigned results(struct rig *r, uint8_t *out)
 	return n;
 }
 
+/* A command that moves sectors: nine bytes, and seven of its result. */
+static inline void transfer(struct rig *r, const char *bytes, uint8_t *out)
+{
+	cmd(r, bytes, 9);
+	CHECK_EQ(results(r, out), 7);
+}
+
+/* SENSE INTERRUPT: how many bytes its result has. */
+static inline unsigned sense(struct rig *r, uint8_t *out)
+{
+	cmd(r, "\x08", 1);
+	return results(r, out);
+}
+
 static inline struct rig *rig_new(uint64_t size)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -100,8 +114,7 @@ static inline struct rig *rig_new(uint64_t size)
 	fdc_write(&r->fdc, 2, 0x1C);			/* run, DMA gate, motor of drive 0 */
 	CHECK(r->irq);
 	for (unsigned i = 0; i < 4; i++) {
-		cmd(r, "\x08", 1);
-		CHECK_EQ(results(r, out), 2);
+		CHECK_EQ(sense(r, out), 2);
 		CHECK_EQ(out[0], 0xC0 | i);
 	}
 	CHECK(!r->irq);

@@ -5,8 +5,7 @@ TEST(fdc_reset_owes_one_sense_interrupt_a_drive_and_then_none)
 {
 	struct rig *r = rig_new(1440 * 1024);
 	uint8_t out[16];
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 1);
+	CHECK_EQ(sense(r, out), 1);
 	CHECK_EQ(out[0], 0x80);
 	free(r);
 }
@@ -18,15 +17,13 @@ TEST(fdc_seek_moves_the_head_and_clears_the_change_line)
 	CHECK_EQ(fdc_read(&r->fdc, 7), 0x80);
 	cmd(r, "\x0F\x00\x05", 3);
 	CHECK(r->irq);
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(sense(r, out), 2);
 	CHECK_EQ(out[0], 0x20);
 	CHECK_EQ(out[1], 5);
 	CHECK(!r->irq);
 	CHECK_EQ(fdc_read(&r->fdc, 7), 0);
 	cmd(r, "\x07\x00", 2);
-	cmd(r, "\x08", 1);
-	results(r, out);
+	sense(r, out);
 	CHECK_EQ(out[1], 0);
 	free(r);
 }
@@ -37,17 +34,14 @@ TEST(fdc_seeks_of_two_drives_are_sensed_and_interrupt_one_by_one)	/* [82077AA "S
 	uint8_t out[16];
 	cmd(r, "\x0F\x00\x05", 3);
 	cmd(r, "\x07\x01", 2);			/* there is no such drive: its track 0 is not found */
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(sense(r, out), 2);
 	CHECK_EQ(out[0], 0x20);
 	CHECK_EQ(out[1], 5);
 	CHECK(r->irq);
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(sense(r, out), 2);
 	CHECK_EQ(out[0], 0x71);
 	CHECK(!r->irq);
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 1);
+	CHECK_EQ(sense(r, out), 1);
 	free(r);
 }
 

@@ -147,7 +147,7 @@ static void write_done(struct disk_request *req)
 }
 
 /* buf holds what is to be written to the current sector. */
-void fdc_write_sector(struct fdc *fdc)
+static void put_sector(struct fdc *fdc, void (*done)(struct disk_request *req))
 {
 	struct fdc_drive *d = &fdc->drive[fdc->unit];
 	uint64_t offset = disk_offset(d, fdc->c, fdc->h & 1, fdc->r);
@@ -155,7 +155,12 @@ void fdc_write_sector(struct fdc *fdc)
 	if (offset + FDC_SECTOR > d->disk->size_bytes)
 		fdc_transfer_fail(fdc, ST1_NO_DATA, 0);	/* the image ends before the disk would */
 	else
-		submit(fdc, DISK_WRITE, offset, write_done);
+		submit(fdc, DISK_WRITE, offset, done);
+}
+
+void fdc_write_sector(struct fdc *fdc)
+{
+	put_sector(fdc, write_done);
 }
 
 static void collect(struct fdc *fdc)
@@ -294,7 +299,6 @@ static void format_done(struct disk_request *req)
 
 static void format_next(struct fdc *fdc)
 {
-	struct fdc_drive *d = &fdc->drive[fdc->unit];
 	uint8_t id[4], filler = fdc->fifo[5];
 
 	if (fdc->format_left == 0) {
@@ -312,13 +316,8 @@ static void format_next(struct fdc *fdc)
 	fdc->r = id[2];
 	fdc->n = id[3];
 	memset(fdc->buf, filler, sizeof(fdc->buf));
-	if (!sector_exists(fdc))
-		return;
-	uint64_t offset = disk_offset(d, fdc->c, fdc->h & 1, fdc->r);
-	if (offset + FDC_SECTOR > d->disk->size_bytes)
-		fdc_transfer_fail(fdc, ST1_NO_DATA, 0);
-	else
-		submit(fdc, DISK_WRITE, offset, format_done);
+	if (sector_exists(fdc))
+		put_sector(fdc, format_done);
 }
 
 void fdc_format_track(struct fdc *fdc)

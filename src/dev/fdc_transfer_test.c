@@ -22,8 +22,7 @@ TEST(fdc_read_without_terminal_count_ends_in_end_of_cylinder)
 	uint8_t out[16];
 	r->to_memory = true;
 	r->dma_left = 60000;
-	cmd(r, "\x46\x00\x00\x00\x12\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x00\x00\x00\x12\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x40);
 	CHECK_EQ(out[1], 0x80);
 	CHECK_EQ(r->mem_at, 512);
@@ -36,15 +35,13 @@ TEST(fdc_write_reaches_the_disk_and_is_flushed)
 	uint8_t out[16];
 	memset(r->mem, 0x42, 1024);
 	r->dma_left = 1024;
-	cmd(r, "\x45\x04\x00\x01\x03\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x45\x04\x00\x01\x03\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x04);
 	CHECK_EQ(r->bytes[(18 + 2) * 512], 0x42);
 	CHECK_EQ(r->bytes[(18 + 4) * 512 - 1], 0x42);
 	CHECK_EQ(r->flushes, 1);
 	r->disk.read_only = true;
-	cmd(r, "\x45\x04\x00\x01\x03\x02\x12\x1B\xFF", 9);
-	results(r, out);
+	transfer(r, "\x45\x04\x00\x01\x03\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[1], 0x02);
 	free(r);
 }
@@ -53,12 +50,10 @@ TEST(fdc_wrong_cylinder_sector_and_rate_are_told_apart)
 {
 	struct rig *r = rig_new(1440 * 1024);
 	uint8_t out[16];
-	cmd(r, "\x46\x00\x05\x00\x01\x02\x12\x1B\xFF", 9);
-	results(r, out);
+	transfer(r, "\x46\x00\x05\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[1], 0x04);
 	CHECK_EQ(out[2], 0x10);
-	cmd(r, "\x46\x00\x00\x00\x13\x02\x24\x1B\xFF", 9);
-	results(r, out);
+	transfer(r, "\x46\x00\x00\x00\x13\x02\x24\x1B\xFF", out);
 	CHECK_EQ(out[1], 0x04);
 	fdc_write(&r->fdc, 7, 2);
 	cmd(r, "\x4A\x00", 2);
@@ -105,8 +100,7 @@ TEST(fdc_disk_errors_are_crc_errors)
 	r->error = -EIO;
 	r->to_memory = true;
 	r->dma_left = 512;
-	cmd(r, "\x46\x00\x00\x00\x01\x02\x12\x1B\xFF", 9);
-	results(r, out);
+	transfer(r, "\x46\x00\x00\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x40);
 	CHECK_EQ(out[1], 0x20);
 	free(r);
@@ -117,23 +111,17 @@ TEST(fdc_verify_ends_at_eot_or_after_the_count_that_ec_asks_for)	/* [82077AA "Ve
 	struct rig *r = rig_new(1440 * 1024);
 	uint8_t out[16];
 
-	cmd(r, "\x56\x00\x00\x00\x05\x02\x12\x1B\xFF", 9);	/* sectors 5 to 18 */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x56\x00\x00\x00\x05\x02\x12\x1B\xFF", out);	/* sectors 5 to 18 */
 	assert_memory_equal(out, "\x00\0\0\x01\x00\x01\x02", 7);
-	cmd(r, "\x56\x80\x00\x00\x05\x02\x12\x1B\x03", 9);	/* EC: three of them */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x56\x80\x00\x00\x05\x02\x12\x1B\x03", out);	/* EC: three of them */
 	assert_memory_equal(out, "\x00\0\0\x00\x00\x08\x02", 7);
-	cmd(r, "\x56\x80\x00\x00\x05\x02\x12\x1B\x0F", 9);	/* one more than the track has */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x56\x80\x00\x00\x05\x02\x12\x1B\x0F", out);	/* one more than the track has */
 	CHECK_EQ(out[0], 0x40);
-	cmd(r, "\xD6\x80\x00\x00\x05\x02\x12\x1B\x0F", 9);	/* multi-track: it is on the other side */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\xD6\x80\x00\x00\x05\x02\x12\x1B\x0F", out);	/* multi-track: it is on the other side */
 	assert_memory_equal(out, "\x04\0\0\x00\x01\x02\x02", 7);
-	cmd(r, "\xD6\x80\x00\x00\x01\x02\x12\x1B\x00", 9);	/* 256 are more than a cylinder has */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\xD6\x80\x00\x00\x01\x02\x12\x1B\x00", out);	/* 256 are more than a cylinder has */
 	CHECK_EQ(out[0] & 0xC0, 0x40);
-	cmd(r, "\x56\x00\x00\x00\x01\x02\x13\x1B\xFF", 9);	/* EOT past the track */
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x56\x00\x00\x00\x01\x02\x13\x1B\xFF", out);	/* EOT past the track */
 	CHECK_EQ(out[0], 0x40);
 	CHECK_EQ(out[1], 0x04);
 	CHECK_EQ(r->mem_at, 0);
@@ -155,8 +143,7 @@ TEST(fdc_result_names_the_sector_behind_the_last_one)	/* [82077AA "Result Phase 
 
 		r->mem_at = 0;
 		r->dma_left = cases[i].count * 512u;
-		cmd(r, p, 9);
-		CHECK_EQ(results(r, out), 7);
+		transfer(r, p, out);
 		CHECK_EQ(out[0] & 0xC0, 0);
 		CHECK_EQ(out[3], cases[i].c);
 		CHECK_EQ(out[4], cases[i].h);
@@ -173,8 +160,7 @@ TEST(fdc_terminal_count_within_a_written_sector_leaves_zeros_behind_it)	/* [8207
 
 	memset(r->mem, 0x42, 700);
 	r->dma_left = 700;
-	cmd(r, "\x45\x00\x00\x00\x01\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x45\x00\x00\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0);
 	CHECK_EQ(r->bytes[699], 0x42);
 	CHECK_EQ(r->bytes[700], 0);
@@ -189,12 +175,10 @@ TEST(fdc_nobody_at_the_dma_channel_is_an_overrun)
 	uint8_t out[16];
 
 	r->to_memory = true;
-	cmd(r, "\x46\x00\x00\x00\x01\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x00\x00\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x40);
 	CHECK_EQ(out[1], 0x10);
-	cmd(r, "\x45\x00\x00\x00\x01\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x45\x00\x00\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[1], 0x10);
 	CHECK_EQ(r->flushes, 0);
 	free(r);
@@ -207,8 +191,7 @@ TEST(fdc_looking_for_deleted_data_stops_at_the_first_other_sector)	/* [82077AA "
 
 	r->to_memory = true;
 	r->dma_left = 3 * 512;
-	cmd(r, "\x4C\x00\x00\x00\x02\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x4C\x00\x00\x00\x02\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[2], 0x40);				/* control mark */
 	CHECK_EQ(out[5], 3);
 	CHECK_EQ(r->mem_at, 512);
@@ -222,8 +205,7 @@ TEST(fdc_read_track_begins_behind_the_index_hole)	/* [82077AA "Read Track"] */
 
 	r->to_memory = true;
 	r->dma_left = 2 * 512;
-	cmd(r, "\x42\x00\x00\x00\x09\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x42\x00\x00\x00\x09\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0);
 	assert_memory_equal(r->mem, r->bytes, 1024);
 	free(r);
@@ -237,8 +219,7 @@ TEST(fdc_implied_seek_goes_to_the_cylinder_of_the_command)	/* [82077AA "Configur
 	cmd(r, "\x13\x00\x60\x00", 4);
 	r->to_memory = true;
 	r->dma_left = 512;
-	cmd(r, "\x46\x00\x07\x00\x01\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x00\x07\x00\x01\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0);
 	assert_memory_equal(r->mem, r->bytes + 7 * 36 * 512, 512);
 	CHECK_EQ(fdc_read(&r->fdc, 7) & 0x80, 0);	/* it stepped: the change line falls */
@@ -251,19 +232,16 @@ TEST(fdc_image_that_ends_early_reads_zeros_and_cannot_be_written_there)
 	uint8_t out[16];
 
 	cmd(r, "\x0F\x04\x4F", 3);			/* cylinder 79 */
-	cmd(r, "\x08", 1);
-	results(r, out);
+	sense(r, out);
 	memset(r->mem, 0xEE, 512);
 	r->to_memory = true;
 	r->dma_left = 512;
-	cmd(r, "\x46\x04\x4F\x01\x12\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x04\x4F\x01\x12\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 4);
 	CHECK_EQ(r->mem[0] | r->mem[511], 0);
 	r->to_memory = false;
 	r->dma_left = 512;
-	cmd(r, "\x45\x04\x4F\x01\x12\x02\x12\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x45\x04\x4F\x01\x12\x02\x12\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x44);
 	CHECK_EQ(out[1], 0x04);
 	free(r);
@@ -274,15 +252,13 @@ TEST(fdc_second_side_of_a_single_sided_disk_has_no_address_marks)
 	struct rig *r = rig_new(180 * 1024);
 	uint8_t out[16];
 
-	cmd(r, "\x46\x04\x00\x01\x01\x02\x09\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x04\x00\x01\x01\x02\x09\x1B\xFF", out);
 	CHECK_EQ(out[0], 0x44);
 	CHECK_EQ(out[1], 0x01);
 	fdc_write(&r->fdc, 7, 1);			/* 40 tracks turn faster in a drive for 1.2M */
 	r->to_memory = true;
 	r->dma_left = 512;
-	cmd(r, "\x46\x00\x00\x00\x01\x02\x09\x1B\xFF", 9);
-	CHECK_EQ(results(r, out), 7);
+	transfer(r, "\x46\x00\x00\x00\x01\x02\x09\x1B\xFF", out);
 	CHECK_EQ(out[0], 0);
 	free(r);
 }
@@ -302,8 +278,7 @@ TEST(fdc_reset_in_the_middle_of_a_transfer_ends_it_without_a_result)	/* [82077AA
 	fdc_write(&r->fdc, 2, 0x1C);
 	CHECK(r->irq);
 	CHECK_EQ(fdc_read(&r->fdc, 4), 0x80);
-	cmd(r, "\x08", 1);
-	CHECK_EQ(results(r, out), 2);
+	CHECK_EQ(sense(r, out), 2);
 	CHECK_EQ(out[0], 0xC0);
 	CHECK_EQ(r->mem_at, 0);
 	free(r);

@@ -390,6 +390,14 @@ void ide_write_control(struct ide_channel *ch, uint8_t val)
 
 /* --- medium --- */
 
+void ide_tell_tray(struct ide_channel *ch, unsigned drive)
+{
+	const struct ide_drive *d = &ch->drive[drive];
+
+	if (ch->ide->host.tray != NULL)
+		ch->ide->host.tray(ch->ide->host.arg, ch->index, drive, d->tray_open, d->locked);
+}
+
 bool ide_change_medium(struct ide *ide, unsigned channel, unsigned drive, struct disk *disk, bool force)
 {
 	struct ide_channel *ch = &ide->channel[channel];
@@ -431,7 +439,6 @@ bool ide_move_tray(struct ide *ide, unsigned channel, unsigned drive, bool open,
 		d->unit_attention = !open;
 		d->media_event = open ? 3 : 2;
 	}
-	if (ide->host.tray != NULL)
-		ide->host.tray(ide->host.arg, channel, drive, open, d->locked);
+	ide_tell_tray(ch, drive);
 	return true;
 }

@@ -158,6 +158,10 @@ void ide_smart_command(struct ide_channel *ch);
 void ide_disk_command(struct ide_channel *ch);
 void ide_disk_dma(struct ide_channel *ch);			/* the bus master is ready */
 void ide_identify_string(uint8_t *out, const char *text, unsigned len);
+void ide_identify_modes(uint8_t *id, const struct ide_drive *d);
+void ide_set16(uint8_t *p, uint16_t val);
+void ide_end_of_page(uint8_t page[IDE_SECTOR]);	/* its last byte: all of them add up to 0 */
+void ide_tell_tray(struct ide_channel *ch, unsigned drive);
 size_t ide_dma_move(struct ide_channel *ch, uint8_t *buf, size_t len, bool to_memory);
 void ide_dma_wait(struct ide_channel *ch);
 void ide_dma_finish(struct ide_channel *ch);

@@ -12,7 +12,7 @@
 
 #include "dev/ide.h"
 
-static void set16(uint8_t *p, uint16_t val)
+void ide_set16(uint8_t *p, uint16_t val)
 {
 	p[0] = val;
 	p[1] = val >> 8;
@@ -33,12 +33,12 @@ static uint64_t disk_sectors(const struct ide_drive *d)
 }
 
 /* The word of the mode in force has its bit set in the high byte. */
-static void identify_modes(uint8_t *id, const struct ide_drive *d)
+void ide_identify_modes(uint8_t *id, const struct ide_drive *d)
 {
 	unsigned kind = d->transfer_mode >> 3, n = d->transfer_mode & 7;
 
-	set16(id + 2 * 63, 0x0007 | (kind == 4 ? 1u << (8 + n) : 0));
-	set16(id + 2 * 88, 0x003F | (kind == 8 ? 1u << (8 + n) : 0));
+	ide_set16(id + 2 * 63, 0x0007 | (kind == 4 ? 1u << (8 + n) : 0));
+	ide_set16(id + 2 * 88, 0x003F | (kind == 8 ? 1u << (8 + n) : 0));
 }
 
 static void identify(struct ide_channel *ch)
@@ -51,50 +51,47 @@ static void identify(struct ide_channel *ch)
 
 	ide_geometry(d->disk->size_bytes, &cylinders, &heads, &spt);
 	memset(id, 0, 512);
-	set16(id + 2 * 0, 0x0040);			/* fixed disk */
-	set16(id + 2 * 1, cylinders);
-	set16(id + 2 * 3, heads);
-	set16(id + 2 * 6, spt);
+	ide_set16(id + 2 * 0, 0x0040);			/* fixed disk */
+	ide_set16(id + 2 * 1, cylinders);
+	ide_set16(id + 2 * 3, heads);
+	ide_set16(id + 2 * 6, spt);
 	ide_identify_string(id + 2 * 10, d->serial, 20);
 	ide_identify_string(id + 2 * 23, "1.0", 8);
 	ide_identify_string(id + 2 * 27, d->model, 40);
-	set16(id + 2 * 47, 0x8000 | IDE_MULTIPLE_MAX);
-	set16(id + 2 * 48, 1);				/* 32-bit data port */
-	set16(id + 2 * 49, 0x0F00);			/* IORDY, LBA, DMA */
-	set16(id + 2 * 50, 0x4000);
-	set16(id + 2 * 51, 0x0200);
-	set16(id + 2 * 52, 0x0200);
-	set16(id + 2 * 53, 7);				/* words 54-58, 64-70, 88 are valid */
+	ide_set16(id + 2 * 47, 0x8000 | IDE_MULTIPLE_MAX);
+	ide_set16(id + 2 * 48, 1);				/* 32-bit data port */
+	ide_set16(id + 2 * 49, 0x0F00);			/* IORDY, LBA, DMA */
+	ide_set16(id + 2 * 50, 0x4000);
+	ide_set16(id + 2 * 51, 0x0200);
+	ide_set16(id + 2 * 52, 0x0200);
+	ide_set16(id + 2 * 53, 7);				/* words 54-58, 64-70, 88 are valid */
 	uint32_t now_cylinders = MIN(lba28 / (d->heads * d->sectors), 65535u);
 	uint32_t now_sectors = now_cylinders * d->heads * d->sectors;
-	set16(id + 2 * 54, now_cylinders);
-	set16(id + 2 * 55, d->heads);
-	set16(id + 2 * 56, d->sectors);
-	set16(id + 2 * 57, now_sectors);
-	set16(id + 2 * 58, now_sectors >> 16);
-	set16(id + 2 * 59, d->multiple ? 0x0100 | d->multiple : 0);
-	set16(id + 2 * 60, lba28);
-	set16(id + 2 * 61, lba28 >> 16);
-	identify_modes(id, d);
-	set16(id + 2 * 64, 3);				/* PIO modes 3, 4 */
+	ide_set16(id + 2 * 54, now_cylinders);
+	ide_set16(id + 2 * 55, d->heads);
+	ide_set16(id + 2 * 56, d->sectors);
+	ide_set16(id + 2 * 57, now_sectors);
+	ide_set16(id + 2 * 58, now_sectors >> 16);
+	ide_set16(id + 2 * 59, d->multiple ? 0x0100 | d->multiple : 0);
+	ide_set16(id + 2 * 60, lba28);
+	ide_set16(id + 2 * 61, lba28 >> 16);
+	ide_identify_modes(id, d);
+	ide_set16(id + 2 * 64, 3);				/* PIO modes 3, 4 */
 	for (unsigned w = 65; w <= 68; w++)
-		set16(id + 2 * w, 120);			/* cycle times, ns */
-	set16(id + 2 * 80, 0x0070);			/* ATA-4 to ATA-6 */
+		ide_set16(id + 2 * w, 120);			/* cycle times, ns */
+	ide_set16(id + 2 * 80, 0x0070);			/* ATA-4 to ATA-6 */
 	/* NOP, look-ahead, write cache, power management, SMART */
-	set16(id + 2 * 82, 0x4069);
-	set16(id + 2 * 83, 0x7400);			/* FLUSH CACHE, FLUSH CACHE EXT, LBA48 */
-	set16(id + 2 * 84, 0x4003);			/* SMART self-test, error logging */
-	set16(id + 2 * 85, 0x4008 | (d->look_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) | d->smart);
-	set16(id + 2 * 86, 0x3400);
-	set16(id + 2 * 87, 0x4003);
-	set16(id + 2 * 93, 0x6001);			/* reset result: 80-conductor cable */
+	ide_set16(id + 2 * 82, 0x4069);
+	ide_set16(id + 2 * 83, 0x7400);			/* FLUSH CACHE, FLUSH CACHE EXT, LBA48 */
+	ide_set16(id + 2 * 84, 0x4003);			/* SMART self-test, error logging */
+	ide_set16(id + 2 * 85, 0x4008 | (d->look_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) | d->smart);
+	ide_set16(id + 2 * 86, 0x3400);
+	ide_set16(id + 2 * 87, 0x4003);
+	ide_set16(id + 2 * 93, 0x6001);			/* reset result: 80-conductor cable */
 	for (unsigned w = 0; w < 4; w++)
-		set16(id + 2 * (100 + w), sectors >> 16 * w);
+		ide_set16(id + 2 * (100 + w), sectors >> 16 * w);
 	id[2 * 255] = 0xA5;				/* integrity word */
-	uint8_t sum = 0;
-	for (unsigned i = 0; i < 511; i++)
-		sum += id[i];
-	id[511] = -sum;
+	ide_end_of_page(id);
 }
 
 static void done_ok(struct ide_channel *ch)

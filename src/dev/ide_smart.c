@@ -19,7 +19,7 @@ enum { LOG_DIRECTORY = 0x00, LOG_ERRORS = 0x01, LOG_SELF_TESTS = 0x06 };
 /* What drives commonly count, by the numbers that tools know: read errors, sectors moved, starts, sectors to be moved. */
 static const uint8_t attributes[] = { 1, 5, 12, 197, 198 };
 
-static void end_of_page(uint8_t *page)
+void ide_end_of_page(uint8_t page[IDE_SECTOR])
 {
 	uint8_t sum = 0;
 
@@ -30,7 +30,7 @@ static void end_of_page(uint8_t *page)
 
 static void send_page(struct ide_channel *ch)
 {
-	end_of_page(ch->buf);
+	ide_end_of_page(ch->buf);
 	ide_pio(ch, IDE_PIO_IN, 0, IDE_SECTOR, ide_done_quietly, true);
 }
 

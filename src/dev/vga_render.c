@@ -132,6 +132,12 @@ static unsigned row_address(const struct vga_regs *r, unsigned address, unsigned
 
 /* --- graphics: one character clock is 8 pixels, or 4 of 8 bits shown twice --- */
 
+/* The 16-colour pixel at bit s of four planes' bytes. */
+static unsigned planar(const uint8_t *p, unsigned s)
+{
+	return (p[0] >> s & 1u) | (p[1] >> s & 1u) << 1 | (p[2] >> s & 1u) << 2 | (p[3] >> s & 1u) << 3;
+}
+
 static void fetch_pixels(const struct raster *k, unsigned address, uint32_t out[8])
 {
 	const struct vga_regs *r = k->r;
@@ -149,12 +155,8 @@ static void fetch_pixels(const struct raster *k, unsigned address, uint32_t out[
 			out[i] = k->color[val & enable];
 		}
 	} else {
-		for (unsigned i = 0; i < 8; i++) {
-			unsigned s = 7 - i;
-			unsigned val = (p[0] >> s & 1u) | (p[1] >> s & 1u) << 1 | (p[2] >> s & 1u) << 2 | (p[3] >> s & 1u) << 3;
-
-			out[i] = k->color[val & enable];
-		}
+		for (unsigned i = 0; i < 8; i++)
+			out[i] = k->color[planar(p, 7 - i) & enable];
 	}
 }
 
@@ -271,12 +273,8 @@ static void vbe_pixels(const struct raster *k, const uint8_t *in, unsigned first
 
 	switch (k->r->vbe[VBE_BPP]) {
 	case 4:
-		for (unsigned x = 0; x < n; x++) {
-			const uint8_t *p = in + (first + x) / 8 * 4;
-			unsigned s = 7 - (first + x) % 8;
-
-			out[x] = k->color[(p[0] >> s & 1u) | (p[1] >> s & 1u) << 1 | (p[2] >> s & 1u) << 2 | (p[3] >> s & 1u) << 3];
-		}
+		for (unsigned x = 0; x < n; x++)
+			out[x] = k->color[planar(in + (first + x) / 8 * 4, 7 - (first + x) % 8)];
 		break;
 	case 8:
 		for (unsigned x = 0; x < n; x++)
