@@ -126,19 +126,34 @@ static int cmd_stop(int argc, char **argv)
 	return ended ? 0 : fail("plex86: %s: %s\n", name, "does not end");
 }
 
-/* The machine's process may be confined: the file is opened here and passed over. */
+/*
+ * The machine's process may be confined: a file or socket is opened here and passed over, to be used in one command under
+ * the name /dev/fdset/ID. The ID; -1 after a message.
+ */
+static json_int_t lend(struct link *l, const char *name, int fd)
+{
+	json_t *added = link_value(link_pass(l, fd), name);
+	json_int_t id = added ? json_integer_value(json_object_get(added, "fdset-id")) : -1;
+
+	json_decref(added);
+	return id;
+}
+
+static void take_back(struct link *l, json_int_t id)
+{
+	json_decref(link_ask(l, "remove-fd", json_pack("{s:I}", "fdset-id", id)));
+}
+
 static int dump_to(struct link *l, const char *name, int fd, const char *format)
 {
 	char path[32];
-	json_t *added = link_value(link_pass(l, fd), name);
+	json_int_t id = lend(l, name, fd);
 
-	if (added == NULL)
+	if (id < 0)
 		return 1;
-	json_int_t id = json_integer_value(json_object_get(added, "fdset-id"));
-	json_decref(added);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", (int)id);
 	json_t *value = link_value(link_ask(l, "screendump", json_pack("{s:s,s:s}", "filename", path, "format", format)), name);
-	json_decref(link_ask(l, "remove-fd", json_pack("{s:I}", "fdset-id", id)));
+	take_back(l, id);
 	json_decref(value);
 	return value ? 0 : 1;
 }
@@ -170,7 +185,6 @@ static int cmd_screentext(int argc, char **argv)
 	return simple(argv[1], "x-screentext", NULL);
 }
 
-/* The machine's process may be confined: the socket is opened here and passed over. */
 static int gdbserver(const char *name, const char *where)
 {
 	struct gdb_config cfg;
@@ -183,14 +197,14 @@ static int gdbserver(const char *name, const char *where)
 	if (!link_to(&l, name))
 		return 1;
 	int fd = socket_open(&cfg.socket, &err);
-	json_t *added = fd >= 0 ? link_value(link_pass(&l, fd), name) : NULL, *value = NULL;
+	json_int_t id = fd >= 0 ? lend(&l, name, fd) : -1;
+	json_t *value = NULL;
 	if (fd < 0)
 		fail("plex86: gdbserver %s: %s\n", where, err.text);
-	if (added) {
-		json_int_t id = json_integer_value(json_object_get(added, "fdset-id"));
+	if (id >= 0) {
 		snprintf(line, sizeof(line), "gdbserver unix:/dev/fdset/%d", (int)id);
 		value = link_value(link_ask(&l, "human-monitor-command", json_pack("{s:s}", "command-line", line)), name);
-		json_decref(link_ask(&l, "remove-fd", json_pack("{s:I}", "fdset-id", id)));
+		take_back(&l, id);
 	}
 	bool ok = value && strncmp(json_string_value(value), "Waiting", 7) == 0;
 	if (ok)
@@ -201,7 +215,6 @@ static int gdbserver(const char *name, const char *where)
 		socket_remove(&cfg.socket);
 	if (fd >= 0)
 		close(fd);
-	json_decref(added);
 	json_decref(value);
 	link_close(&l);
 	return ok ? 0 : 1;

@@ -99,6 +99,15 @@ static void same(struct image *image, const uint8_t *model, uint64_t size)
 	free(buf);
 }
 
+/* The image as it is now in its file. */
+static void file_same(const char *path, const uint8_t *model, uint64_t size)
+{
+	struct image *image = open_ok(path, true);
+
+	same(image, model, size);
+	image_close(image);
+}
+
 TEST(qcow2_random_writes_read_back_and_pass_qemu_img_check)
 {
 	static const uint32_t clusters[] = { 512, 4096, 65536, 2 << 20 };
@@ -112,9 +121,7 @@ TEST(qcow2_random_writes_read_back_and_pass_qemu_img_check)
 		exercise(image, model, size, 400, 40000);
 		same(image, model, size);
 		image_close(image);
-		image = open_ok(path, true);
-		same(image, model, size);
-		image_close(image);
+		file_same(path, model, size);
 		check_with_qemu(path);
 		free(model);
 	}
@@ -161,9 +168,7 @@ TEST(qcow2_over_a_backing_file_copies_on_write_and_leaves_it_alone)
 	same(image, model, size);
 	image_close(image);
 	check_with_qemu(top);
-	image = open_ok(base, true);
-	same(image, base_model, size);
-	image_close(image);
+	file_same(base, base_model, size);
 	free(model);
 	free(base_model);
 }
@@ -189,9 +194,7 @@ TEST(qcow2_compressed_images_of_qemu_img_are_read_and_written_over)
 		same(image, model, size);
 		image_close(image);
 		check_with_qemu(path);
-		image = open_ok(path, true);
-		same(image, model, size);
-		image_close(image);
+		file_same(path, model, size);
 		free(model);
 	}
 }
@@ -215,9 +218,7 @@ TEST(qcow2_internal_snapshots_keep_their_data)
 	image_close(image);
 	check_with_qemu(path);
 	CHECK_EQ(run("qemu-img convert -l one -O raw %s %s", path, out), 0);
-	image = open_ok(out, true);
-	same(image, then, size);
-	image_close(image);
+	file_same(out, then, size);
 	free(model);
 	free(then);
 }
@@ -237,9 +238,7 @@ TEST(qcow2_images_of_other_versions_and_refcount_widths_are_kept_right)
 		exercise(image, model, size, 200, 9000);
 		image_close(image);
 		check_with_qemu(path);
-		image = open_ok(path, true);
-		same(image, model, size);
-		image_close(image);
+		file_same(path, model, size);
 		free(model);
 	}
 }

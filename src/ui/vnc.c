@@ -92,6 +92,14 @@ static enum rfbNewClientAction on_client(rfbClientPtr cl)
 
 /* --- pictures --- */
 
+/* Pixels as struct vga_picture has them. */
+static void use_our_colors(rfbScreenInfoPtr s)
+{
+	s->serverFormat.redShift = 16;
+	s->serverFormat.greenShift = 8;
+	s->serverFormat.blueShift = 0;
+}
+
 static bool resize(struct vnc *v)
 {
 	const struct vga_picture *pic = &v->picture;
@@ -101,9 +109,7 @@ static bool resize(struct vnc *v)
 		return false;
 	memcpy(fresh, pic->pixel, (size_t)pic->width * pic->height * sizeof(*fresh));
 	rfbNewFramebuffer(v->screen, (char *)fresh, (int)pic->width, (int)pic->height, 8, 3, 4);
-	v->screen->serverFormat.redShift = 16;
-	v->screen->serverFormat.greenShift = 8;
-	v->screen->serverFormat.blueShift = 0;
+	use_our_colors(v->screen);
 	/* The clients' translations were chosen for the library's own order of colours. */
 	rfbClientIteratorPtr it = rfbGetClientIterator(v->screen);
 	for (rfbClientPtr cl; (cl = rfbClientIteratorNext(it)); )
@@ -301,9 +307,7 @@ static int set_up(struct vnc *v, struct error *err)
 	v->height = 400;
 	rfbScreenInfoPtr s = v->screen;
 	s->frameBuffer = (char *)v->shown;
-	s->serverFormat.redShift = 16;
-	s->serverFormat.greenShift = 8;
-	s->serverFormat.blueShift = 0;
+	use_our_colors(s);
 	snprintf(v->title, sizeof(v->title), "%s%splex86", ui->machine.name ? ui->machine.name : "", ui->machine.name ? " - " : "");
 	s->desktopName = v->title;
 	s->screenData = v;
