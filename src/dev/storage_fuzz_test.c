@@ -2,7 +2,6 @@
  * Random accesses to the storage chips and the PCI functions: whatever a guest writes, they end in some
  * state of theirs, inside their own memory, and work after a reset. (Run under the sanitizers, too.)
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,65 +10,21 @@
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "dev/piix.h"
+#include "tests/medium.h"
 #include "tests/test.h"
 
 #define BYTES (3u << 20)
-#define PENDING 8
 
 static uint32_t seed;
 
+/* C leaves it open which operand or argument comes first: whoever draws twice, draws in two statements. */
 static uint32_t rnd(void)
 {
 	seed = seed * 1664525 + 1013904223;
 	return seed >> 8 ^ seed << 20;
 }
 
-/* A medium that answers at once, later, or with an error, as it likes. */
-struct medium {
-	struct disk disk;
-	struct disk_request *pending[PENDING];
-	unsigned npending;
-	uint8_t *bytes;
-};
-
-static void finish(struct disk_request *req, struct medium *m)
-{
-	req->error = rnd() % 16 == 0 ? -EIO : 0;
-	if (req->op == DISK_READ)
-		memcpy(req->buf, m->bytes + req->offset, req->len);
-	else if (req->op == DISK_WRITE)
-		memcpy(m->bytes + req->offset, req->buf, req->len);
-	req->done(req);
-}
-
-static void submit(struct disk *disk, struct disk_request *req)
-{
-	struct medium *m = disk->arg;
-
-	assert_true(req->offset + req->len <= disk->size_bytes);
-	if (rnd() % 2) {
-		assert_true(m->npending < PENDING);
-		m->pending[m->npending++] = req;
-	} else {
-		finish(req, m);
-	}
-}
-
-static void drain(struct disk *disk)
-{
-	struct medium *m = disk->arg;
-
-	while (m->npending > 0)
-		finish(m->pending[--m->npending], m);
-}
-
-static void medium_init(struct medium *m)
-{
-	m->bytes = calloc(1, BYTES);
-	m->npending = 0;
-	m->disk = (struct disk){ .size_bytes = BYTES, .submit = submit, .drain = drain, .arg = m };
-}
-
+static uint32_t dice(void *arg) { return rnd(); }
 static void set_irq(void *arg, unsigned channel, bool level) { }
 
 /* Memory full of small numbers: PRD tables of all kinds. */
@@ -89,29 +44,30 @@ static const uint8_t packets[] = { 0x00, 0x03, 0x12, 0x1B, 0x1E, 0x25, 0x28, 0x4
 static void ide_step(struct ide *ide, struct medium *m)
 {
 	struct ide_channel *ch = &ide->channel[rnd() % 2];
-	unsigned reg = rnd() % 8;
+	unsigned reg = rnd() % 8, at = rnd() % 16, size = 1u << rnd() % 3;
+	bool present;
 
 	switch (rnd() % 16) {
 	case 0:
 		ide_write(ch, 7, 1, rnd() % 8 ? commands[rnd() % sizeof(commands)] : rnd());
 		break;
 	case 1: case 2: case 3:
-		ide_write(ch, 1 + rnd() % 6, 1, rnd() % 2 ? rnd() % 8 : rnd());
+		ide_write(ch, 1 + at % 6, 1, rnd() % 2 ? rnd() % 8 : rnd());
 		break;
 	case 4:
 		ide_write_control(ch, rnd() % 8 ? 0 : rnd());
 		break;
 	case 5:
-		ide_bm_write(ide, rnd() % 16, 1u << rnd() % 3, rnd());
+		ide_bm_write(ide, at, size, rnd());
 		break;
 	case 6:
 		for (unsigned i = 0; i < 2; i++)
-			if (m[i].npending > 0)
-				finish(m[i].pending[--m[i].npending], &m[i]);
+			medium_finish_one(&m[i]);
 		break;
 	case 7:
+		present = rnd() % 2;
 		if (rnd() % 64 == 0)
-			ide_change_medium(ide, 1, 0, rnd() % 2 ? NULL : &m[1].disk, rnd() % 2);
+			ide_change_medium(ide, 1, 0, present ? &m[1].disk : NULL, rnd() % 2);
 		break;
 	case 8:				/* a packet, if one is awaited */
 		for (unsigned i = 0; i < 6; i++)
@@ -122,11 +78,13 @@ static void ide_step(struct ide *ide, struct medium *m)
 			ide_read(ch, 0, 2);
 		break;
 	case 11:
-		for (unsigned i = rnd() % 3000; i > 0; i--)
-			ide_write(ch, 0, 1u << rnd() % 3, rnd());
+		for (unsigned i = rnd() % 3000; i > 0; i--) {
+			size = 1u << rnd() % 3;
+			ide_write(ch, 0, size, rnd());
+		}
 		break;
 	case 12:
-		ide_bm_read(ide, rnd() % 16, 1u << rnd() % 3);
+		ide_bm_read(ide, at, size);
 		break;
 	default:
 		ide_read(ch, reg, 1);
@@ -139,15 +97,15 @@ TEST(ide_survives_random_accesses_and_works_after_reset)
 	struct medium m[2];
 	struct ide_host host = { NULL, set_irq, mem_read, mem_write, NULL };
 	seed = 1;
-	medium_init(&m[0]);
-	medium_init(&m[1]);
+	medium_init(&m[0], BYTES, dice, NULL);
+	medium_init(&m[1], BYTES, dice, NULL);
 	ide_init(ide, &host);
 	ide_attach(ide, 0, 0, IDE_DISK, &m[0].disk, NULL);
 	ide_attach(ide, 1, 0, IDE_CDROM, &m[1].disk, NULL);
 	for (unsigned i = 0; i < 300000; i++)
 		ide_step(ide, m);
-	drain(&m[0].disk);
-	drain(&m[1].disk);
+	medium_drain(&m[0].disk);
+	medium_drain(&m[1].disk);
 	ide_reset(ide);
 	ide_write(&ide->channel[0], 6, 1, 0xA0);
 	ide_write(&ide->channel[0], 7, 1, 0xEC);
@@ -174,11 +132,13 @@ TEST(fdc_survives_random_accesses_and_works_after_reset)
 	struct medium m;
 	struct fdc_host host = { NULL, fdc_irq, fdc_dma, fdc_ready };
 	seed = 2;
-	medium_init(&m);
+	medium_init(&m, BYTES, dice, NULL);
 	m.disk.size_bytes = 1440 * 1024;
 	fdc_init(fdc, &host);
 	fdc_attach(fdc, 0, &m.disk);
 	for (unsigned i = 0; i < 1000000; i++) {
+		unsigned reg = rnd() % 8;
+
 		switch (rnd() % 8) {
 		case 0:
 			fdc_write(fdc, 2, rnd() % 64 ? 0x1C : rnd());
@@ -190,17 +150,16 @@ TEST(fdc_survives_random_accesses_and_works_after_reset)
 			fdc_write(fdc, 5, rnd() % 3);
 			break;
 		case 4:
-			if (m.npending > 0)
-				finish(m.pending[--m.npending], &m);
+			medium_finish_one(&m);
 			break;
 		case 5:
-			fdc_write(fdc, rnd() % 8, rnd() % 4);
+			fdc_write(fdc, reg, rnd() % 4);
 			break;
 		default:
-			fdc_read(fdc, rnd() % 8);
+			fdc_read(fdc, reg);
 		}
 	}
-	drain(&m.disk);
+	medium_drain(&m.disk);
 	fdc_reset(fdc);
 	fdc_write(fdc, 2, 0x1C);
 	fdc_write(fdc, 5, 0x08);
@@ -231,11 +190,13 @@ TEST(apics_survive_random_accesses)
 	ioapic_reset(&io);
 	for (unsigned i = 0; i < 2000000; i++) {
 		now += rnd() % 100000;
+		uint32_t at = rnd() % 0x400;
+
 		switch (rnd() % 8) {
-		case 0: lapic_write(&apic, (rnd() % 0x40) * 16, rnd(), now); break;
-		case 1: lapic_read(&apic, rnd() % 0x400, now); break;
-		case 2: ioapic_write(&io, rnd() % 2 * 16, rnd() % 2 ? rnd() % 0x40 : rnd()); break;
-		case 3: ioapic_set_pin(&io, rnd() % IOAPIC_PINS, rnd() % 2); break;
+		case 0: lapic_write(&apic, at & ~15u, rnd(), now); break;
+		case 1: lapic_read(&apic, at, now); break;
+		case 2: ioapic_write(&io, at & 16, rnd() % 2 ? rnd() % 0x40 : rnd()); break;
+		case 3: ioapic_set_pin(&io, at % IOAPIC_PINS, rnd() % 2); break;
 		case 4: lapic_set_lint0(&apic, rnd() % 2); break;
 		case 5: lapic_write(&apic, 0xF0, 0x1FF, now); break;
 		case 6: lapic_update(&apic, now); break;
@@ -259,13 +220,14 @@ TEST(pci_functions_survive_random_accesses)
 	seed = 4;
 	piix_init(piix, bus, &host, false, true);
 	for (unsigned i = 0; i < 500000; i++) {
-		uint32_t at = 0x80000000 | PCI_DEVFN(rnd() % 3, rnd() % 4) << 8 | rnd() % 256;
-		unsigned size = 1u << rnd() % 3;
+		unsigned slot = rnd() % 3, function = rnd() % 4, size = 1u << rnd() % 3;
+		uint32_t at = 0x80000000 | PCI_DEVFN(slot, function) << 8 | rnd() % 256;
 		at &= ~(size - 1);
 		pci_config_write(bus, at, size, rnd());
 		pci_config_read(bus, at, size);
+		bool pm = rnd() % 2;
 		if (rnd() % 64 == 0)
-			pci_set_intx(rnd() % 2 ? &piix->pm : &piix->ide, rnd() % 2);
+			pci_set_intx(pm ? &piix->pm : &piix->ide, rnd() % 2);
 	}
 	pci_reset(bus);
 	CHECK_EQ(pci_config_read(bus, 0x80000800, 4), 0x70008086);

@@ -7,26 +7,18 @@
  * ends, and after a reset the timer counts.
  */
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dev/chipset.h"
 #include "dev/vga.h"
 #include "mmu/phys.h"
+#include "tests/medium.h"
 #include "vm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RAM_BYTES = 4 << 20, DISK_BYTES = 2 << 20, PENDING = 16, MORE = 3000 };
-
-struct medium {
-	struct disk disk;
-	struct disk_request *pending[PENDING];
-	unsigned npending;
-	struct world *world;
-	uint8_t *bytes;
-};
+enum { RAM_BYTES = 4 << 20, DISK_BYTES = 2 << 20, MORE = 3000 };
 
 struct world {
 	struct vcpu cpu;
@@ -42,6 +34,7 @@ struct world {
 	uint64_t random;
 };
 
+/* C leaves it open which operand or argument comes first: whoever takes two, does so in two statements. */
 static uint8_t next(struct world *w)
 {
 	if (w->size > 0) {
@@ -64,44 +57,7 @@ static uint32_t next32(struct world *w)
 	return v | (uint32_t)next(w) << 24;
 }
 
-/* --- media that answer at once, later, or not well --- */
-
-static void finish(struct medium *m, struct disk_request *req)
-{
-	req->error = next(m->world) % 16 == 0 ? -EIO : 0;
-	if (req->op == DISK_READ)
-		memcpy(req->buf, m->bytes + req->offset, req->len);
-	else if (req->op == DISK_WRITE)
-		memcpy(m->bytes + req->offset, req->buf, req->len);
-	req->done(req);
-}
-
-static void submit(struct disk *disk, struct disk_request *req)
-{
-	struct medium *m = disk->arg;
-
-	assert(req->op == DISK_FLUSH || (req->offset <= disk->size_bytes && req->len <= disk->size_bytes - req->offset));
-	if (next(m->world) % 2 && m->npending < PENDING)
-		m->pending[m->npending++] = req;
-	else
-		finish(m, req);
-}
-
-static void drain(struct disk *disk)
-{
-	struct medium *m = disk->arg;
-
-	while (m->npending > 0)
-		finish(m, m->pending[--m->npending]);
-}
-
-static struct disk *medium_init(struct medium *m, struct world *w, uint64_t bytes)
-{
-	m->world = w;
-	m->bytes = calloc(1, bytes);
-	m->disk = (struct disk){ .size_bytes = bytes, .submit = submit, .drain = drain, .arg = m };
-	return &m->disk;
-}
+static uint32_t dice(void *arg) { return next(arg); }
 
 /* --- the board --- */
 
@@ -128,9 +84,9 @@ static struct world *world_new(const uint8_t *data, size_t size)
 	vga_pci_init(&w->vga, &w->chipset.pci, PCI_DEVFN(2, 0), NULL, 0);
 	w->vga.now = world_now;
 	w->vga.arg = w;
-	chipset_attach_ide(&w->chipset, 0, 0, IDE_DISK, medium_init(&w->disk, w, DISK_BYTES), NULL);
-	chipset_attach_ide(&w->chipset, 1, 0, IDE_CDROM, medium_init(&w->cd, w, DISK_BYTES), NULL);
-	chipset_attach_floppy(&w->chipset, 0, medium_init(&w->floppy, w, 1474560));
+	chipset_attach_ide(&w->chipset, 0, 0, IDE_DISK, medium_init(&w->disk, DISK_BYTES, dice, w), NULL);
+	chipset_attach_ide(&w->chipset, 1, 0, IDE_CDROM, medium_init(&w->cd, DISK_BYTES, dice, w), NULL);
+	chipset_attach_floppy(&w->chipset, 0, medium_init(&w->floppy, 1474560, dice, w));
 	pc_reset(&w->pc);
 	return w;
 }
@@ -140,7 +96,7 @@ static void world_free(struct world *w)
 	struct medium *media[] = { &w->disk, &w->cd, &w->floppy };
 
 	for (unsigned i = 0; i < ARRAY_LEN(media); i++) {
-		drain(&media[i]->disk);
+		medium_drain(&media[i]->disk);
 		free(media[i]->bytes);
 	}
 	phys_free(&w->phys);
@@ -166,16 +122,19 @@ static gpa_t some_mmio(struct world *w)
 {
 	static const uint32_t base[] = { 0xFEE00000, 0xFEC00000, 0xA0000, 0xB8000, 0xE0000000, 0xFD000000, 0xFEBF0000, 0xF0000 };
 
-	return (base[next(w) % ARRAY_LEN(base)] + (next32(w) & 0x1FFFF)) & ~(gpa_t)3;
+	uint32_t at = base[next(w) % ARRAY_LEN(base)];
+
+	return (at + (next32(w) & 0x1FFFF)) & ~(gpa_t)3;
 }
 
 /* CF8h names one of the functions that are there, and one of its registers. */
 static void config_access(struct world *w)
 {
 	static const uint8_t devfn[] = { 0, 8, 9, 11, 16 };
-	uint32_t at = 0x80000000u | (uint32_t)devfn[next(w) % ARRAY_LEN(devfn)] << 8 | (next(w) & 0xFC);
+	uint32_t at = 0x80000000u | (uint32_t)devfn[next(w) % ARRAY_LEN(devfn)] << 8;
 	const struct cpu_bus *bus = w->cpu.bus;
 
+	at |= next(w) & 0xFC;
 	bus->io_write(w->cpu.bus_arg, 0xCF8, 4, at);
 	if (next(w) & 1)
 		bus->io_write(w->cpu.bus_arg, 0xCFC, 4, next32(w));
@@ -198,18 +157,21 @@ static void one(struct world *w)
 	const struct cpu_bus *bus = w->cpu.bus;
 	uint8_t op = next(w);
 	unsigned size = sizes[next(w) % ARRAY_LEN(sizes)];
+	unsigned port;
+	gpa_t at;
+	int8_t x, y;
 
 	switch (op & 15) {
-	case 0 ... 5: {
-		uint16_t port = some_port(w);
-		bus->io_write(w->cpu.bus_arg, port, size, next32(w) & (uint32_t)((1ull << size * 8) - 1));
+	case 0 ... 5:
+		port = some_port(w);
+		bus->io_write(w->cpu.bus_arg, (uint16_t)port, size, next32(w) & (uint32_t)((1ull << size * 8) - 1));
 		break;
-	}
 	case 6: case 7:
 		bus->io_read(w->cpu.bus_arg, some_port(w), size);
 		break;
 	case 8:
-		phys_write_n(&w->phys, some_mmio(w), size, next32(w));
+		at = some_mmio(w);
+		phys_write_n(&w->phys, at, size, next32(w));
 		break;
 	case 9:
 		phys_read_n(&w->phys, some_mmio(w), size);
@@ -232,8 +194,11 @@ static void one(struct world *w)
 		break;
 	case 14:
 		pc_key(&w->pc, (enum key)(next(w) % KEY_COUNT), op & 16);
-		pc_mouse(&w->pc, (int8_t)next(w), (int8_t)next(w), 0, next(w) & 7);
-		pc_serial_input(&w->pc, next(w) % PC_SERIAL_PORTS, next(w));
+		x = (int8_t)next(w);
+		y = (int8_t)next(w);
+		pc_mouse(&w->pc, x, y, 0, next(w) & 7);
+		port = next(w) % PC_SERIAL_PORTS;
+		pc_serial_input(&w->pc, port, next(w));
 		break;
 	default:
 		if ((op >> 4) == 0)
@@ -241,7 +206,7 @@ static void one(struct world *w)
 		else if ((op >> 4) < 3)
 			picture(w);
 		else
-			drain(op & 16 ? &w->disk.disk : op & 32 ? &w->cd.disk : &w->floppy.disk);
+			medium_drain(op & 16 ? &w->disk.disk : op & 32 ? &w->cd.disk : &w->floppy.disk);
 	}
 }
 

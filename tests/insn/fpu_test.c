@@ -26,6 +26,7 @@
 
 /* --- random state --- */
 
+/* C leaves it open which operand or argument comes first: whoever draws twice, draws in two statements. */
 static uint64_t random_state = 0x9E3779B97F4A7C15;
 
 static uint64_t rnd(void)
@@ -72,12 +73,18 @@ static unsigned exponent(unsigned e)
 
 static uint32_t random_single(void)
 {
-	return (uint32_t)(rnd() & 1) << 31 | exponent(8) << 23 | (uint32_t)mantissa(23);
+	uint32_t v = (uint32_t)(rnd() & 1) << 31;
+
+	v |= exponent(8) << 23;
+	return v | (uint32_t)mantissa(23);
 }
 
 static uint64_t random_double(void)
 {
-	return (rnd() & 1) << 63 | (uint64_t)exponent(11) << 52 | mantissa(52);
+	uint64_t v = (rnd() & 1) << 63;
+
+	v |= (uint64_t)exponent(11) << 52;
+	return v | mantissa(52);
 }
 
 static void random_extended(uint8_t *p)
@@ -89,7 +96,8 @@ static void random_extended(uint8_t *p)
 	if (below(24) == 0)
 		integer_bit = !integer_bit;	/* unnormals, pseudo-denormals, pseudo-infinities */
 	if (below(6) == 0) {			/* small integers, and numbers that fit a double or a single */
-		m = (uint64_t)(below(2) ? rnd() : below(64)) << (below(2) ? 40 : 11) & INT64_MAX;
+		m = below(2) ? rnd() : below(64);
+		m = m << (below(2) ? 40 : 11) & INT64_MAX;
 		exp = 0x3FFF + below(40) - 4;
 		integer_bit = true;
 	}
@@ -101,8 +109,9 @@ static void random_extended(uint8_t *p)
 
 static uint16_t random_cw(void)
 {
-	uint16_t cw = 0x40 | below(4) << 8 | below(4) << 10 | (below(16) == 0) << 12;
+	uint16_t cw = 0x40 | below(16) << 8;		/* precision, rounding */
 
+	cw |= (below(16) == 0) << 12;
 	switch (below(4)) {
 	case 0: return cw | (below(64) & below(64));
 	case 1: return cw | (0x3F ^ (1 << below(6)));
@@ -112,8 +121,10 @@ static uint16_t random_cw(void)
 
 static uint32_t random_mxcsr(void)
 {
-	uint32_t csr = below(4) << 13 | (below(4) == 0) << 6 | (below(4) == 0) << 15;
+	uint32_t csr = below(4) << 13;
 
+	csr |= (below(4) == 0) << 6;
+	csr |= (below(4) == 0) << 15;
 	if (below(3) == 0)
 		csr |= below(64);
 	switch (below(4)) {
@@ -128,8 +139,9 @@ static void random_xmm(uint8_t *p)
 	unsigned kind = below(3);
 
 	for (unsigned i = 0; i < 16; i += 8) {
-		uint64_t v = kind == 0 ? rnd() : kind == 1 ? random_double() :
-		    random_single() | (uint64_t)random_single() << 32;
+		uint64_t v = kind == 0 ? rnd() : kind == 1 ? random_double() : random_single();
+		if (kind == 2)
+			v |= (uint64_t)random_single() << 32;
 		memcpy(p + i, &v, 8);
 	}
 }
@@ -138,9 +150,12 @@ static void random_fx(struct fxstate *fx)
 {
 	memset(fx, 0, sizeof(*fx));
 	fx->fcw = random_cw();
-	fx->fsw = below(8) << 11 | (rnd() & (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3));
-	if (below(3) == 0)
-		fx->fsw |= below(128) & (below(8) ? fx->fcw | FSW_SF : 0x7F);	/* seldom one pending */
+	fx->fsw = below(8) << 11;
+	fx->fsw |= rnd() & (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3);
+	if (below(3) == 0) {
+		unsigned may = below(8) ? fx->fcw | FSW_SF : 0x7F;	/* seldom one pending */
+		fx->fsw |= below(128) & may;
+	}
 	if (fx->fsw & ~fx->fcw & FSW_EXC)
 		fx->fsw |= FSW_ES | FSW_B;
 	fx->ftw = below(3) ? 0xFF : below(2) ? rnd() : rnd() | rnd();
@@ -169,12 +184,15 @@ static void random_data(uint8_t *data)
 			random_extended(p);
 			break;
 		case 2:
-			for (unsigned k = 0; k < 9; k++)	/* packed decimal */
-				p[k] = below(10) | below(10) << 4;
+			for (unsigned k = 0; k < 9; k++) {	/* packed decimal */
+				p[k] = below(10);
+				p[k] |= below(10) << 4;
+			}
 			p[9] = below(2) << 7;
 			break;
 		case 3:
-			v = (uint64_t)((int64_t)rnd() >> below(63));
+			v = rnd();
+			v = (uint64_t)((int64_t)v >> below(63));
 			memcpy(p, &v, 8);
 			break;
 		default:

@@ -23,7 +23,7 @@ static struct {
 	bool running;
 } slot[MACHINES];
 
-static uint64_t state;
+static uint64_t state;		/* C leaves it open which operand or argument comes first: whoever draws twice, draws in two statements */
 static unsigned depth;
 static unsigned long calls, reasons[16];
 
@@ -39,16 +39,25 @@ static uint32_t value(void)
 {
 	static const uint32_t often[] = { 0, 1, 0x1000, 0x2000, 0xFFFFF000, 0xFFFFFFFF, 0x80000000, 0x80000011, 0x33, 0x1F80 };
 
+	uint32_t high;
+
 	switch (rnd(3)) {
 	case 0: return often[rnd(sizeof(often) / sizeof(often[0]))];
 	case 1: return rnd(0x8000);
-	default: return rnd(1u << 30) << 2 | rnd(4);
+	default:
+		high = rnd(1u << 30) << 2;
+		return high | rnd(4);
 	}
 }
 
 static uint64_t place(void)
 {
-	return rnd(8) ? (uint64_t)rnd(24) << 12 : (uint64_t)value() << rnd(3);
+	uint64_t at;
+
+	if (rnd(8))
+		return (uint64_t)rnd(24) << 12;
+	at = value();
+	return at << rnd(3);
 }
 
 static void must(bool ok, const char *what, long n)
@@ -129,16 +138,23 @@ static void memory(unsigned i)
 {
 	plex86 *m = slot[i].m;
 	uint8_t bytes[300];
-	uint64_t at = place(), gpa;
+	uint64_t at = place(), gpa, len;
+	bool reads;
 	size_t n = rnd(sizeof(bytes));
 
 	code(bytes, sizeof(bytes));
 	switch (rnd(10)) {
-	case 0: result(m, "map", plex86_map(m, at, (uint64_t)rnd(6) << 12, rnd(3), NULL)); break;
+	case 0:
+		len = (uint64_t)rnd(6) << 12;
+		result(m, "map", plex86_map(m, at, len, rnd(3), NULL));
+		break;
 	case 1: result(m, "unmap", plex86_unmap(m, at, (uint64_t)rnd(6) << 12)); break;
-	case 2: result(m, "map_mmio", plex86_map_mmio(m, at, 0x1000, rnd(4) ? mmio_read : NULL, rnd(4) ? mmio_write : NULL, NULL)); break;
-	case 3: result(m, "read", plex86_read(m, place() + rnd(4096), bytes, n)); break;
-	case 4: result(m, "write", plex86_write(m, place() + rnd(4096), bytes, n)); break;
+	case 2:
+		reads = rnd(4);
+		result(m, "map_mmio", plex86_map_mmio(m, at, 0x1000, reads ? mmio_read : NULL, rnd(4) ? mmio_write : NULL, NULL));
+		break;
+	case 3: result(m, "read", plex86_read(m, at + rnd(4096), bytes, n)); break;
+	case 4: result(m, "write", plex86_write(m, at + rnd(4096), bytes, n)); break;
 	case 5: result(m, "read_linear", plex86_read_linear(m, value(), bytes, n)); break;
 	case 6: result(m, "write_linear", plex86_write_linear(m, value(), bytes, n)); break;
 	case 7: result(m, "translate", plex86_translate(m, value(), &gpa)); break;
@@ -168,11 +184,14 @@ static void registers(unsigned i)
 	struct plex86_segment s;
 	uint8_t fx[512];
 	uint64_t v;
-	uint32_t r;
+	uint32_t r, which;
 
 	switch (rnd(8)) {
 	case 0: result(m, "get", plex86_get(m, (int)rnd(40), &r)); break;
-	case 1: result(m, "set", plex86_set(m, (int)rnd(rnd(2) ? 10 : 40), value())); break;
+	case 1:
+		which = rnd(rnd(2) ? 10 : 40);
+		result(m, "set", plex86_set(m, (int)which, value()));
+		break;
 	case 2: result(m, "get_segment", plex86_get_segment(m, (int)rnd(12), &s)); break;
 	case 3:
 		if (plex86_get_segment(m, (int)rnd(10), &s) == 0) {
@@ -183,10 +202,14 @@ static void registers(unsigned i)
 		}
 		break;
 	case 4: result(m, "get_msr", plex86_get_msr(m, rnd(0x300), &v)); break;
-	case 5: result(m, "set_msr", plex86_set_msr(m, rnd(0x300), value())); break;
+	case 5:
+		which = rnd(0x300);
+		result(m, "set_msr", plex86_set_msr(m, which, value()));
+		break;
 	case 6:
 		plex86_get_fpu(m, fx);
-		fx[rnd(512)] = (uint8_t)rnd(256);
+		which = rnd(512);
+		fx[which] = (uint8_t)rnd(256);
 		result(m, "set_fpu", plex86_set_fpu(m, fx));
 		break;
 	case 7: result(m, "set_mode", plex86_set_mode(m, (int)rnd(4))); break;
@@ -198,14 +221,18 @@ static void watch(unsigned i)
 	static const char *const mnemonic[] = { "mov", "int", "cpuid", "in", "out", "hlt", "(bad)", "nop", "j", "push", "movs", "nothing" };
 	plex86 *m = slot[i].m;
 	char text[30];
+	uint32_t at = value(), last = 0xFFFF + rnd(2);
+	bool reads = rnd(2);
+	const char *name = rnd(8) ? mnemonic[rnd(12)] : NULL;
+	int vector = (int)rnd(36) - 2;
 
 	switch (rnd(6)) {
-	case 0: result(m, "on_port", plex86_on_port(m, value() & 0xFFFF, 0xFFFF + rnd(2), rnd(2) ? port_read : NULL, rnd(2) ? port_write : NULL, NULL)); break;
-	case 1: result(m, "on_instruction", plex86_on_instruction(m, rnd(8) ? mnemonic[rnd(12)] : NULL, rnd(2) ? instruction : NULL, NULL)); break;
-	case 2: result(m, "on_exception", plex86_on_exception(m, (int)rnd(36) - 2, rnd(2) ? exception : NULL, NULL)); break;
+	case 0: result(m, "on_port", plex86_on_port(m, at & 0xFFFF, last, reads ? port_read : NULL, rnd(2) ? port_write : NULL, NULL)); break;
+	case 1: result(m, "on_instruction", plex86_on_instruction(m, name, rnd(2) ? instruction : NULL, NULL)); break;
+	case 2: result(m, "on_exception", plex86_on_exception(m, vector, rnd(2) ? exception : NULL, NULL)); break;
 	case 3: result(m, "add_breakpoint", plex86_add_breakpoint(m, 0x1000 + rnd(64))); break;
 	case 4: result(m, "remove_breakpoint", plex86_remove_breakpoint(m, 0x1000 + rnd(64))); break;
-	case 5: result(m, "disassemble", plex86_disassemble(m, value(), text, rnd(30))); break;
+	case 5: result(m, "disassemble", plex86_disassemble(m, at, text, rnd(30))); break;
 	}
 }
 
@@ -251,9 +278,10 @@ static void run(unsigned i)
 static void raise_one(unsigned i)
 {
 	bool was = slot[i].running;
+	uint32_t vector = rnd(34);
 
 	slot[i].running = true;
-	result(slot[i].m, "raise", plex86_raise(slot[i].m, rnd(34), value()));
+	result(slot[i].m, "raise", plex86_raise(slot[i].m, vector, value()));
 	slot[i].running = was;
 }
 
