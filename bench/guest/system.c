@@ -97,20 +97,26 @@ static uint32_t run_fork(uint32_t n)
 	return 0;
 }
 
-static uint32_t run_exec(uint32_t n)
+/* One process after the other that runs this program. */
+static uint32_t exec_each(uint32_t n, const char *program, const char **argv)
 {
-	const char *argv[] = { paths.self, "true", NULL };
-
 	while (n--) {
 		long child = sys0(SYS_FORK);
 
 		if (!child) {
-			sys3(SYS_EXECVE, paths.self, argv, paths.envp);
+			sys3(SYS_EXECVE, program, argv, paths.envp);
 			sys1(SYS_EXIT, 1);
 		}
 		wait_for(child);
 	}
 	return 0;
+}
+
+static uint32_t run_exec(uint32_t n)
+{
+	const char *argv[] = { paths.self, "true", NULL };
+
+	return exec_each(n, paths.self, argv);
 }
 
 /* An operation is 64 pages of fresh memory, each written once. */
@@ -252,16 +258,7 @@ static uint32_t run_shell(uint32_t n)
 	const char *argv[] = { paths.busybox, "sh", "-c",
 	    "i=0; while [ $i -lt 500 ]; do $0 true || exit 1; i=$((i+1)); done", paths.self, NULL };
 
-	while (n--) {
-		long child = sys0(SYS_FORK);
-
-		if (!child) {
-			sys3(SYS_EXECVE, paths.busybox, argv, paths.envp);
-			sys1(SYS_EXIT, 1);
-		}
-		wait_for(child);
-	}
-	return 0;
+	return exec_each(n, paths.busybox, argv);
 }
 
 const struct workload kernel_workloads[] = {

@@ -232,12 +232,7 @@ TEST(only_sp_changes_when_the_outer_stack_is_16_bit)		/* what Linux calls espfix
 TEST(real_mode_far_call_and_return)
 {
 	struct machine *m = machine_new();
-	do_cr0(m, CR0_ET, 0, 0);
-	segment_load_real(&m->cpu, SEG_SS, 0x800);
-	segment_load_real(&m->cpu, SEG_CS, 0x2000);
-	m->cpu.seg[SEG_SS].attr &= ~SEG_DB;
-	m->cpu.eip = 0x10;
-	m->cpu.gpr[REG_ESP] = 0xFFFF0100;
+	machine_real_mode(m, 0x10, 0xFFFF0100);
 	CHECK_EQ(do_call(m, 0x3000, 0x1234, 2), -1);
 	CHECK_EQ(m->cpu.seg[SEG_CS].base, 0x30000);
 	CHECK_EQ(m->cpu.gpr[REG_ESP], 0xFFFF00FC);

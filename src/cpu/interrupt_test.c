@@ -159,11 +159,8 @@ TEST(a_page_fault_after_a_contributory_fault_is_serial_but_two_page_faults_are_d
 	struct machine *m = machine_new();
 	machine_paging(m);
 	idt_gate(m, EXC_DF, TSSB, 0, 0x85);
+	put_task_b(m);
 	poke32(m, TSS_B + 0x1C, PAGE_DIR);
-	poke32(m, TSS_B + 0x20, 0x70000);
-	poke32(m, TSS_B + 0x38, STACKB);
-	for (unsigned i = 0; i < 6; i++)
-		poke32(m, TSS_B + 0x48 + 4 * i, i == SEG_CS ? CODE0 : DATA0);
 	page(m, STACK0_BASE, 0);
 	do_raise(m, EXC_GP, 0, 0);				/* #GP, then #PF pushing, then #PF pushing: #DF by task gate */
 	CHECK_EQ(deliver(m), NEXT_RUN);
@@ -214,13 +211,8 @@ TEST(a_16_bit_iret_keeps_the_upper_flags)
 TEST(real_mode_interrupts_use_the_vector_table_and_its_limit)
 {
 	struct machine *m = machine_new();
-	do_cr0(m, CR0_ET, 0, 0);
+	machine_real_mode(m, 0x100, 0x1000);
 	m->cpu.idtr = (struct table_register){ .base = 0, .limit = 0x3FF };
-	segment_load_real(&m->cpu, SEG_CS, 0x2000);
-	segment_load_real(&m->cpu, SEG_SS, 0x800);
-	m->cpu.seg[SEG_SS].attr &= ~SEG_DB;
-	m->cpu.gpr[REG_ESP] = 0x1000;
-	m->cpu.eip = 0x100;
 	m->cpu.eflags |= EFLAGS_IF | EFLAGS_TF;
 	poke32(m, 0x21 * 4, 0x40001234);
 	CHECK_EQ(do_int(m, 0x21, INT_N, 0), -1);

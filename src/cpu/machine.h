@@ -93,6 +93,19 @@ static inline void put_tss32(struct machine *m, uint32_t at, uint32_t esp0)
 	memset(m->phys.ram + at + 0x200, 0xFF, 0x200);
 }
 
+/* The task of TSSB: flat, from 70000h, its general registers 1000h, 2000h, ... */
+static inline void put_task_b(struct machine *m)
+{
+	poke32(m, TSS_B + 0x20, 0x70000);
+	poke32(m, TSS_B + 0x24, EFLAGS_CF | 2);
+	for (unsigned i = 0; i < 8; i++)
+		poke32(m, TSS_B + 0x28 + 4 * i, 0x1000 * (i + 1));
+	poke32(m, TSS_B + 0x38, STACKB);
+	for (unsigned i = 0; i < 6; i++)
+		poke32(m, TSS_B + 0x48 + 4 * i, i == SEG_CS ? CODE0 : DATA0);
+	poke32(m, TSS_B + 0x60, LDTS);
+}
+
 static inline struct machine *machine_new(void)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -155,6 +168,17 @@ static inline void machine_user(struct machine *m)
 			m->cpu.seg[s] = load_flat(DATA3, 0xC0F3);
 	m->cpu.gpr[REG_ESP] = STACK3;
 	cpu_update_mode(&m->cpu);
+}
+
+/* As a move to CR0 leaves it, with code at 2000h:eip and a 16-bit stack at 800h:esp. */
+static inline void machine_real_mode(struct machine *m, uint32_t eip, uint32_t esp)
+{
+	cpu_set_cr0(&m->cpu, CR0_ET);
+	segment_load_real(&m->cpu, SEG_SS, 0x800);
+	segment_load_real(&m->cpu, SEG_CS, 0x2000);
+	m->cpu.seg[SEG_SS].attr &= ~SEG_DB;
+	m->cpu.eip = eip;
+	m->cpu.gpr[REG_ESP] = esp;
 }
 
 static inline void machine_vm86(struct machine *m, unsigned iopl)

@@ -1,24 +1,12 @@
 /* Task switches.						[SDM 3, "Task Management"] */
 #include "cpu/machine.h"
 
-static void task_b(struct machine *m)
-{
-	poke32(m, TSS_B + 0x20, 0x70000);
-	poke32(m, TSS_B + 0x24, EFLAGS_CF | 2);
-	for (unsigned i = 0; i < 8; i++)
-		poke32(m, TSS_B + 0x28 + 4 * i, 0x1000 * (i + 1));
-	poke32(m, TSS_B + 0x38, STACKB);
-	for (unsigned i = 0; i < 6; i++)
-		poke32(m, TSS_B + 0x48 + 4 * i, i == SEG_CS ? CODE0 : DATA0);
-	poke32(m, TSS_B + 0x60, LDTS);
-}
-
 static bool busy(struct machine *m, uint16_t sel) { return peek32(m, GDT + sel + 4) >> 9 & 1; }
 
 TEST(a_jmp_to_a_tss_saves_the_old_task_and_loads_the_new_one)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	m->cpu.gpr[REG_EBX] = 0xBBBBBBBB;
 	m->cpu.eflags |= EFLAGS_NT;
 	m->cpu.dr[7] |= 0x355;
@@ -45,7 +33,7 @@ TEST(a_jmp_to_a_tss_saves_the_old_task_and_loads_the_new_one)
 TEST(a_call_nests_and_iret_with_nt_returns)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	CHECK_EQ(do_call(m, TSSB, 0, 4), -1);
 	CHECK(m->cpu.eflags & EFLAGS_NT);
 	CHECK_EQ(peek16(m, TSS_B), TSSA);
@@ -65,7 +53,7 @@ TEST(a_call_nests_and_iret_with_nt_returns)
 TEST(iret_with_nt_to_a_task_that_is_not_busy_is_ts)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	m->cpu.eflags |= EFLAGS_NT;
 	poke16(m, TSS_A, TSSB);
 	CHECK_EQ(do_iret(m, 4, 0, 0), EXC_TS);
@@ -85,7 +73,7 @@ TEST(a_busy_task_cannot_be_called)
 TEST(a_tss_needs_its_dpl_a_present_bit_and_its_full_length)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	gdt(m, TSSB, TSS_B, 0x66, 0x89);
 	CHECK_EQ(do_jmp(m, TSSB, 0, 4), EXC_TS);
 	CHECK_EQ(m->cpu.exc_error, TSSB);
@@ -102,7 +90,7 @@ TEST(a_tss_needs_its_dpl_a_present_bit_and_its_full_length)
 TEST(a_task_gate_in_the_gdt_switches_whatever_the_tss_dpl_is)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	machine_user(m);
 	put_gate(m, GDT + GATE, TSSB, 0, 0xE5, 0);
 	CHECK_EQ(do_call(m, GATE | 3, 0, 4), -1);
@@ -114,7 +102,7 @@ TEST(a_task_gate_in_the_gdt_switches_whatever_the_tss_dpl_is)
 TEST(an_exception_through_a_task_gate_pushes_its_error_code_on_the_new_stack)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	idt_gate(m, EXC_GP, TSSB, 0, 0x85);
 	do_raise(m, EXC_GP, 0x1234, 0);
 	CHECK_EQ(deliver(m), NEXT_RUN);
@@ -130,7 +118,7 @@ TEST(an_exception_through_a_task_gate_pushes_its_error_code_on_the_new_stack)
 TEST(a_bad_segment_in_the_new_tss_faults_in_the_new_task)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	poke32(m, TSS_B + 0x48 + 4 * SEG_FS, BEYOND);
 	CHECK_EQ(do_jmp(m, TSSB, 0, 4), EXC_TS);
 	CHECK_EQ(m->cpu.exc_error, BEYOND);
@@ -157,7 +145,7 @@ TEST(error_codes_of_a_task_switch_follow_the_table)	/* "Exception Conditions Che
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
 		struct machine *m = machine_new();
-		task_b(m);
+		put_task_b(m);
 		gdt(m, SPARE, 0, 0xFFFFF, c[i].attr);
 		poke32(m, TSS_B + c[i].off, c[i].sel);
 		CHECK_EQ(do_jmp(m, TSSB, 0, 4), c[i].exc);
@@ -169,7 +157,7 @@ TEST(error_codes_of_a_task_switch_follow_the_table)	/* "Exception Conditions Che
 TEST(a_page_fault_before_the_switch_leaves_the_old_task_running)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	machine_paging(m);
 	poke32(m, TSS_B + 0x1C, PAGE_DIR);
 	page(m, TSS_A, 1);					/* the old TSS cannot be written */
@@ -186,7 +174,7 @@ TEST(a_page_fault_before_the_switch_leaves_the_old_task_running)
 TEST(the_new_task_brings_its_cr3)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	machine_paging(m);
 	poke32(m, 0x18000, PAGE_TAB | 7);
 	poke32(m, TSS_B + 0x1C, 0x18000);
@@ -198,7 +186,7 @@ TEST(the_new_task_brings_its_cr3)
 TEST(the_t_bit_traps_before_the_first_instruction_of_the_new_task)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	poke16(m, TSS_B + 0x64, 1);
 	CHECK_EQ(do_jmp(m, TSSB, 0, 4), -1);
 	CHECK_EQ(cpu_check_events(&m->cpu), NEXT_RUN);
@@ -211,7 +199,7 @@ TEST(the_t_bit_traps_before_the_first_instruction_of_the_new_task)
 TEST(a_task_may_start_in_vm86)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	poke32(m, TSS_B + 0x24, EFLAGS_VM | EFLAGS_IOPL | 2);
 	poke32(m, TSS_B + 0x20, 0x100);
 	for (unsigned i = 0; i < 6; i++)
@@ -227,7 +215,7 @@ TEST(a_task_may_start_in_vm86)
 TEST(a_task_switch_without_ltr_frees_no_descriptor)
 {
 	struct machine *m = machine_new();
-	task_b(m);
+	put_task_b(m);
 	m->cpu.tr.selector = 0;
 	poke32(m, GDT + 4, 0xFFFFFFFF);				/* the null descriptor's bytes may be anything */
 	CHECK_EQ(do_jmp(m, TSSB, 0, 4), -1);

@@ -16,6 +16,9 @@ static struct insn insn;	/* what the last DECODE made */
 #define DECODE32(...)	DECODE(true, __VA_ARGS__)
 #define DECODE16(...)	DECODE(false, __VA_ARGS__)
 
+/* It is that instruction. */
+#define CHECK_NAME(want, decoded) do { CHECK_EQ(decoded, DECODE_OK); CHECK_EQ(insn.name, want); } while (0)
+
 static void check_operand(unsigned i, uint8_t kind, uint8_t reg, uint8_t size)
 {
 	CHECK_EQ(insn.opnd[i].kind, kind);
@@ -35,8 +38,7 @@ static void check_memory(uint8_t seg, uint8_t base, uint8_t index, uint8_t scale
 
 TEST(decode_add_to_memory_has_both_operands)
 {
-	CHECK_EQ(DECODE32(0x01, 0x44, 0x8B, 0xFC), DECODE_OK);	/* add [ebx+ecx*4-4], eax */
-	CHECK_EQ(insn.name, I_ADD);
+	CHECK_NAME(I_ADD, DECODE32(0x01, 0x44, 0x8B, 0xFC));	/* add [ebx+ecx*4-4], eax */
 	CHECK_EQ(insn.len, 4);
 	CHECK_EQ(insn.nopnd, 2);
 	check_operand(0, OPND_MEM, 0, 4);
@@ -133,8 +135,7 @@ TEST(decode_enter_has_two_immediates)
 
 TEST(decode_string_instructions_give_only_the_element_size_and_the_source_segment)
 {
-	CHECK_EQ(DECODE16(0xF3, 0x2E, 0xA5), DECODE_OK);	/* rep movsw cs: */
-	CHECK_EQ(insn.name, I_MOVS);
+	CHECK_NAME(I_MOVS, DECODE16(0xF3, 0x2E, 0xA5));	/* rep movsw cs: */
 	CHECK_EQ(insn.nopnd, 0);
 	CHECK_EQ(insn.opnd[0].kind, OPND_NONE);
 	CHECK_EQ(insn.opnd[0].size, 2);
@@ -147,16 +148,11 @@ TEST(decode_string_instructions_give_only_the_element_size_and_the_source_segmen
 
 TEST(decode_last_of_f2_and_f3_wins_and_beats_66)
 {
-	DECODE32(0xF2, 0xF3, 0x66, 0x0F, 0x58, 0xC1);
-	CHECK_EQ(insn.name, I_ADDSS);
-	DECODE32(0xF3, 0xF2, 0x0F, 0x58, 0xC1);
-	CHECK_EQ(insn.name, I_ADDSD);
-	DECODE32(0x66, 0x0F, 0x58, 0xC1);
-	CHECK_EQ(insn.name, I_ADDPD);
-	DECODE16(0x66, 0x0F, 0x58, 0xC1);
-	CHECK_EQ(insn.name, I_ADDPD);
-	DECODE32(0x0F, 0x58, 0xC1);
-	CHECK_EQ(insn.name, I_ADDPS);
+	CHECK_NAME(I_ADDSS, DECODE32(0xF2, 0xF3, 0x66, 0x0F, 0x58, 0xC1));
+	CHECK_NAME(I_ADDSD, DECODE32(0xF3, 0xF2, 0x0F, 0x58, 0xC1));
+	CHECK_NAME(I_ADDPD, DECODE32(0x66, 0x0F, 0x58, 0xC1));
+	CHECK_NAME(I_ADDPD, DECODE16(0x66, 0x0F, 0x58, 0xC1));
+	CHECK_NAME(I_ADDPS, DECODE32(0x0F, 0x58, 0xC1));
 }
 
 TEST(decode_last_segment_override_wins)
@@ -252,23 +248,15 @@ TEST(decode_mov_cr_ignores_mod_and_knows_only_cr0_2_3_4)
 
 TEST(decode_undocumented_aliases_are_decoded)
 {
-	DECODE32(0xD6);
-	CHECK_EQ(insn.name, I_SALC);
-	DECODE32(0xF1);
-	CHECK_EQ(insn.name, I_INT1);
-	DECODE32(0x82, 0xC0, 0x80);
-	CHECK_EQ(insn.name, I_ADD);
-	DECODE32(0xD3, 0xF0);
-	CHECK_EQ(insn.name, I_SHL);
-	DECODE32(0xF7, 0xC8, 1, 2, 3, 4);
-	CHECK_EQ(insn.name, I_TEST);
+	CHECK_NAME(I_SALC, DECODE32(0xD6));
+	CHECK_NAME(I_INT1, DECODE32(0xF1));
+	CHECK_NAME(I_ADD, DECODE32(0x82, 0xC0, 0x80));
+	CHECK_NAME(I_SHL, DECODE32(0xD3, 0xF0));
+	CHECK_NAME(I_TEST, DECODE32(0xF7, 0xC8, 1, 2, 3, 4));
 	CHECK_EQ(insn.imm, 0x04030201);
-	DECODE32(0xDF, 0xC3);
-	CHECK_EQ(insn.name, I_FFREEP);
-	DECODE32(0xDC, 0xD1);
-	CHECK_EQ(insn.name, I_FCOM);
-	DECODE32(0xDD, 0xC9);
-	CHECK_EQ(insn.name, I_FXCH);
+	CHECK_NAME(I_FFREEP, DECODE32(0xDF, 0xC3));
+	CHECK_NAME(I_FCOM, DECODE32(0xDC, 0xD1));
+	CHECK_NAME(I_FXCH, DECODE32(0xDD, 0xC9));
 }
 
 TEST(decode_fcmov_conditions_follow_the_opcode_order)
@@ -287,14 +275,11 @@ TEST(decode_fcmov_conditions_follow_the_opcode_order)
 
 TEST(decode_dc_reverses_the_register_forms_of_fsub_and_fdiv)	/* [SDM 2, "FSUB", "FSUBR"] */
 {
-	DECODE32(0xD8, 0xE1);
-	CHECK_EQ(insn.name, I_FSUB);
-	DECODE32(0xDC, 0xE1);
-	CHECK_EQ(insn.name, I_FSUBR);
+	CHECK_NAME(I_FSUB, DECODE32(0xD8, 0xE1));
+	CHECK_NAME(I_FSUBR, DECODE32(0xDC, 0xE1));
 	check_operand(0, OPND_ST, 1, 10);
 	check_operand(1, OPND_ST, 0, 10);
-	DECODE32(0xDC, 0x21);
-	CHECK_EQ(insn.name, I_FSUB);
+	CHECK_NAME(I_FSUB, DECODE32(0xDC, 0x21));
 	check_operand(0, OPND_MEM, 0, 8);
 }
 
@@ -310,35 +295,25 @@ TEST(decode_fpu_environment_size_follows_the_operand_size)
 
 TEST(decode_pause_is_nop_with_f3)
 {
-	DECODE32(0xF3, 0x90);
-	CHECK_EQ(insn.name, I_PAUSE);
-	DECODE32(0xF2, 0x90);
-	CHECK_EQ(insn.name, I_NOP);
-	DECODE32(0x66, 0x90);
-	CHECK_EQ(insn.name, I_NOP);
+	CHECK_NAME(I_PAUSE, DECODE32(0xF3, 0x90));
+	CHECK_NAME(I_NOP, DECODE32(0xF2, 0x90));
+	CHECK_NAME(I_NOP, DECODE32(0x66, 0x90));
 }
 
 TEST(decode_hint_nops_have_a_modrm_operand)
 {
-	CHECK_EQ(DECODE32(0x0F, 0x1F, 0x84, 0x00, 0, 0, 0, 0), DECODE_OK);
-	CHECK_EQ(insn.name, I_NOP);
+	CHECK_NAME(I_NOP, DECODE32(0x0F, 0x1F, 0x84, 0x00, 0, 0, 0, 0));
 	CHECK_EQ(insn.len, 8);
-	CHECK_EQ(DECODE32(0xF3, 0x0F, 0x1E, 0xFB), DECODE_OK);	/* endbr32 */
-	CHECK_EQ(insn.name, I_NOP);
-	CHECK_EQ(DECODE32(0x0F, 0x18, 0x08), DECODE_OK);
-	CHECK_EQ(insn.name, I_PREFETCH);
-	CHECK_EQ(DECODE32(0x0F, 0x18, 0xC8), DECODE_OK);
-	CHECK_EQ(insn.name, I_NOP);
+	CHECK_NAME(I_NOP, DECODE32(0xF3, 0x0F, 0x1E, 0xFB));	/* endbr32 */
+	CHECK_NAME(I_PREFETCH, DECODE32(0x0F, 0x18, 0x08));
+	CHECK_NAME(I_NOP, DECODE32(0x0F, 0x18, 0xC8));
 }
 
 TEST(decode_the_three_defined_undefined_instructions_have_a_name)
 {
-	CHECK_EQ(DECODE32(0x0F, 0x0B), DECODE_OK);
-	CHECK_EQ(insn.name, I_UD);
-	CHECK_EQ(DECODE32(0x0F, 0xB9, 0xC0), DECODE_OK);
-	CHECK_EQ(insn.name, I_UD);
-	CHECK_EQ(DECODE32(0x0F, 0xFF, 0xC0), DECODE_OK);
-	CHECK_EQ(insn.name, I_UD);
+	CHECK_NAME(I_UD, DECODE32(0x0F, 0x0B));
+	CHECK_NAME(I_UD, DECODE32(0x0F, 0xB9, 0xC0));
+	CHECK_NAME(I_UD, DECODE32(0x0F, 0xFF, 0xC0));
 }
 
 TEST(decode_what_came_after_sse2_is_invalid)
@@ -349,8 +324,7 @@ TEST(decode_what_came_after_sse2_is_invalid)
 	CHECK_EQ(DECODE32(0xF2, 0x0F, 0xF0, 0x00), DECODE_UD);	/* lddqu */
 	CHECK_EQ(DECODE32(0x0F, 0x01, 0xC8), DECODE_UD);	/* monitor */
 	CHECK_EQ(DECODE32(0xF3, 0x0F, 0xB8, 0xC0), DECODE_UD);	/* popcnt */
-	CHECK_EQ(DECODE32(0xF3, 0x0F, 0xBC, 0xC1), DECODE_OK);	/* tzcnt: bsf to us */
-	CHECK_EQ(insn.name, I_BSF);
+	CHECK_NAME(I_BSF, DECODE32(0xF3, 0x0F, 0xBC, 0xC1));	/* tzcnt: bsf to us */
 }
 
 TEST(decode_every_name_has_a_mnemonic)

@@ -24,6 +24,21 @@ static void page(struct machine *m)
 	mmu_flush(&m->cpu, true);
 }
 
+/* Another entry for a linear page of page()'s. */
+static void map(struct machine *m, uint32_t lin, uint32_t entry)
+{
+	phys_write_n(&m->phys, 0x3000 + (lin >> 12) * 4, 4, entry);
+	mmu_flush(&m->cpu, true);
+}
+
+/* From a halt, or from the beginning, on at eip. */
+static enum next run_at(struct machine *m, uint32_t eip)
+{
+	m->cpu.eip = eip;
+	m->cpu.halted = false;
+	return machine_run(m, 100);
+}
+
 /* Every exception v ends at 4000h + v * 16, which is HLT. */
 static void handlers(struct machine *m)
 {
@@ -108,9 +123,7 @@ TEST(a_device_write_into_a_block_is_seen)
 	machine_run(m, 100);
 	CHECK_EQ(EAX(m), 1);
 	machine_code(m, 0x1000, 0x48, 0xF4);
-	m->cpu.eip = 0x1000;
-	m->cpu.halted = false;
-	machine_run(m, 100);
+	run_at(m, 0x1000);
 	CHECK_EQ(EAX(m), 0);
 	machine_free(m);
 }
@@ -134,18 +147,13 @@ TEST(an_instruction_across_a_page_border_is_dropped_when_either_page_changes)
 	struct machine *m = protected32();
 
 	machine_code(m, 0x1FFD, 0xB8, 1, 2, 3, 4, 0xF4);	/* mov eax, 04030201h: three bytes here, two there */
-	m->cpu.eip = 0x1FFD;
-	CHECK_EQ(machine_run(m, 100), NEXT_HALT);
+	CHECK_EQ(run_at(m, 0x1FFD), NEXT_HALT);
 	CHECK_EQ(EAX(m), 0x04030201);
 	machine_code(m, 0x2000, 9);
-	m->cpu.eip = 0x1FFD;
-	m->cpu.halted = false;
-	machine_run(m, 100);
+	run_at(m, 0x1FFD);
 	CHECK_EQ(EAX(m), 0x04090201);
 	machine_code(m, 0x1FFE, 7);
-	m->cpu.eip = 0x1FFD;
-	m->cpu.halted = false;
-	machine_run(m, 100);
+	run_at(m, 0x1FFD);
 	CHECK_EQ(EAX(m), 0x04090207);
 	machine_free(m);
 }
@@ -158,14 +166,10 @@ TEST(an_instruction_across_a_page_border_follows_the_mapping_of_its_second_page)
 	machine_code(m, 0x11FFD, 0xB8, 1, 2);
 	machine_code(m, 0x12000, 3, 4, 0xF4);
 	machine_code(m, 0x22000, 5, 6, 0xF4);
-	m->cpu.eip = 0x11FFD;
-	machine_run(m, 100);
+	run_at(m, 0x11FFD);
 	CHECK_EQ(EAX(m), 0x04030201);
-	phys_write_n(&m->phys, 0x3000 + 0x12 * 4, 4, 0x22003);
-	mmu_flush(&m->cpu, true);
-	m->cpu.eip = 0x11FFD;
-	m->cpu.halted = false;
-	machine_run(m, 100);
+	map(m, 0x12000, 0x22003);
+	run_at(m, 0x11FFD);
 	CHECK_EQ(EAX(m), 0x06050201);
 	machine_free(m);
 }
@@ -177,14 +181,10 @@ TEST(a_block_serves_two_mappings_of_its_page_and_a_remapped_address_finds_the_ot
 	page(m);
 	machine_code(m, 0x11000, 0x40, 0xF4);
 	machine_code(m, 0x12000, 0x48, 0x48, 0xF4);
-	m->cpu.eip = 0x11000;
-	machine_run(m, 100);
+	run_at(m, 0x11000);
 	CHECK_EQ(EAX(m), 1);
-	phys_write_n(&m->phys, 0x3000 + 0x11 * 4, 4, 0x12003);
-	mmu_flush(&m->cpu, true);
-	m->cpu.eip = 0x11000;
-	m->cpu.halted = false;
-	machine_run(m, 100);
+	map(m, 0x11000, 0x12003);
+	run_at(m, 0x11000);
 	CHECK_EQ(EAX(m), (uint32_t)-1);
 	machine_free(m);
 }
@@ -195,11 +195,9 @@ TEST(the_fetch_of_a_second_page_that_is_absent_faults_there)
 
 	handlers(m);
 	page(m);
-	phys_write_n(&m->phys, 0x3000 + 0x12 * 4, 4, 0);
-	mmu_flush(&m->cpu, true);
+	map(m, 0x12000, 0);
 	machine_code(m, 0x11FFE, 0x40, 0xB8);
-	m->cpu.eip = 0x11FFE;
-	machine_run(m, 100);
+	run_at(m, 0x11FFE);
 	CHECK_EQ(halted_in(m), EXC_PF);
 	CHECK_EQ(m->cpu.cr2, 0x12000);
 	CHECK_EQ(EAX(m), 1);
@@ -361,13 +359,9 @@ TEST(rep_movs_that_faults_at_a_page_leaves_its_registers_exact)
 	struct machine *m = protected32();
 
 	handlers(m);
-	page(m);
-	phys_write_n(&m->phys, 0x3000 + 0x22 * 4, 4, 0);
-	mmu_flush(&m->cpu, true);
 	rep_movs(m, 0xA5, 0x30002, 0x21002, 2000, false);	/* the 1024th dword crosses into the absent page */
 	page(m);
-	phys_write_n(&m->phys, 0x3000 + 0x22 * 4, 4, 0);
-	mmu_flush(&m->cpu, true);
+	map(m, 0x22000, 0);
 	machine_run(m, 5000);
 	CHECK_EQ(halted_in(m), EXC_PF);
 	CHECK_EQ(m->cpu.cr2, 0x22000);

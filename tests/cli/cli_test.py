@@ -65,17 +65,17 @@ def temp(data):
     return f
 
 
-def bzimage(body=65536, init_size=0x100000):
+def bzimage(body=65536, init_size=0x100000, protocol=0x20F, xloadflags=0):
     """The smallest file that passes as a bzImage; its code is HLT."""
     k = bytearray(1024) + b"\xF4" * body
     k[0x1F1] = 1
     struct.pack_into("<I", k, 0x1F4, body // 16)
     struct.pack_into("<H", k, 0x1FE, 0xAA55)
     k[0x200:0x206] = b"\xEB\x66HdrS"
-    struct.pack_into("<H", k, 0x206, 0x20F)
+    struct.pack_into("<H", k, 0x206, protocol)
     k[0x211] = 1
     struct.pack_into("<III", k, 0x22C, 0x37FFFFFF, 0x1000, 0)
-    struct.pack_into("<I", k, 0x238, 255)
+    struct.pack_into("<HI", k, 0x236, xloadflags, 255)
     struct.pack_into("<QI", k, 0x258, 0x400000, init_size)
     return bytes(k)
 
@@ -125,17 +125,13 @@ def something_that_is_no_kernel():
 
 @test
 def kernel_64_bit_only():
-    k = bytearray(bzimage())
-    struct.pack_into("<H", k, 0x236, 3)
-    with temp(k) as f:
+    with temp(bzimage(xloadflags=3)) as f:
         one_line_error(1, "64-bit", "run", "-kernel", f.name)
 
 
 @test
 def kernel_too_old():
-    k = bytearray(bzimage())
-    struct.pack_into("<H", k, 0x206, 0x201)
-    with temp(k) as f:
+    with temp(bzimage(protocol=0x201)) as f:
         one_line_error(1, "too old", "run", "-kernel", f.name)
 
 
