@@ -2,20 +2,10 @@
  * How fast a real-mode program fills the screen of a VGA: rounds of each kind for a second of BIOS ticks, and a line
  * on COM1: name, pixels a round, rounds, ticks. A boot disk's first sectors; it powers off by isa-debug-exit (F4h).
  */
+#include "../../guest/flat/boot.inc"
 #define COM1	0x3F8
 #define TICKS	27			/* of 18.2 Hz */
-	.code16
-	.globl _start
-_start:
-	ljmp $0, $1f
-1:	cli
-	xor %ax, %ax
-	mov %ax, %ds
-	mov %ax, %ss
-	mov $0x7C00, %sp
-	sti
-	cld
-	mov %ax, %es
+	boot_sector
 	mov $0x7E00, %bx
 	mov $0x0207, %ax		/* seven more sectors */
 	mov $0x0002, %cx
@@ -24,12 +14,6 @@ _start:
 	jmp main
 	.org _start + 510
 	.word 0xAA55
-
-.macro reg port, index, value
-	mov $\port, %dx
-	mov $(\value << 8 | \index), %ax
-	out %ax, %dx
-.endm
 
 .macro kind name, pixels, mode, round
 	mov $\mode, %ax
@@ -106,14 +90,15 @@ x_stosb:
 	ret
 x_bytes:
 	call unchain
-	mov %al, %bl
+	mov $16000, %si
+planes:	mov %al, %bl			/* SI bytes of each plane, one plane after the other */
 	mov $1, %bh
 2:	mov $0x3C4, %dx
 	mov %bh, %ah
 	mov $2, %al
 	out %ax, %dx
 	xor %di, %di
-	mov $16000, %cx
+	mov %si, %cx
 1:	mov %bl, %es:(%di)
 	inc %di
 	dec %cx
@@ -128,22 +113,8 @@ planar_stosb:
 	rep stosb
 	ret
 planar_bytes:
-	mov %al, %bl
-	mov $1, %bh
-2:	mov $0x3C4, %dx
-	mov %bh, %ah
-	mov $2, %al
-	out %ax, %dx
-	xor %di, %di
-	mov $38400, %cx
-1:	mov %bl, %es:(%di)
-	inc %di
-	dec %cx
-	jnz 1b
-	shl $1, %bh
-	cmp $16, %bh
-	jb 2b
-	ret
+	mov $38400, %si
+	jmp planes
 planar_mode2:
 	mov %al, %bl
 	reg 0x3CE, 5, 2

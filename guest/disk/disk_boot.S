@@ -5,14 +5,8 @@
  * check prints a line; the last is "done", and isa-debug-exit ends the run. On a floppy or disk
  * the last sector is written and read back.
  */
-	.code16
-	.globl _start
-_start:	ljmp	$0, $1f
-1:	xor	%ax, %ax
-	mov	%ax, %ds
-	mov	%ax, %es
-	mov	%ax, %ss
-	mov	$0x7C00, %sp
+#include "../flat/boot.inc"
+	boot_sector
 	mov	%dl, drive
 	cmp	$0xE0, %dl		/* a CD-ROM: all is here */
 	jae	2f

@@ -1,10 +1,7 @@
 /* The seed's second demonstration: reads the page it runs from. --protect-code stops there. */
+#include "pc.inc"
 	.globl _start
 _start:
-	push	%ss
-	pop	%ds
-	call	get_eip
-get_eip:
-	pop	%eax
+	own_address
 	movl	(%eax), %ebx
 	hlt

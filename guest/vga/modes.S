@@ -2,26 +2,12 @@
  * Boot sectors that draw in one video mode each (-DMODE_xxx), say "drawn." at port E9h and stay. Only what every VGA
  * does the same is used, so that another monitor's picture of the same program is the reference.
  */
-	.code16
-	.globl _start
-_start:
-	ljmp $0, $1f
-1:	cli
-	xor %ax, %ax
-	mov %ax, %ds
-	mov %ax, %ss
-	mov $0x7C00, %sp
-	sti
-	cld
+#include "../flat/boot.inc"
+	boot_sector
 
 .macro bios_mode mode
 	mov $\mode, %ax
 	int $0x10
-.endm
-.macro reg port, index, value		/* an indexed register */
-	mov $\port, %dx
-	mov $(\value << 8 | \index), %ax
-	out %ax, %dx
 .endm
 .macro vbe index, value
 	mov $0x1CE, %dx

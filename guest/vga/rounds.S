@@ -2,18 +2,9 @@
  * Boot sectors that fill the screen again and again from 32-bit code, and count the rounds at 500h. -DLINEAR: VBE
  * 1024x768x32 in its linear frame buffer; -DMODE13: 320x200 at A0000h; -DSPOT: of the first only 64 bytes in line 300.
  */
+#include "../flat/boot.inc"
 #define ROUNDS	0x500
-	.code16
-	.globl _start
-_start:
-	ljmp $0, $1f
-1:	cli
-	xor %ax, %ax
-	mov %ax, %ds
-	mov %ax, %es
-	mov %ax, %ss
-	mov $0x7C00, %sp
-	cld
+	boot_sector
 #ifdef MODE13
 	mov $0x13, %ax
 	int $0x10
