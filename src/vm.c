@@ -189,6 +189,12 @@ static void wait_until(struct vm *vm, ns_t next)
 	}
 }
 
+/* Somebody may be looking at its screen, or can ask for it, or resets it. */
+static bool is_watched(const struct vm *vm)
+{
+	return vm->screen.present || vm->cfg->control.n > 0 || vm->cfg->gdb.on;
+}
+
 /*
  * HLT. The engine has just looked and found nothing to deliver, so what stands in ATTN_EVENT is done
  * with; the board sets it again when a line changes. At the end it is set: the engine must look before
@@ -200,11 +206,14 @@ static void halt(struct vm *vm)
 
 	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_EVENT, __ATOMIC_SEQ_CST);
 	/* No interrupt can end it, and nothing on this board raises NMI by itself. */
-	if (!(cpu->eflags & EFLAGS_IF) && !cpu->nmi_pending) {
+	bool dead = !(cpu->eflags & EFLAGS_IF) && !cpu->nmi_pending;
+	if (dead && !is_watched(vm)) {
 		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");
 		return;
 	}
 	ns_t next = service(vm, true);
+	if (dead)
+		next = NS_NEVER;
 	if (cpu->attention == 0)
 		wait_until(vm, next);
 	cpu_attend(cpu, ATTN_KICK | ATTN_EVENT);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cpu/descriptor.h"
 
@@ -120,6 +121,18 @@ static int identify(struct boot *boot, bool guessed, struct error *err)
 		return error_set(err, -ENOEXEC, "kernel '%s': not a kernel; %s", k->path, advice);
 	}
 	return 0;
+}
+
+bool boot_is_multiboot(const char *path)
+{
+	struct host_file file = { 0 };
+	struct error err = { "" };
+	struct stat st;
+	bool is = stat(path, &st) == 0 && S_ISREG(st.st_mode) &&	/* a pipe can be read once only */
+	    host_file_open(&file, "kernel", path, &err) == 0 && multiboot_probe(&file);
+
+	host_file_close(&file);
+	return is;
 }
 
 static int open_kernel(struct boot *boot, const struct boot_config *cfg, struct error *err)

@@ -76,6 +76,8 @@ struct boot {
 int boot_open(struct boot *boot, const struct boot_config *cfg, uint64_t ram_bytes, struct error *err);
 void boot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu);	/* cpu: just reset */
 void boot_close(struct boot *boot);
+/* Whether the file is a Multiboot kernel, for who sets up the machine around it; false also if it cannot be read. */
+bool boot_is_multiboot(const char *path);
 
 /* --- for the loaders --- */
 bool linux_probe(const struct host_file *kernel);

@@ -105,7 +105,7 @@ void options_help(FILE *f)
 	    "  1    bad command line or input file                 6    a report was asked for and came\n"
 	    "  2    plex86 could not go on (see the report)        V*2+1  isa-debug-exit: the guest wrote V\n"
 	    "  3    triple fault, with -no-reboot                  128+N  ended by signal N\n"
-	    "  4    HLT with interrupts off, for good\n", f);
+	    "  4    HLT with interrupts off, for good, and neither screen nor control socket nor debugger\n", f);
 }
 
 /* Number of edits from a to b: insertions, deletions, changed characters. */
@@ -287,10 +287,16 @@ static int check_screen(struct options *o, struct error *err)
 		users += o->vm.serial[i].kind == CHARDEV_STDIO;
 	for (unsigned i = 0; i < o->vm.control.n; i++)
 		users += o->vm.control.listen[i].stdio;
-	/* What firmware boots wants a screen; a kernel that is given has its console on the serial port. */
+	/*
+	 * What firmware boots wants a screen, and so does a Multiboot kernel, which writes to B8000h without asking.
+	 * A Linux that is given has its console on the serial port, unless a display is spoken of: even "none"
+	 * leaves the card in the machine. -nographic takes it away, but not from Multiboot, which has no BIOS to ask.
+	 */
+	bool multiboot = o->vm.boot.kernel && boot_is_multiboot(o->vm.boot.kernel);
+	bool screen = firmware || multiboot;
 	if (!o->vga_given)
-		s->vga = !o->nographic && ((firmware && !o->no_defaults) || s->nui > 0);
-	if (s->vga && firmware && !o->display_given && !o->no_defaults && !o->daemonize && users == 0 && o->nserial == 0 &&
+		s->vga = s->nui > 0 || (!o->no_defaults && (o->nographic ? multiboot : screen || (o->display_given && o->vm.boot.kernel)));
+	if (s->vga && screen && !o->display_given && !o->no_defaults && !o->daemonize && users == 0 && o->nserial == 0 &&
 	    host_tty_is(STDIN_FILENO) && host_tty_is(STDOUT_FILENO))
 		option_display(o, "curses", err);
 	for (unsigned i = 0; i < s->nui; i++)

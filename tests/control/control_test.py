@@ -102,6 +102,43 @@ class Machine(MachineCase):
             os.close(master)
             os.close(slave)
 
+    def multiboot_kernel(self):
+        """Writes "A" to the text screen's first place, then CLI, HLT.   [Multiboot Specification: address fields]"""
+        at, flags, magic = 0x100000, 1 << 16, 0x1BADB002
+        header = struct.pack('<8I', magic, flags, -(magic + flags) & 0xFFFFFFFF, at, at, 0, 0, at + 32)
+        with open(self.path('kernel'), 'wb') as f:
+            f.write(header + bytes.fromhex('66c70500800b004107') + b'\xfa\xf4')
+        return self.path('kernel')
+
+    def test_a_multiboot_kernel_has_a_screen_which_stays_when_it_halts_for_good(self):
+        p, q = self.start('-display', 'none', '-kernel', self.multiboot_kernel())
+        self.wait_text(q, 'A')
+        while 'EIP=0010002B' not in q.monitor('info registers'):
+            time.sleep(0.05)
+        q.cmd('screendump', filename=self.path('shot.ppm'))
+        self.assertGreater(os.path.getsize(self.path('shot.ppm')), 720 * 400 * 3)
+        self.assertEqual(q.cmd('query-status')['status'], 'running')
+        q.cmd('system_reset')
+        q.wait_event('RESET')
+        self.wait_text(q, 'A')
+        self.assertIsNone(p.poll())
+        q.cmd('quit')
+        self.assertEqual(p.wait(LIMIT_S), 0)
+
+    def test_a_kernel_has_a_graphics_card_if_it_is_multiboot_or_a_display_is_spoken_of(self):
+        card = 'vga: PCI device 1234:1111'
+        linux = self.path('flat')
+        with open(linux, 'wb') as f:
+            f.write(b'\xfa\xf4')
+        for args, has in ((['-kernel', self.multiboot_kernel()], True), (['-kernel', self.multiboot_kernel(), '-nographic'], True),
+                          (['-kernel', self.multiboot_kernel(), '-vga', 'none'], False),
+                          (['-kernel', self.multiboot_kernel(), '-nodefaults'], False),
+                          (['--flat', '0x100000', linux], False)):
+            p, q = self.start('-S', *args)
+            self.assertEqual(card in q.monitor('info pci'), has, args)
+            q.cmd('quit')
+            p.wait(LIMIT_S)
+
     def test_trays_move_with_events_and_the_drives_say_what_is_in_them(self):
         with open(self.path('cd.iso'), 'wb') as f:
             f.truncate(1 << 20)
