@@ -20,6 +20,8 @@ void pc_pic_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	struct pc *pc = arg;
 
 	pic_write(&pc->pic, port, (uint8_t)val);
+	if (port == 0x20 && (val & 0x10))
+		pc->late_ticks = 0;		/* ICW1 clears what waits, and so what waits behind it */
 	pc_update_intr(pc);
 	if (pc->late_ticks != 0)
 		pc_timers_changed(pc);

@@ -222,6 +222,26 @@ TEST(ticks_nobody_listens_to_are_not_saved_up)
 	free(w);
 }
 
+TEST(ticks_owed_do_not_outlive_the_controllers_being_set_up_anew)		/* [8259A "ICW1": edge sense is reset] */
+{
+	struct world *w = fresh();
+
+	timer(w, 2, 11932);
+	for (w->now = 5 * MS; w->now <= 105 * MS; w->now += 10 * MS)	/* the CPU has interrupts off */
+		pc_update(&w->pc, w->now);
+	w->now = 105 * MS;
+	out(w, 0x20, 0x11);
+	out(w, 0x21, 0x20);
+	out(w, 0x21, 0x04);
+	out(w, 0x21, 0x01);
+	pc_update(&w->pc, w->now);
+	CHECK(!w->cpu.intr_line);
+	sleep_until(w, 1 * S);
+	CHECK(w->now > 109 * MS);
+	CHECK_EQ(ack(w), 0x20);
+	free(w);
+}
+
 TEST(rtc_alarm_arrives_as_irq_8)
 {
 	struct world *w = fresh();
