@@ -154,6 +154,7 @@ static int init_cpu(struct vm *vm)
 			rc = scan_verify(cpu);
 		if (rc == 0 && lockstep)
 			rc = scan_lockstep(cpu, stderr);
+		cpu->tsc_line.wanted = !lockstep && host_tsc_steady();
 	}
 	return rc;
 }

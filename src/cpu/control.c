@@ -126,6 +126,8 @@ void cpu_set_cr4(struct vcpu *cpu, uint32_t val)
 	set_paging(cpu, cpu->cr0, cpu->cr3, val, changed & (CR4_PAE | CR4_PSE | CR4_PGE));
 	if (changed & (CR4_PAE | CR4_PSE | CR4_PGE))
 		mmu_flush(cpu, true);
+	if (changed & CR4_TSD)
+		cpu_tsc(cpu);			/* whom its line serves has changed */
 }
 
 /* NXE decides whether bit 63 of a PAE entry is NX or reserved: no translation survives it. */

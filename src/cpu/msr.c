@@ -28,6 +28,13 @@ enum {
 #define APIC_BASE_VALID	((PHYS_MASK & ~0xFFFull) | BIT(8) /* BSP */ | BIT(11) /* enable */)
 #define MISC_WRITABLE	(MISC_FAST_STRING | MISC_LIMIT_CPUID | MISC_XD_DISABLE)
 
+/* A line over the host's counter is of no use any more. */
+static void tsc_move(struct vcpu *cpu, uint64_t by)
+{
+	cpu->tsc_offset += by;
+	cpu->tsc_line = (struct tsc_line){ .wanted = cpu->tsc_line.wanted };
+}
+
 void msr_reset(struct vcpu *cpu)
 {
 	cpu->efer = 0;
@@ -39,13 +46,8 @@ void msr_reset(struct vcpu *cpu)
 		cpu->mtrr_phys[i] = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->mtrr_fix); i++)
 		cpu->mtrr_fix[i] = 0;
-	cpu->tsc_offset = cpu->tsc_adjust = 0;
-	cpu->tsc_offset = -cpu_tsc(cpu);
-}
-
-uint64_t cpu_tsc(struct vcpu *cpu)
-{
-	return (cpu->bus && cpu->bus->tsc ? cpu->bus->tsc(cpu->bus_arg) : 0) + cpu->tsc_offset;
+	cpu->tsc_adjust = 0;
+	tsc_move(cpu, -cpu_tsc(cpu));
 }
 
 /* Index into mtrr_fix[] of a fixed-range MTRR, or -1. */
@@ -154,11 +156,11 @@ void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val)
 	switch (index) {
 	case MSR_TSC:				/* shows in TSC_ADJUST too  [SDM 3, "IA32_TSC_ADJUST Register Support"] */
 		val -= cpu_tsc(cpu);
-		cpu->tsc_offset += val;
+		tsc_move(cpu, val);
 		cpu->tsc_adjust += val;
 		break;
 	case MSR_TSC_ADJUST:
-		cpu->tsc_offset += val - cpu->tsc_adjust;
+		tsc_move(cpu, val - cpu->tsc_adjust);
 		cpu->tsc_adjust = val;
 		break;
 	case MSR_APIC_BASE:

@@ -5,6 +5,7 @@
 #define PLEX86_CPU_VCPU_H
 
 #include "cpu/model.h"
+#include "cpu/tsc.h"
 #include "decode/decode.h"
 #include "meter/meter.h"
 #include "util/types.h"
@@ -234,6 +235,7 @@ struct vcpu {
 	volatile uint32_t attention;	/* ATTN_xxx; also set from signal handlers and other threads */
 
 	/* host */
+	struct tsc_line tsc_line;	/* how RDTSC is read without asking the board */
 	uint64_t tsc_hz;		/* what the board's TSC counts at; 0: CPUID does not say */
 	struct cpu_model model;		/* what CPUID says */
 	struct mmu *mmu;

@@ -1,5 +1,7 @@
 #include "host/clock.h"
 
+#include <cpuid.h>
+
 ns_t host_clock_of(clockid_t clock)
 {
 	struct timespec ts;
@@ -26,4 +28,11 @@ int64_t host_wall_s(bool local)
 	if (!local || localtime_r(&now, &tm) == NULL)
 		return now;
 	return timegm(&tm);
+}
+
+bool host_tsc_steady(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d >> 8 & 1);
 }

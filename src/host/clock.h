@@ -11,6 +11,7 @@
 ns_t host_clock_ns(void);		/* monotonic; its zero means nothing */
 ns_t host_clock_of(clockid_t clock);	/* another one */
 struct timespec host_timespec(ns_t ns);
+bool host_tsc_steady(void);		/* the processor's counter goes at one rate, asleep or not: invariant TSC */
 int64_t host_wall_s(bool local);	/* seconds since 1970: UTC, or the local time read as if it were UTC */
 
 #endif

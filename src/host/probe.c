@@ -10,6 +10,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "host/clock.h"
+
 #include "host/gsbase.h"
 
 static long read_number(const char *path)
@@ -38,8 +40,7 @@ static void probe_cpuid(struct host_facts *facts)
 	/* OSPKE: the system has switched it on, not just the processor has it. */
 	if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
 		facts->pku = c >> 4 & 1;
-	if (__get_cpuid(0x80000007, &a, &b, &c, &d))
-		facts->invariant_tsc = d >> 8 & 1;
+	facts->invariant_tsc = host_tsc_steady();
 }
 
 /*

@@ -254,6 +254,38 @@ static void emit_pause(struct emit *e)
 	emit_unpark_flags(e);
 }
 
+/* By the line over the host's counter (cpu/tsc.h), where it has not ended. */
+static void emit_rdtsc(struct emit *e)
+{
+	struct asm_buf *b = &e->b;
+	struct cold *c = emit_slow(e, cur(e)->live_in, SLOW_EMULATE);
+	size_t limit = offsetof(struct vcpu, tsc_line.limit[(e->mode & MODE_RING0) ? 0 : 1]);
+	emit_park_flags(e);
+	asm_mov_rr64(b, R9, RAX);
+	asm_mov_rr64(b, R10, RDX);
+	asm_byte(b, 0x0F);				/* rdtsc */
+	asm_byte(b, 0x31);
+	asm_mov_rr(b, R11, RDX);
+	asm_op_rr(b, OP1W(0xC1), 4, R11);		/* shl $32, r11 */
+	asm_byte(b, 32);
+	asm_op_rr(b, OP1W(0x0B), R11, RAX);		/* or rax, r11 */
+	asm_mov_rr64(b, RAX, R9);
+	asm_mov_rr64(b, RDX, R10);
+	asm_op_rm(b, OP1W(0x2B), R11, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, tsc_line.host)));
+	asm_op_rm(b, OP1W(0x3B), R11, MEM_BASE(R13, (int32_t)limit));
+	emit_jump_slow(e, CC_AE, c);
+	asm_op_rm(b, (struct host_op){ .map = 1, .opcode = 0xAF, .wide = true }, R11, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, tsc_line.mult)));
+	asm_op_rr(b, OP1W(0xC1), 5, R11);		/* shr $32, r11 */
+	asm_byte(b, 32);
+	asm_op_rm(b, OP1W(0x03), R11, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, tsc_line.guest)));
+	asm_mov_rr64(b, R10, R11);
+	asm_op_rr(b, OP1W(0xC1), 5, R10);
+	asm_byte(b, 32);
+	emit_unpark_flags(e);
+	asm_mov_rr(b, RAX, R11);
+	asm_mov_rr(b, RDX, R10);
+}
+
 /* The arithmetic flags from the host's, the rest from vcpu.eflags; RF and VM read as 0. */
 void emit_flags_image(struct emit *e)
 {
@@ -369,6 +401,8 @@ static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a f
 	switch (in->name) {
 	case I_CLD: case I_STD: case I_PAUSE:
 		return true;
+	case I_RDTSC:
+		return e->cpu->tsc_line.wanted;
 	case I_CLI:
 		return e->mode & MODE_RING0;
 	case I_STI:		/* the shadow must end within this block */
@@ -415,6 +449,7 @@ void emit_inline(struct emit *e)
 	case I_STI: emit_flag_bit(e, EFLAGS_IF, true); break;
 	case I_PUSHF: emit_pushf(e); break;
 	case I_PAUSE: emit_pause(e); break;
+	case I_RDTSC: emit_rdtsc(e); break;
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS: emit_string(e); break;
 	default: emit_loop(e); break;
 	}

@@ -2,6 +2,8 @@
  * Scanned code against the emulator: the same program from the same state under both engines must
  * end in the same state. The programs are assembled here, for a flat protected-mode machine.
  */
+#include <x86intrin.h>
+
 #include "scan/internal.h"
 #include "scan/test_machine.h"
 
@@ -151,3 +153,36 @@ PROGRAM(scan_handles_exotic_integer_instructions,
 	"bsf %eax, %esi; bsr %edx, %edi; xchg %ah, %al; movzbl %ah, %esp; mov $0x300000, %esp; cwtl; cltd; mov $9, %ecx; idiv %ecx\n"
 	"lahf; xlat; sahf; mov %esp, %eax; xchg %eax, %ebx; cmovc %esp, %edx; setnz %ch; bswap %ebx; enter $16, $2; leave; pusha; popa\n"
 	"movb $3, %ah; mov %ah, 0x200005; addb 0x200007, %dh; bts %eax, 0x200100; jecxz 1f; nop; 1: loopne 1b")
+
+/* A board whose counter goes at a third of the host's. */
+static unsigned asked;
+static uint64_t third_tsc(void *arg)
+{
+	asked++;
+	return __rdtsc() / 3;
+}
+
+/* EBP: how often it went back; EAX lives through RDTSC in the carry. Ends in EDX:EAX, the last reading. */
+__asm__(".pushsection .rodata; prog_tsc: .code32\n"
+	"xor %ebp, %ebp; xor %esi, %esi; xor %edi, %edi; mov $2000000, %ecx\n"
+	"1: stc; rdtsc; adc $0, %ebx; cmp %esi, %eax; mov %edx, %esp; sbb %edi, %esp; adc $0, %ebp\n"
+	"mov %eax, %esi; mov %edx, %edi; dec %ecx; jnz 1b; hlt\n"
+	".code64; prog_tsc_end: .popsection");
+extern const uint8_t prog_tsc[], prog_tsc_end[];
+
+TEST(scan_reads_the_time_stamp_counter_without_asking_the_board_and_it_never_goes_back)
+{
+	struct machine *m = flat_machine(true, prog_tsc, (size_t)(prog_tsc_end - prog_tsc));
+	struct cpu_bus bus = *m->cpu.bus;
+	bus.tsc = third_tsc;
+	m->cpu.bus = &bus;
+	m->cpu.gpr[REG_EBX] = 0;
+	m->cpu.tsc_line.wanted = true;
+	must_halt(m);
+	uint64_t last = (uint64_t)m->cpu.gpr[REG_EDX] << 32 | m->cpu.gpr[REG_EAX], now = __rdtsc() / 3;
+	CHECK_EQ(m->cpu.gpr[REG_EBP], 0);
+	CHECK_EQ(m->cpu.gpr[REG_EBX], 2000000);
+	CHECK(asked < 1000000);			/* until the slope is known, and from time to time */
+	CHECK(last <= now + TSC_LINE_CYCLES);
+	machine_free(m);
+}

@@ -150,7 +150,8 @@ static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), 
 /* Fields it may load: guest state and what the emitters test; no host address. */
 static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
 	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
-	FIELD(scan.epoch), FIELD(pauses), FIELD(scan.left)
+	FIELD(scan.epoch), FIELD(pauses), FIELD(scan.left),
+	FIELD(tsc_line)
 #ifdef PLEX86_METERS
 	, FIELD(meters.insns)
 #endif
@@ -326,7 +327,7 @@ static bool allowed_mnemonic(const ZydisDecodedInstruction *d)
 	switch (d->mnemonic) {
 	case ZYDIS_MNEMONIC_LEA: case ZYDIS_MNEMONIC_PAUSE: case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_MFENCE:
 	case ZYDIS_MNEMONIC_SFENCE: case ZYDIS_MNEMONIC_CLC: case ZYDIS_MNEMONIC_STC: case ZYDIS_MNEMONIC_CMC:
-	case ZYDIS_MNEMONIC_LAHF: case ZYDIS_MNEMONIC_SAHF:
+	case ZYDIS_MNEMONIC_LAHF: case ZYDIS_MNEMONIC_SAHF: case ZYDIS_MNEMONIC_RDTSC:
 		return true;
 	/* show or load host state: pointers into the code cache, all of the FPU, the OS's business */
 	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR:
@@ -388,13 +389,31 @@ static bool register_operand(struct run *r, const struct state *s, const ZydisDe
 	return true;
 }
 
+/* 64 bits of the vCPU's state that say nothing of the host's memory. */
 static bool is_count(int64_t field)
 {
+	if (field >= (int64_t)offsetof(struct vcpu, tsc_line) && field < (int64_t)(offsetof(struct vcpu, tsc_line) + sizeof(struct tsc_line)))
+		return true;
 #ifdef PLEX86_METERS
 	if (field == (int64_t)offsetof(struct vcpu, meters.insns))
 		return true;
 #endif
 	return field == (int64_t)offsetof(struct vcpu, scan.left);
+}
+
+static bool is_number(struct value v) { return is_u32(v) || v.kind == KIND_WIDE; }
+
+/* 64-bit arithmetic with nothing but numbers. */
+static bool computes_number(const struct run *r, const struct state *s, int reg)
+{
+	const ZydisDecodedOperand *src = &r->o[1];
+	int n = src->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(src->reg.value) : -1;
+
+	if (r->d.mnemonic != ZYDIS_MNEMONIC_ADD && r->d.mnemonic != ZYDIS_MNEMONIC_SUB && r->d.mnemonic != ZYDIS_MNEMONIC_OR &&
+	    r->d.mnemonic != ZYDIS_MNEMONIC_IMUL && r->d.mnemonic != ZYDIS_MNEMONIC_SHL && r->d.mnemonic != ZYDIS_MNEMONIC_SHR)
+		return false;
+	return is_number(s->reg[reg]) && (n >= 0 ? is_number(s->reg[n]) : src->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+	    (src->type == ZYDIS_OPERAND_TYPE_MEMORY && src->mem.base == ZYDIS_REGISTER_R13 && is_count(src->mem.disp.value)));
 }
 
 /* What a 32- or 64-bit write leaves in reg; a value without a name is given one by the caller. */
@@ -443,6 +462,8 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 	default:
 		break;
 	}
+	if (bits == 64 && computes_number(r, s, reg))
+		return (struct value){ .kind = KIND_WIDE, .id = NO_ID, .of = NO_ID };
 	return (struct value){ .kind = bits == 32 ? KIND_U32 : KIND_ANY, .id = NO_ID, .of = NO_ID };
 }
 

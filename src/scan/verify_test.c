@@ -138,7 +138,7 @@ REJECTED(verify_rejects_protection_keys, "an instruction scanned code has no use
 REJECTED(verify_rejects_xrstor, "an instruction scanned code has no use for", "xrstor (%r13)")
 REJECTED(verify_rejects_fxsave, "an instruction scanned code has no use for", "fxsave (%r13)")
 REJECTED(verify_rejects_cpuid, "an instruction scanned code has no use for", "cpuid")
-REJECTED(verify_rejects_rdtsc, "an instruction scanned code has no use for", "rdtsc")
+REJECTED(verify_rejects_rdpmc, "an instruction scanned code has no use for", "rdpmc")
 REJECTED(verify_rejects_port_input, "an instruction scanned code has no use for", "inb %dx, %al")
 REJECTED(verify_rejects_a_string_instruction, "a memory operand of no allowed form", "rep movsb")
 REJECTED(verify_rejects_push, "an instruction scanned code has no use for", "push %rax")
