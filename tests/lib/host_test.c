@@ -185,6 +185,7 @@ struct pool {
 	pthread_mutex_t lock;
 	plex86 *machine[MACHINES];
 	bool busy[MACHINES], done[MACHINES];
+	int last[MACHINES];			/* who had it: each time it is somebody else */
 	unsigned threads_used[MACHINES];	/* bits: so that a machine is seen to wander */
 	unsigned wrong;
 };
@@ -194,18 +195,20 @@ struct worker {
 	unsigned number;
 };
 
-static int take(struct pool *p, unsigned from)
+static int take(struct pool *p, unsigned from, int who)
 {
 	int found = -1;
 
 	pthread_mutex_lock(&p->lock);
 	for (unsigned i = 0; i < MACHINES && found < 0; i++) {
 		unsigned k = (from + i) % MACHINES;
-		if (!p->busy[k] && !p->done[k])
+		if (!p->busy[k] && !p->done[k] && p->last[k] != who)
 			found = (int)k;
 	}
-	if (found >= 0)
+	if (found >= 0) {
 		p->busy[found] = true;
+		p->last[found] = who;
+	}
 	pthread_mutex_unlock(&p->lock);
 	return found;
 }
@@ -219,7 +222,7 @@ static void *work_on(void *arg)
 	unsigned from = w->number;
 
 	for (bool all = false; !all; ) {
-		int k = take(p, from++);
+		int k = take(p, from++, (int)w->number);
 		if (k < 0) {
 			usleep(100);
 		} else {
@@ -250,6 +253,7 @@ TEST(eight_machines_wander_over_four_threads_and_come_to_the_same_in_both_engine
 
 	for (unsigned i = 0; i < MACHINES; i++) {
 		p.machine[i] = machine(i & 1 ? PLEX86_EMULATE : PLEX86_SCAN, work);
+		p.last[i] = -1;
 		plex86_set(p.machine[i], PLEX86_EAX, i / 2);		/* two of each seed, one by each engine */
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
