@@ -110,10 +110,8 @@ static void compare16(const uint8_t *code, const uint8_t *end, unsigned settings
 
 #define ALL		(BIT(SETTINGS) - 1)
 #define SEGMENTED	(BIT(REAL) | BIT(UNREAL) | BIT(VM86))	/* selectors are paragraphs */
-#define PROGRAM16(name, settings, text)						\
-	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code16\n" text \
-	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
-	extern const uint8_t prog_##name[], prog_##name##_end[];		\
+#define PROGRAM16(name, settings, text)					\
+	ASSEMBLE(name, 16, text)					\
 	TEST(name) { compare16(prog_##name, prog_##name##_end, settings); }
 
 PROGRAM16(scan_runs_16_bit_arithmetic, ALL,

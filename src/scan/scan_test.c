@@ -43,15 +43,11 @@ static void plant(const uint8_t *code, const uint8_t *end, unsigned at, uint8_t 
 }
 
 #define PROGRAM(name, text)						\
-	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code32\n" text \
-	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
-	extern const uint8_t prog_##name[], prog_##name##_end[];		\
+	ASSEMBLE(name, 32, text)					\
 	TEST(name) { compare(prog_##name, prog_##name##_end); }
 
-#define PLANTED(name, text, at, byte, says)					\
-	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code32\n" text \
-	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");	\
-	extern const uint8_t prog_##name[], prog_##name##_end[];		\
+#define PLANTED(name, text, at, byte, says)				\
+	ASSEMBLE(name, 32, text)					\
 	TEST(name) { plant(prog_##name, prog_##name##_end, at, byte, says); }
 
 PLANTED(lockstep_finds_a_wrong_register, "mov $5, %ecx", 1, 6, "gpr[1]")

@@ -15,6 +15,12 @@
 #define DATA_AT 0x200000u
 #define STACK_AT 0x300000u
 
+/* Code of so many bits with a HLT behind it, from prog_NAME to prog_NAME_end. */
+#define ASSEMBLE(name, bits, text)						\
+	__asm__(".pushsection .rodata; .globl prog_" #name "\n prog_" #name ": .code" #bits "\n" text	\
+	    "\nhlt\n.code64\nprog_" #name "_end: .globl prog_" #name "_end; .popsection");		\
+	extern const uint8_t prog_##name[], prog_##name##_end[];
+
 static inline struct machine *flat_machine(bool scan, const uint8_t *code, size_t len)
 {
 	struct machine *m = machine_new(RAM_BYTES);
