@@ -68,7 +68,7 @@ static void open_pics(struct world *w)
 		out(w, init[i][0], 1, init[i][1]);
 }
 
-static struct world *fresh(void)
+static struct world *fresh_with(bool hpet)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -76,10 +76,15 @@ static struct world *fresh(void)
 	CHECK_EQ(phys_init(&w->phys, 16 << 20, 1 << 20), 0);
 	struct pc_config pc = { .host = { .arg = w, .set_a20 = on_a20 }, .now = world_now, .now_arg = w, .ram_bytes = 16 << 20 };
 	CHECK_EQ(pc_init(&w->pc, &w->cpu, &w->phys, &pc), 0);
-	struct chipset_config cs = { .tray = on_tray, .arg = w };
+	struct chipset_config cs = { .tray = on_tray, .arg = w, .hpet = hpet };
 	CHECK_EQ(chipset_init(&w->cs, &w->pc, &cs), 0);
 	open_pics(w);
 	return w;
+}
+
+static struct world *fresh(void)
+{
+	return fresh_with(false);
 }
 
 /* The first channel's first disk, one sector. */
@@ -319,6 +324,40 @@ TEST(chipset_power_management_and_smbus_blocks_follow_their_bases)	/* [82371AB "
 	CHECK_EQ(in(w, 0xB100, 1), 0xFF);
 	pc_reset(&w->pc);
 	CHECK(in(w, PC_ACPI_BASE + 8, 4) != 0xFFFFFFFF);
+	done(w);
+}
+
+TEST(chipset_hpet_takes_the_line_of_the_8254_and_gives_it_back)	/* [HPET 1.0a, "LegacyReplacement Route"] */
+{
+	struct world *w = fresh_with(true);
+
+	out(w, 0x43, 1, 0x34);				/* counter 0: a tick every 0.99 ms */
+	out(w, 0x40, 1, 0xA0);
+	out(w, 0x40, 1, 0x04);
+	CHECK_EQ(mem(w, HPET_BASE), HPET_BLOCK_ID);
+	set_mem(w, HPET_BASE + 0x108, 500000);		/* timer 0, at 5 ms */
+	set_mem(w, HPET_BASE + 0x10C, 0);
+	set_mem(w, HPET_BASE + 0x100, 4);
+	set_mem(w, HPET_BASE + 0x10, 3);		/* run, legacy routing */
+	w->now = 4999999;
+	pc_update(&w->pc, w->now);
+	CHECK(!w->cpu.intr_line);
+	CHECK_EQ(mem(w, HPET_BASE + 0xF0), 499999);
+	w->now = 5000000;
+	pc_update(&w->pc, w->now);
+	CHECK(w->cpu.intr_line);
+	CHECK_EQ(ack(w), 0x08);
+	out(w, 0x20, 1, 0x20);
+	w->now = 8000000;
+	pc_update(&w->pc, w->now);
+	CHECK(!w->cpu.intr_line);
+	set_mem(w, HPET_BASE + 0x10, 0);
+	w->now = 9000000;
+	pc_update(&w->pc, w->now);
+	CHECK(w->cpu.intr_line);			/* the 8254's */
+	CHECK_EQ(ack(w), 0x08);
+	pc_reset(&w->pc);
+	CHECK_EQ(mem(w, HPET_BASE + 0xF0), 0);
 	done(w);
 }
 

@@ -63,6 +63,13 @@ static void settle(struct hpet *h, unsigned n)
 		h->set_irq(h->arg, line_of(h, n), (h->status >> n & 1) && (t->config & TN_INT_ENB) && running(h));
 }
 
+/* Before its line is another: an edge's is still up, and would be in the way of who else has that line. */
+static void leave_line(struct hpet *h, unsigned n)
+{
+	if (line_exists(h, n))
+		h->set_irq(h->arg, line_of(h, n), false);
+}
+
 static void fire(struct hpet *h, unsigned n)
 {
 	struct hpet_timer *t = &h->timer[n];
@@ -160,13 +167,15 @@ uint32_t hpet_read(struct hpet *h, unsigned offset, unsigned size, ns_t now)
 
 static void set_config(struct hpet *h, uint64_t val, ns_t now)
 {
-	uint64_t was = h->config;
+	bool reroute = (h->config ^ val) & LEG_RT_CNF;
 
+	for (unsigned n = 0; n < 2 && reroute; n++)
+		leave_line(h, n);
 	h->counter = count(h, now);		/* starting, stopping or neither: it goes on from where it is */
 	h->counted_ns = now;
 	h->seen = h->counter;
 	h->config = val & (ENABLE_CNF | LEG_RT_CNF);
-	if ((was ^ h->config) & LEG_RT_CNF)
+	if (reroute)
 		h->set_legacy(h->arg, h->config & LEG_RT_CNF);
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
 		settle(h, n);
@@ -193,6 +202,8 @@ static void set_timer(struct hpet *h, unsigned n, unsigned reg, uint64_t mask, u
 	} else if (reg == 0) {
 		uint64_t now_writable = mask & TN_WRITABLE;
 
+		if ((t->config ^ val) & now_writable & TN_ROUTE)
+			leave_line(h, n);
 		t->config = (t->config & ~now_writable) | (val & now_writable);
 		if (t->config & TN_32MODE) {
 			t->comparator &= UINT32_MAX;

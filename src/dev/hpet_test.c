@@ -148,3 +148,23 @@ TEST(timer_of_32_bits_comes_round_again)
 	hpet_update(h, 1000 + (10 + (1ull << 32)) * 10);
 	CHECK_EQ(edges[22], 2);
 }
+
+TEST(line_that_an_edge_left_up_falls_when_the_timer_gets_another)
+{
+	struct hpet *h = fresh();
+
+	hpet_write(h, 0x108, 4, 30, 1000);
+	hpet_write(h, 0x10C, 4, 0, 1000);
+	hpet_write(h, 0x100, 4, 4 | 20 << 9, 1000);
+	hpet_write(h, 0x10, 4, 1, 1000);
+	hpet_update(h, 1300);
+	CHECK(level[20]);
+	hpet_write(h, 0x100, 4, 4 | 21 << 9, 1300);
+	CHECK(!level[20]);
+	hpet_write(h, 0x10, 4, 3, 1300);			/* legacy replacement */
+	hpet_write(h, 0x108, 4, 60, 1300);
+	hpet_update(h, 1600);
+	CHECK(level[0]);
+	hpet_write(h, 0x10, 4, 1, 1600);
+	CHECK(!level[0]);
+}
