@@ -162,6 +162,9 @@ TEST(atapi_disc_that_is_longer_than_a_cd_is_a_dvd)	/* [MMC-3 "GET CONFIGURATION"
 	CHECK_EQ(b[0] << 8 | b[1], 2050);
 	CHECK_EQ(b[9] << 16 | b[10] << 8 | b[11], 0x030000);
 	CHECK_EQ(b[13] << 16 | b[14] << 8 | b[15], 0x030000 + 4700000256 / 2048 - 1);
+	structure[7] = 2;				/* the disc's key: it has none */
+	packet(r, structure, 0xFFFE, b, 0);
+	CHECK_EQ(sense(r), 0x052400);
 	free(r);
 }
 
@@ -403,5 +406,60 @@ TEST(atapi_identify_packet_device_names_a_removable_cd_rom)	/* [ATA-6 "IDENTIFY 
 	CHECK_EQ(id[99] & 3, 3);			/* LBA, DMA */
 	assert_memory_equal(id + 54, "lpxe68C -DOR", 12);
 	CHECK_EQ(ide_read(ch, 7, 1), IDE_DRDY | IDE_DSC);
+	free(r);
+}
+
+TEST(atapi_identify_names_the_transfer_mode_in_force)	/* [ATA-6 "IDENTIFY PACKET DEVICE", words 63 and 88] */
+{
+	static const struct { uint8_t mode; unsigned multiword, ultra; } modes[] = { { 0x22, 0x0407, 0x003F }, { 0x45, 0x0007, 0x203F } };
+	struct rig *r = rig_new();
+	struct ide_channel *ch = &r->ide.channel[1];
+	uint8_t id[512];
+
+	for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
+		ide_write(ch, 1, 1, 3);			/* SET FEATURES: transfer mode */
+		ide_write(ch, 2, 1, modes[i].mode);
+		ide_write(ch, 7, 1, 0xEF);
+		CHECK(!failed(r));
+		ide_write(ch, 7, 1, 0xA1);
+		read_block(ch, id, 512);
+		CHECK_EQ(id[126] | id[127] << 8, modes[i].multiword);
+		CHECK_EQ(id[176] | id[177] << 8, modes[i].ultra);
+	}
+	free(r);
+}
+
+TEST(atapi_configuration_begins_at_a_feature_and_may_be_of_current_ones_or_that_one)	/* [MMC-3 "GET CONFIGURATION", RT] */
+{
+	struct rig *r = rig_new();
+	uint8_t p[12] = { 0x46, 0, 0, 0x1E, 0, 0, 0, 0, 64 }, b[64];
+
+	CHECK_EQ(ask(r, p, b, 64), 8 + 8 + 4);		/* CD READ and DVD READ */
+	CHECK_EQ(b[8] << 8 | b[9], 0x001E);
+	CHECK_EQ(b[10] & 1, 1);
+	CHECK_EQ(b[16] << 8 | b[17], 0x001F);
+	CHECK_EQ(b[18] & 1, 0);
+	p[1] = 1;
+	CHECK_EQ(ask(r, p, b, 64), 8 + 8);
+	p[1] = 2;
+	CHECK_EQ(ask(r, p, b, 64), 8 + 8);
+	p[3] = 0x1F;
+	CHECK_EQ(ask(r, p, b, 64), 8 + 4);
+	CHECK_EQ(b[8] << 8 | b[9], 0x001F);
+	p[3] = 0x20;					/* writing: there is no such feature */
+	CHECK_EQ(ask(r, p, b, 64), 8);
+	free(r);
+}
+
+TEST(atapi_subchannel_has_no_audio_to_tell_of)		/* [MMC-3 "READ SUB-CHANNEL"] */
+{
+	struct rig *r = rig_new();
+	uint8_t p[12] = { 0x42, 0, 0x40, 1, 0, 0, 0, 0, 16 }, speed[12] = { 0xBB, 0, 0xFF, 0xFF }, b[16];
+
+	CHECK_EQ(ask(r, p, b, 16), 4);
+	CHECK_EQ(b[1], 0x15);
+	CHECK_EQ(b[2] << 8 | b[3], 0);
+	ask(r, speed, b, 0);
+	CHECK(!failed(r));
 	free(r);
 }

@@ -158,11 +158,6 @@ static size_t fdc_dma(void *arg, void *buf, size_t len, bool *tc)
 	return dma_transfer(&cs->pc->dma, 2, buf, len, tc, &mem);
 }
 
-static bool fdc_dma_ready(void *arg)
-{
-	return dma_ready(&((struct chipset *)arg)->pc->dma, 2);
-}
-
 void chipset_attach_floppy(struct chipset *cs, unsigned drive, struct disk *disk)
 {
 	struct rtc *rtc = &cs->pc->rtc;
@@ -433,7 +428,7 @@ int chipset_init(struct chipset *cs, struct pc *pc, const struct chipset_config 
 {
 	struct piix_host piix = { cs, pci_set_irq, move_bmdma, move_pm, move_smbus };
 	struct ide_host ide = { cs, ide_set_irq, mem_read, mem_write, ide_tray };
-	struct fdc_host fdc = { cs, fdc_set_irq, fdc_dma, fdc_dma_ready };
+	struct fdc_host fdc = { cs, fdc_set_irq, fdc_dma };
 
 	memset(cs, 0, sizeof(*cs));
 	cs->pc = pc;

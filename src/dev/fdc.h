@@ -29,7 +29,6 @@ struct fdc_host {
 	void (*set_irq)(void *arg, bool level);
 	/* DRQ: move up to len bytes through the DMA channel in its direction; how many, and TC. */
 	size_t (*dma)(void *arg, void *buf, size_t len, bool *tc);
-	bool (*dma_ready)(void *arg);
 };
 
 enum fdc_phase { FDC_COMMAND, FDC_EXECUTE, FDC_PIO_READ, FDC_PIO_WRITE, FDC_RESULT };

@@ -52,7 +52,6 @@ static inline void drain(struct disk *disk)
 }
 
 static inline void set_irq(void *arg, bool level) { ((struct rig *)arg)->irq = level; }
-static inline bool dma_ready(void *arg) { return true; }
 
 static inline size_t dma(void *arg, void *buf, size_t len, bool *tc)
 {
@@ -103,7 +102,7 @@ static inline unsigned sense(struct rig *r, uint8_t *out)
 static inline struct rig *rig_new(uint64_t size)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct fdc_host host = { r, set_irq, dma, dma_ready };
+	struct fdc_host host = { r, set_irq, dma };
 	uint8_t out[16];
 
 	for (unsigned i = 0; i < sizeof(r->bytes); i++)

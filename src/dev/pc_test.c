@@ -297,6 +297,20 @@ TEST(serial_input_interrupts_on_irq_4_and_pushes_back_when_full)
 	free(w);
 }
 
+TEST(serial_break_is_a_zero_with_its_bit_and_interrupts)
+{
+	struct world *w = fresh();
+
+	out(w, 0x3FC, 0x08);
+	out(w, 0x3F9, 0x04);
+	pc_serial_break(&w->pc, 0);
+	CHECK_EQ(ack(w), 0x0C);
+	CHECK_EQ(in(w, 0x3FD) & 0x11, 0x11);
+	CHECK_EQ(in(w, 0x3FD) & 0x11, 0x01);		/* told once */
+	CHECK_EQ(in(w, 0x3F8), 0);
+	free(w);
+}
+
 TEST(com1_and_com3_share_irq_4_as_a_wired_or)
 {
 	struct world *w = fresh();

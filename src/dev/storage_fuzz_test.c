@@ -116,7 +116,6 @@ TEST(ide_survives_random_accesses_and_works_after_reset)
 }
 
 static void fdc_irq(void *arg, bool level) { }
-static bool fdc_ready(void *arg) { return true; }
 
 static size_t fdc_dma(void *arg, void *buf, size_t len, bool *tc)
 {
@@ -130,7 +129,7 @@ TEST(fdc_survives_random_accesses_and_works_after_reset)
 	    0x04, 0x42, 0x16, 0x8F, 0xCF, 0x94, 0x10 };
 	struct fdc *fdc = malloc(sizeof(*fdc));
 	struct medium m;
-	struct fdc_host host = { NULL, fdc_irq, fdc_dma, fdc_ready };
+	struct fdc_host host = { NULL, fdc_irq, fdc_dma };
 	seed = 2;
 	medium_init(&m, BYTES, dice, NULL);
 	m.disk.size_bytes = 1440 * 1024;

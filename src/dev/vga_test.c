@@ -209,6 +209,35 @@ TEST(vga_scan_doubling_shows_each_line_twice)
 	rig_free(t);
 }
 
+TEST(vga_row_scan_bits_take_the_place_of_address_bits_in_the_modes_of_older_cards)	/* "CRTC Mode Control", CMS0 and SRSC */
+{
+	struct rig *t = rig_new();
+
+	mode12(t);
+	gfx(t, GFX_MODE, 2);
+	gfx(t, GFX_BIT_MASK, 0x80);
+	poke(t, 0xA0000 + 0x1000, 3);
+	poke(t, 0xA0000 + 0x2000, 5);
+	poke(t, 0xA0000 + 0x4000, 6);
+	poke(t, 0xA0000 + 80, 9);
+	crtc(t, CRTC_MAX_SCAN, 0x41);
+	crtc(t, CRTC_MODE, 0xE2);			/* CGA: odd lines are 8 KiB on */
+	draw(t);
+	CHECK_EQ(shown(t, 0, 0), 0);
+	CHECK_EQ(shown(t, 0, 1), 5);
+	CHECK_EQ(shown(t, 0, 2), 9);
+	crtc(t, CRTC_MODE, 0xA2);			/* the counter counts words */
+	draw(t);
+	CHECK_EQ(shown(t, 0, 1), 3);
+	crtc(t, CRTC_MAX_SCAN, 0x43);
+	crtc(t, CRTC_MODE, 0xE0);			/* Hercules: four parts */
+	draw(t);
+	CHECK_EQ(shown(t, 0, 1), 5);
+	CHECK_EQ(shown(t, 0, 2), 6);
+	CHECK_EQ(shown(t, 0, 4), 9);
+	rig_free(t);
+}
+
 /* Colour text as vga_set_text_mode() leaves it, with a font of which only 'A' is there. */
 static void text_mode(struct rig *t)
 {
@@ -293,6 +322,42 @@ TEST(vga_text_cells_follow_the_start_address_through_all_32_kib)
 	CHECK_EQ(t->text.cursor_row, 2);
 	CHECK_EQ(t->text.cursor_column, 3);
 	rig_free(t);
+}
+
+TEST(vga_text_rows_of_doubled_scan_lines_are_half_as_many)
+{
+	struct rig *t = rig_new();
+
+	text_mode(t);
+	crtc(t, CRTC_MAX_SCAN, 0xCF);
+	vga_view_once(&t->vga, &t->view);
+	vga_get_text(&t->view, &t->text);
+	CHECK_EQ(t->text.rows, 12);
+	rig_free(t);
+}
+
+TEST(vga_characters_are_those_of_code_page_437)
+{
+	static const struct { uint8_t code; uint32_t unicode; } some[] = {
+		{ 0, ' ' }, { 0x01, 0x263A }, { 0x1F, 0x25BC }, { ' ', ' ' }, { 'A', 'A' }, { '~', '~' }, { 0x7F, 0x2302 }, { 0x80, 0xC7 },
+		{ 0xC4, 0x2500 }, { 0xDB, 0x2588 }, { 0xE3, 0x3C0 }, { 0xFF, 0xA0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(some); i++)
+		CHECK_EQ(vga_code_to_unicode(some[i].code), some[i].unicode);
+}
+
+TEST(vga_font_is_found_in_a_rom_by_its_first_two_characters_if_all_are_there)
+{
+	static const uint8_t face[16] = { 0, 0, 0x7E, 0x81, 0xA5, 0x81, 0x81, 0xBD, 0x99, 0x81, 0x81, 0x7E };
+	static uint8_t rom[100 + 256 * 16];
+
+	memset(rom, 0x55, sizeof(rom));
+	CHECK(vga_find_font(rom, sizeof(rom)) == NULL);
+	memset(rom + 100, 0, 16);
+	memcpy(rom + 116, face, sizeof(face));
+	CHECK(vga_find_font(rom, sizeof(rom)) == rom + 100);
+	CHECK(vga_find_font(rom, sizeof(rom) - 1) == NULL);
 }
 
 /* [VGA timing]: 31.469 kHz, 449 lines, 70.087 Hz in text modes. */
@@ -383,6 +448,13 @@ TEST(vga_pci_function_maps_frame_buffer_registers_and_rom)
 	phys_write_n(&t->phys, 0xE100040E, 1, GFX_BIT_MASK);
 	phys_write_n(&t->phys, 0xE100040F, 1, 0x5A);
 	CHECK_EQ(t->vga.r.gfx[GFX_BIT_MASK], 0x5A);
+	CHECK_EQ(phys_read_n(&t->phys, 0xE100040E, 2), 0x5A00 | GFX_BIT_MASK);
+	phys_write_n(&t->phys, 0xE1000502, 4, 768 << 16 | 1024);
+	CHECK_EQ(vbe_in(t, VBE_YRES), 768);
+	CHECK_EQ(phys_read_n(&t->phys, 0xE1000502, 4), 768 << 16 | 1024);
+	CHECK_EQ(phys_read_n(&t->phys, 0xE1000600, 4), 8);		/* behind them: bytes in this block, */
+	CHECK_EQ(phys_read_n(&t->phys, 0xE1000604, 4), 0x1E1E1E1E);	/* byte order: low first */
+	CHECK_EQ(phys_read_n(&t->phys, 0xE1000608, 4), 0xFFFFFFFF);
 	pci_config_write(&pci, 0x80001004, 2, 0);
 	CHECK(phys_host(&t->phys, 0xE0000010, true) == NULL);
 	rig_free(t);
