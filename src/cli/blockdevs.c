@@ -14,16 +14,6 @@ const struct vm_drive_config *blockdevs_find(const struct options *o, const char
 	return NULL;
 }
 
-static bool one_of(const char *word, const char *list)
-{
-	size_t len = strlen(word);
-
-	for (const char *p = list; (p = strstr(p, word)); p += len)
-		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
-			return true;
-	return false;
-}
-
 static int property(struct options *o, struct cli_blockdev *b, const char *key, const char *val, struct error *err)
 {
 	/* How the host is to reach the file: ours does it in one way, which loses nothing. */
@@ -35,7 +25,7 @@ static int property(struct options *o, struct cli_blockdev *b, const char *key, 
 		if ((size_t)snprintf(b->name, sizeof(b->name), "%s", val) >= sizeof(b->name) || blockdevs_find(o, val))
 			return error_set(err, -EINVAL, "-blockdev node-name=%s: too long, or there is one", val);
 	} else if (strcmp(key, "driver") == 0) {
-		if (!one_of(val, "file raw qcow2"))
+		if (!word_in("file raw qcow2", val))
 			return error_set(err, -EINVAL, "-blockdev driver=%s: there are file, raw and qcow2", val);
 		if (strcmp(val, "file") != 0)
 			b->d.format = val;
@@ -48,12 +38,12 @@ static int property(struct options *o, struct cli_blockdev *b, const char *key, 
 			return error_set(err, -EINVAL, "-blockdev file=%s: there is no node of that name before it", val);
 		b->d.path = file->path;
 		b->d.read_only |= file->read_only;
-	} else if (strcmp(key, "read-only") == 0 && one_of(val, "on off true false")) {
-		b->d.read_only = one_of(val, "on true");
+	} else if (strcmp(key, "read-only") == 0 && word_in("on off true false", val)) {
+		b->d.read_only = word_in("on true", val);
 	} else if (strcmp(key, "file.driver") == 0) {
 		if (strcmp(val, "file") != 0)
 			return error_set(err, -EINVAL, "-blockdev file.driver=%s: images are files of this host", val);
-	} else if (!one_of(key, how)) {
+	} else if (!word_in(how, key)) {
 		return error_set(err, -EINVAL, "-blockdev: property '%s' cannot be had", key);
 	}
 	return 0;

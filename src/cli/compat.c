@@ -62,10 +62,10 @@ int compat_accel(struct options *o, const char *arg, struct error *err)
 static int machine_switch(struct options *o, const char *name, const char *value, struct error *err)
 {
 	/* What is so anyway. */
-	static const char *const off[] = { "usb", "vmport", "nvdimm", "mem-merge", "dump-guest-core", "smm", "hmat", "igd-passthru",
-	    "suppress-vmdesc", "kernel_irqchip", "kernel-irqchip", "graphics", "default_bus_bypass_iommu", "sata", "enforce-config-section" };
-	static const char *const on[] = { "i8042", "pit", "pic", "smbus", "graphics", "fd-bootchk", "kernel_irqchip", "kernel-irqchip",
-	    "dump-guest-core", "mem-merge", "sata" };
+	static const char off[] = "usb vmport nvdimm mem-merge dump-guest-core smm hmat igd-passthru suppress-vmdesc kernel_irqchip "
+	    "kernel-irqchip graphics default_bus_bypass_iommu sata enforce-config-section";
+	static const char on[] = "i8042 pit pic smbus graphics fd-bootchk kernel_irqchip kernel-irqchip dump-guest-core mem-merge sata";
+	static const char automatic[] = "vmport smm";
 	bool is_on = strcmp(value, "on") == 0, is_off = strcmp(value, "off") == 0;
 
 	if (strcmp(name, "hpet") == 0 && (is_on || is_off)) {
@@ -80,13 +80,8 @@ static int machine_switch(struct options *o, const char *name, const char *value
 		o->vm.no_boot_check = true;
 		return 0;
 	}
-	for (size_t i = 0; is_off && i < ARRAY_LEN(off); i++)
-		if (strcmp(off[i], name) == 0)
-			return 0;
-	for (size_t i = 0; is_on && i < ARRAY_LEN(on); i++)
-		if (strcmp(on[i], name) == 0)
-			return 0;
-	if (strcmp(value, "auto") == 0 && (strcmp(name, "vmport") == 0 || strcmp(name, "smm") == 0))
+	const char *so = is_off ? off : is_on ? on : strcmp(value, "auto") == 0 ? automatic : "";
+	if (word_in(so, name))
 		return 0;
 	return error_set(err, -EINVAL, "-machine %s=%s: cannot be had", name, value);
 }
@@ -272,7 +267,7 @@ int compat_rtc(struct options *o, const char *arg, struct error *err)
 }
 
 /* QEMU's options for what is not here.		[QEMU, "Invocation"] */
-bool compat_refused(const char *name, size_t len, struct error *err)
+bool compat_refused(const char *name, struct error *err)
 {
 	static const struct { const char *names, *why; } refused[] = {
 		{ "enable-kvm hax xen-attach xen-domid xen-domid-restrict", "there is only plex86's own engine, in software (leave it out)" },
@@ -302,14 +297,9 @@ bool compat_refused(const char *name, size_t len, struct error *err)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-		for (const char *p = refused[i].names; *p; p += strspn(p, " ")) {
-			size_t n = strcspn(p, " ");
-
-			if (n == len && memcmp(p, name, len) == 0) {
-				error_set(err, -EINVAL, "-%.*s: %s", (int)len, name, refused[i].why);
-				return true;
-			}
-			p += n;
+		if (word_in(refused[i].names, name)) {
+			error_set(err, -EINVAL, "-%s: %s", name, refused[i].why);
+			return true;
 		}
 	}
 	return false;

@@ -24,6 +24,6 @@ int compat_no_acpi(struct options *o, const char *arg, struct error *err);
 int compat_no_hpet(struct options *o, const char *arg, struct error *err);
 
 /* An option of QEMU's that cannot be had: err says why. false: no option of QEMU's. */
-bool compat_refused(const char *name, size_t len, struct error *err);
+bool compat_refused(const char *name, struct error *err);
 
 #endif

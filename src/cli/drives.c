@@ -157,13 +157,10 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 		o->d.id = val;
 	} else if ((strcmp(key, "file.driver") != 0 || strcmp(val, "file") != 0) && (strcmp(key, "copy-on-read") != 0 || strcmp(val, "off") != 0)) {
 		/* How the host is to reach the file: ours does it in one way, which loses nothing. */
-		static const char *const how[] = { "cache", "aio", "discard", "detect-zeroes", "cache.direct", "cache.writeback",
-		    "cache.no-flush", "auto-read-only", "file.locking", "file.aio", "node-name", "lazy-refcounts", "l2-cache-size" };
-		size_t i = 0;
+		static const char how[] = "cache aio discard detect-zeroes cache.direct cache.writeback cache.no-flush auto-read-only "
+		    "file.locking file.aio node-name lazy-refcounts l2-cache-size";
 
-		while (i < ARRAY_LEN(how) && strcmp(how[i], key) != 0)
-			i++;
-		if (i == ARRAY_LEN(how))
+		if (!word_in(how, key))
 			return error_set(err, -EINVAL, "-drive: property '%s' is unknown", key);
 	}
 	return 0;

@@ -47,6 +47,18 @@ bool parse_number(const char *text, uint64_t max, uint64_t *n)
 	return errno == 0 && *end == '\0' && *n <= max;
 }
 
+bool word_in(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t n; *list; list += n + strspn(list + n, " ")) {
+		n = strcspn(list, " ");
+		if (n == len && memcmp(list, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int set_help(struct options *o, const char *arg, struct error *err)
 {
 	o->command = CLI_HELP;
@@ -155,10 +167,9 @@ static int unknown_option(const char *word, const char *name, size_t len, struct
 {
 	char plain[64];
 
-	if (compat_refused(name, len, err))
-		return -EINVAL;
-
 	snprintf(plain, sizeof(plain), "%.*s", (int)MIN(len, sizeof(plain) - 1), name);
+	if (compat_refused(plain, err))
+		return -EINVAL;
 	const char *best = nearest(plain);
 	if (best)
 		return error_set(err, -EINVAL, "unknown option '%s': did you mean '-%s'? (plex86 --help lists them)", word, best);

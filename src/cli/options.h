@@ -62,6 +62,8 @@ void options_help(FILE *f);
 /* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */
 bool parse_size(const char *text, uint64_t unit, uint64_t *bytes);
 bool parse_number(const char *text, uint64_t max, uint64_t *n);
+/* Is it one of a list's words, which blanks part? */
+bool word_in(const char *list, const char *word);
 
 /* One option, as if it stood on the command line. */
 int options_set(struct options *o, const char *name, const char *arg, struct error *err);

@@ -36,6 +36,17 @@ TEST(sizes_have_suffixes_and_a_default_unit)
 	CHECK(!parse_size("99999999999T", 1, &n));
 }
 
+TEST(words_of_a_list_are_found_whole)
+{
+	CHECK(word_in("usb vmport smm", "usb"));
+	CHECK(word_in("usb vmport smm", "vmport"));
+	CHECK(word_in("usb vmport smm", "smm"));
+	CHECK(!word_in("usb vmport smm", "port"));
+	CHECK(!word_in("usb vmport smm", "vm"));
+	CHECK(!word_in("usb vmport smm", ""));
+	CHECK(!word_in("", "usb"));
+}
+
 TEST(one_dash_or_two_and_a_value_after_a_space_or_an_equals_sign)
 {
 	CHECK_EQ(parse("run", "-kernel", "k", "--append=a b", "--memory", "64", NULL), 0);
