@@ -20,6 +20,7 @@
 #include "host/tty.h"
 #include "mmu/mmu.h"
 #include "scan/scan.h"
+#include "vm_board.h"
 
 /* What a guest runs between two looks at its devices, at least. */
 #define LEAST_SLICE_NS	20000u
@@ -227,6 +228,8 @@ void vm_power_on(struct vm *vm)
 	vm->pc.a20 = true;
 	if (!vm->firmware)
 		boot_load(&vm->boot, &vm->phys, &vm->cpu);
+	if (!vm->firmware && vm->boot.kind == BOOT_MULTIBOOT)
+		vm_board_as_bios(vm);
 	mmu_flush(&vm->cpu, true);
 }
 

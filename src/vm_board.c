@@ -291,6 +291,32 @@ static int init_chipset(struct vm *vm, struct error *err)
 	return rc;
 }
 
+/* Where SeaBIOS puts the card of a machine without others: frame buffer and registers. */
+enum { VGA_FRAME_BUFFER = 0xFD000000, VGA_REGISTERS = 0xFEBF0000 };
+
+/*
+ * Vectors 08h and 70h with the BIOS's own lines open, 18.2 ticks a second, the graphics card's regions placed. The
+ * keyboard controller and the IDE functions come out of reset like that.	[PC-AT Technical Reference, "BIOS"; PCI 2.2]
+ */
+void vm_board_as_bios(struct vm *vm)
+{
+	static const struct { uint8_t port, val; } writes[] = {
+		{ 0x20, 0x11 }, { 0x21, 0x08 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xB8 },
+		{ 0xA0, 0x11 }, { 0xA1, 0x70 }, { 0xA1, 0x02 }, { 0xA1, 0x01 }, { 0xA1, 0x8E },
+		{ 0x43, 0x36 }, { 0x40, 0x00 }, { 0x40, 0x00 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(writes); i++)
+		bus_write(&vm->pc.bus, writes[i].port, 1, writes[i].val);
+	if (vm->screen.present) {
+		uint32_t at = 0x80000000u | VGA_DEVFN << 8;
+
+		pci_config_write(&vm->chipset.pci, at | PCI_BAR0, 4, VGA_FRAME_BUFFER);
+		pci_config_write(&vm->chipset.pci, at | (PCI_BAR0 + 8), 4, VGA_REGISTERS);
+		pci_config_write(&vm->chipset.pci, at | PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	}
+}
+
 int vm_board_init(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = vm->cfg;

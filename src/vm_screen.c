@@ -52,7 +52,7 @@ int vm_screen_init(struct vm *vm, struct error *err)
 	rc = vga_init(&s->vga, &vm->phys, &vm->pc.bus);
 	if (rc < 0)
 		return error_set(err, rc, "cannot set up the graphics card: %s", strerror(-rc));
-	vga_pci_init(&s->vga, &vm->chipset.pci, PCI_DEVFN(2, 0), s->rom.data, s->rom.size);
+	vga_pci_init(&s->vga, &vm->chipset.pci, VGA_DEVFN, s->rom.data, s->rom.size);
 	s->present = true;
 	return 0;
 }

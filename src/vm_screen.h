@@ -13,6 +13,8 @@
 
 struct vm;
 
+#define VGA_DEVFN	PCI_DEVFN(2, 0)	/* where the graphics card sits */
+
 struct screen_config {
 	bool vga;			/* there is a graphics card */
 	const char *vgabios;		/* its ROM; NULL: look in the usual places */

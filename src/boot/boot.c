@@ -99,7 +99,7 @@ static void flat_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 	} else {
 		boot_cpu_flat32(cpu, phys, 0x08, 0x10, boot->entry);
 	}
-	cpu->gpr[REG_ESP] = 0x7C00;
+	cpu->gpr[REG_ESP] = BOOT_STACK;
 }
 
 static int identify(struct boot *boot, bool guessed, struct error *err)

@@ -7,6 +7,7 @@
  * Low memory as boot_load() leaves it:
  *   00400  what a BIOS data area says of the base memory and the serial ports
  *   00500  a flat GDT
+ *   07C00  below it, a stack
  *   10000  Linux: boot_params; Multiboot: the information structure
  *   20000  the command line
  *   F0000  the ACPI root pointer; the tables are at the end of RAM
@@ -22,6 +23,7 @@
 #include "util/error.h"
 
 #define BOOT_GDT		0x500u
+#define BOOT_STACK		0x7C00u		/* first ESP of Multiboot and flat programs */
 #define BOOT_PARAMS		0x10000u
 #define BOOT_CMDLINE		0x20000u
 #define BOOT_CMDLINE_MAX	0x10000u

@@ -270,6 +270,7 @@ TEST(multiboot_kernel_by_address_fields_gets_its_magic_map_and_modules)	/* [Mult
 	uint32_t info = m.vm.cpu.gpr[REG_EBX];
 	CHECK_EQ(m.vm.cpu.gpr[REG_EAX], 0x2BADB002);
 	CHECK_EQ(m.vm.cpu.eip, 0x200040);
+	CHECK_EQ(m.vm.cpu.gpr[REG_ESP], 0x7C00);		/* some stack, as every loader leaves */
 	CHECK_EQ(phys_read_n(p, 0x200040, 1), 0x90);
 	CHECK_EQ(phys_read_n(p, info, 4) & 0x4F, 0x4D);		/* memory, command line, modules, map */
 	CHECK_EQ(phys_read_n(p, info + 4, 4), 639);

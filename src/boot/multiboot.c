@@ -241,6 +241,8 @@ void multiboot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 	phys_write(phys, in->base, in->buf, in->len);
 
 	boot_cpu_flat32(cpu, phys, 0x08, 0x10, boot->entry);
+	/* Undefined, says the specification, but where every loader has some stack, and small kernels call with it. */
+	cpu->gpr[REG_ESP] = BOOT_STACK;
 	cpu->gpr[REG_EAX] = MB_BOOT_MAGIC;
 	cpu->gpr[REG_EBX] = in->base;
 	free(in);

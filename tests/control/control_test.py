@@ -103,18 +103,21 @@ class Machine(MachineCase):
             os.close(slave)
 
     def multiboot_kernel(self):
-        """Writes "A" to the text screen's first place, then CLI, HLT.   [Multiboot Specification: address fields]"""
+        """Waits for a tick of the timer, writes "A" to the text screen's first place, pushes, then CLI, HLT."""
         at, flags, magic = 0x100000, 1 << 16, 0x1BADB002
         header = struct.pack('<8I', magic, flags, -(magic + flags) & 0xFFFFFFFF, at, at, 0, 0, at + 32)
         with open(self.path('kernel'), 'wb') as f:
-            f.write(header + bytes.fromhex('66c70500800b004107') + b'\xfa\xf4')
+            f.write(header + bytes.fromhex('e420a80174fa' '66c70500800b004107' '50' 'faf4'))    # [Multiboot: address fields]
         return self.path('kernel')
 
     def test_a_multiboot_kernel_has_a_screen_which_stays_when_it_halts_for_good(self):
         p, q = self.start('-display', 'none', '-kernel', self.multiboot_kernel())
         self.wait_text(q, 'A')
-        while 'EIP=0010002B' not in q.monitor('info registers'):
+        while 'EIP=00100032' not in q.monitor('info registers'):
             time.sleep(0.05)
+        pic, pci = q.monitor('info pic'), q.monitor('info pci')        # as a BIOS leaves them
+        self.assertIn('imr=b8 isr=00 hprio=0 irq_base=08', pic)
+        self.assertIn('memory at 0xfd000000', pci)
         q.cmd('screendump', filename=self.path('shot.ppm'))
         self.assertGreater(os.path.getsize(self.path('shot.ppm')), 720 * 400 * 3)
         self.assertEqual(q.cmd('query-status')['status'], 'running')
