@@ -220,6 +220,12 @@ class Tools(MachineCase):
         self.assertIn(b'ello', os.read(fd, 4096))
         os.close(fd)
 
+    def test_a_rom_runs_without_a_drive(self):
+        # mov al, 21h; out 0f4h, al; at the reset vector: jmp f000:0000
+        rom = self.file('rom', (bytes.fromhex('b021e6f4f4').ljust(0xFFF0, b'\0') + bytes.fromhex('ea000000f0')).ljust(0x10000, b'\0'))
+        for engine in ['scan', 'emulate']:
+            self.assertEqual(self.run_it('-bios', rom, '-display', 'none', '--engine', engine, *EXIT).returncode, 0x43)
+
     def test_a_serial_port_that_is_not_wanted_is_not_there(self):
         # mov dx, 3fdh; in al, dx; out 0f4h, al: FFh where there is no port
         probe = self.file('probe', bytes.fromhex('bafd03ecbaf400ee') + b'\xf4' * 8)
