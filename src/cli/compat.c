@@ -290,6 +290,7 @@ bool compat_refused(const char *name, struct error *err)
 		{ "win2k-hack", "the disk has no such mistake to make" },
 		{ "option-rom", "no ROMs are added to the firmware's" },
 		{ "echr", "the escape key is Ctrl-A" },
+		{ "L", "name the firmware itself (-bios FILE)" },
 		{ "iscsi", "images are files of this host" },
 		{ "set add-fd", "name the file or property where the drive or device is described" },
 		{ "balloon", "the machine has no balloon: memory that the guest does not touch costs nothing" },
