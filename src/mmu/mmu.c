@@ -376,6 +376,12 @@ bool mmu_is_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 	return d->serial == cpu->mmu->flushes && d->page == lin >> PAGE_SHIFT;
 }
 
+bool mmu_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user, gpa_t *gpa)
+{
+	*gpa = device_page(cpu, lin, kind, user)->gpa | (lin & PAGE_MASK);
+	return mmu_is_device(cpu, lin, kind, user) && !cpu->mmu->watching;
+}
+
 uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 {
 	if ((cpu->mmu->check_alignment && user) || mmu_is_device(cpu, lin, kind, user))

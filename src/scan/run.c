@@ -13,6 +13,7 @@
 
 #include "cpu/stops.h"
 #include "cpu/descriptor.h"
+#include "emulate/operand.h"
 #include "host/gsbase.h"
 #include "host/signals.h"
 #include "mmu/phys.h"
@@ -244,8 +245,8 @@ static uint8_t *fault(struct vcpu *cpu)
 
 /* --- call-outs --- */
 
-/* The emulator did the site's instruction: on in the block if that is still right. */
-static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live)
+/* The site's instruction was carried out, and this is the mode now: on in the block if that is still right. */
+static uint8_t *after(struct vcpu *cpu, const struct site *st, uint32_t mode, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
 	const struct block *b = st->block;
@@ -255,7 +256,7 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, bool fpu_was_live
 	METER_ADD(cpu, emulated, 1);
 	bool beyond = cpu->scan.counting && cpu->icount + next->run_left > s->count_end;	/* repetitions used them up */
 	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
-	    s->epoch != cpu->scan.epoch || scan_mode(cpu) != b->mode || beyond) {
+	    s->epoch != cpu->scan.epoch || mode != b->mode || beyond) {
 		METER_ADD(cpu, insns, s->callout_left ? 1 - s->callout_left : 0);
 		return beyond ? leave(cpu, NEXT_RUN) : dispatch(cpu);
 	}
@@ -277,7 +278,7 @@ static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_li
 	if (unlikely(cpu->attention & ATTN_CODE))
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	cpu->scanner->repeating = NULL;
-	return after(cpu, st, fpu_was_live);
+	return after(cpu, st, scan_mode(cpu), fpu_was_live);
 }
 
 /* The frame that cpu_raise() comes back to must outlive the call: clang would make it a jump. */
@@ -416,6 +417,26 @@ static void remember_code_write(struct vcpu *cpu, lin_t lin)
 		.tag = code_write_tag(lin, user), .serial = cpu->scan.tlb_serial, .addend = (uintptr_t)host - lin };
 }
 
+/* A MOV between a register and a device, which the bus carries in one piece: most of what a screen is drawn by. */
+static bool move_to_device(struct vcpu *cpu, const struct site *st, lin_t lin)
+{
+	const struct insn *in = &st->in;
+	const struct operand *to = &in->opnd[0], *from = &in->opnd[1];
+	bool write = to->kind == OPND_MEM;
+	unsigned size = to->size;
+	gpa_t gpa;
+
+	if (in->name != I_MOV || !(write ? from->kind == OPND_REG || from->kind == OPND_IMM : to->kind == OPND_REG && from->kind == OPND_MEM) ||
+	    (lin & (size - 1)) != 0 || cpu->scanner->lock || !mmu_device(cpu, lin, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3, &gpa))
+		return false;
+	if (write)
+		phys_write_n(cpu->phys, gpa, size, operand_read(cpu, in, 1));
+	else
+		operand_write(cpu, in, 0, phys_read_n(cpu->phys, gpa, size));
+	cpu->eip += in->len;
+	return true;
+}
+
 COMES_BACK uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, bool fpu_was_live)
 {
 	struct scanner *s = cpu->scanner;
@@ -436,6 +457,8 @@ COMES_BACK uint8_t *scan_slow(struct vcpu *cpu, uint32_t number, uint32_t lin, b
 	enum access kind = number & SLOW_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	if (fpu_was_live && cpu->fx.fsw & BIT(7))	/* an x87 error is pending: #MF comes before any fault of the operand */
 		number |= SLOW_EMULATE;
+	if (!(number & SLOW_EMULATE) && move_to_device(cpu, st, lin))
+		return stay(after(cpu, st, st->block->mode, fpu_was_live));
 	/* behind STI not back to its start: there is a look at attention on the way, and no interrupt may come yet */
 	if (!(number & SLOW_EMULATE) && !rec->shadow && mmu_host(cpu, lin, kind, cpu->cpl == 3)) {
 		s->fpu_wanted = fpu_was_live;

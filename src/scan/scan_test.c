@@ -159,12 +159,10 @@ static uint64_t third_tsc(void *arg)
 }
 
 /* EBP: how often it went back; EAX lives through RDTSC in the carry. Ends in EDX:EAX, the last reading. */
-__asm__(".pushsection .rodata; prog_tsc: .code32\n"
+ASSEMBLE(tsc, 32,
 	"xor %ebp, %ebp; xor %esi, %esi; xor %edi, %edi; mov $2000000, %ecx\n"
 	"1: stc; rdtsc; adc $0, %ebx; cmp %esi, %eax; mov %edx, %esp; sbb %edi, %esp; adc $0, %ebp\n"
-	"mov %eax, %esi; mov %edx, %edi; dec %ecx; jnz 1b; hlt\n"
-	".code64; prog_tsc_end: .popsection");
-extern const uint8_t prog_tsc[], prog_tsc_end[];
+	"mov %eax, %esi; mov %edx, %edi; dec %ecx; jnz 1b")
 
 TEST(scan_reads_the_time_stamp_counter_without_asking_the_board_and_it_never_goes_back)
 {
@@ -181,4 +179,51 @@ TEST(scan_reads_the_time_stamp_counter_without_asking_the_board_and_it_never_goe
 	CHECK(asked < 1000000);			/* until the slope is known, and from time to time */
 	CHECK(last <= now + TSC_LINE_CYCLES);
 	machine_free(m);
+}
+
+/* A device that remembers who asked it for what. */
+struct witness {
+	unsigned n;
+	uint64_t said[512];
+};
+
+static uint32_t witness_read(void *arg, gpa_t offset, unsigned size)
+{
+	struct witness *w = arg;
+	w->said[w->n++ % ARRAY_LEN(w->said)] = (uint64_t)offset << 8 | size;
+	return 0x9C8B7A69u * (w->n + 1) >> (32 - 8 * size);
+}
+
+static void witness_write(void *arg, gpa_t offset, unsigned size, uint32_t val)
+{
+	struct witness *w = arg;
+	w->said[w->n++ % ARRAY_LEN(w->said)] = (uint64_t)val << 32 | (uint64_t)offset << 8 | size | BIT(4);
+}
+
+ASSEMBLE(device, 32,
+	"mov $0x280000, %ebx; mov $3, %ecx; mov $0x12345678, %eax; mov $0x9abcdef0, %edx\n"
+	"1: mov %al, (%ebx); mov %ah, 1(%ebx); mov %dx, 2(%ebx); mov %eax, 4(%ebx); movb $0x5a, 8(%ebx); movw $0x1234, 10(%ebx)\n"
+	"movl $0xfedcba98, 12(%ebx); mov %eax, 17(%ebx); mov %dx, 0xfff(%ebx); stc; mov 5(%ebx), %al; mov 6(%ebx), %ah; rcl $1, %eax\n"
+	"mov 8(%ebx), %dx; mov 12(%ebx), %esi; mov 0x280010, %eax; mov %al, 0x280014; add %edx, 20(%ebx); mov 25(%ebx), %edi\n"
+	"movzbl 3(%ebx), %ebp; xchg %eax, (%ebx); dec %ecx; jnz 1b")
+
+TEST(scan_moves_to_and_from_a_device_as_the_emulator_does)
+{
+	static const struct mmio_ops ops = { witness_read, witness_write };
+	struct witness w[2] = { { .n = 0 }, { .n = 0 } };
+	struct machine *m[2];
+	for (unsigned i = 0; i < 2; i++) {
+		m[i] = flat_machine(i == 1, prog_device, (size_t)(prog_device_end - prog_device));
+		phys_add(&m[i]->phys, (struct phys_region){ .start = 0x280000, .size = 2 * PAGE_BYTES, .kind = PHYS_MMIO, .ops = &ops,
+		    .arg = &w[i], .name = "witness" });
+	}
+	CHECK_EQ(emulate_run(&m[0]->cpu), NEXT_HALT);
+	must_halt(m[1]);
+	CHECK_EQ(memcmp(&w[0], &w[1], sizeof(w[0])), 0);
+	CHECK(w[0].n > 60 && w[0].n < ARRAY_LEN(w[0].said));
+	CHECK_EQ(memcmp(m[0]->cpu.gpr, m[1]->cpu.gpr, sizeof(m[0]->cpu.gpr)), 0);
+	CHECK_EQ(m[0]->cpu.eip, m[1]->cpu.eip);
+	CHECK_EQ(m[0]->cpu.eflags, m[1]->cpu.eflags);
+	for (unsigned i = 0; i < 2; i++)
+		machine_free(m[i]);
 }
