@@ -193,7 +193,7 @@ static void wait_until(struct vm *vm, ns_t next)
 /* Somebody may be looking at its screen, or can ask for it, or resets it. */
 static bool is_watched(const struct vm *vm)
 {
-	return vm->screen.present || vm->cfg->control.n > 0 || vm->cfg->gdb.on;
+	return vm->cfg->screen.nui > 0 || vm->cfg->control.n > 0 || vm->cfg->gdb.on;
 }
 
 /*

@@ -117,7 +117,7 @@ void options_help(FILE *f)
 	    "  1    bad command line or input file                 6    a report was asked for and came\n"
 	    "  2    plex86 could not go on (see the report)        V*2+1  isa-debug-exit: the guest wrote V\n"
 	    "  3    triple fault, with -no-reboot                  128+N  ended by signal N\n"
-	    "  4    HLT with interrupts off, for good, and neither screen nor control socket nor debugger\n", f);
+	    "  4    HLT with interrupts off, for good, and no display, control socket or debugger\n", f);
 }
 
 /* Number of edits from a to b: insertions, deletions, changed characters. */

@@ -5,7 +5,7 @@
  * only when there is room, so the guest never sees an overrun that the host's speed caused. The
  * transmitter passes bytes on at once: THR is empty again as soon as the board has taken them.
  *
- * Left out: pacing of the line by the divisor; parity and framing errors arise only from outside.
+ * Left out: the buffer between interrupt pin and bus that OUT2 opens on IBM's adapter; pacing of the line by the divisor; parity and framing errors arise only from outside.
  */
 #include "dev/uart.h"
 
@@ -227,9 +227,9 @@ static uint8_t uart_cause(const struct uart *uart)
 
 bool uart_irq(const struct uart *uart)
 {
-	/* OUT2 opens the buffer to the bus; in loopback the pin is high, but the PC's drivers test
-	 * interrupts there, and chips in use keep the gate as MCR says. */
-	return (uart->mcr & MCR_OUT2) && uart_cause(uart) != IIR_NONE;
+	/* The chip's pin knows no OUT2. IBM's adapter put a buffer behind it that OUT2 opens; a machine without one
+	 * serves the drivers that set OUT2 and the small systems, xv6 among them, that write 0 to MCR. */
+	return uart_cause(uart) != IIR_NONE;
 }
 
 /* Bytes below the trigger level for four character times.	[PC16550D "FIFO Interrupt Mode Operation"] */

@@ -44,7 +44,7 @@ unsigned uart_tx(const struct uart *uart, const uint8_t **buf);
 void uart_sent(struct uart *uart, unsigned n);
 
 void uart_update(struct uart *uart, ns_t now);
-/* The interrupt pin as the PC wires it: gated by MCR.OUT2. */
+/* The interrupt pin. */
 bool uart_irq(const struct uart *uart);
 ns_t uart_next(const struct uart *uart, ns_t now);
 
