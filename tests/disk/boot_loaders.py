@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boot loaders from Debian's packages, through SeaBIOS, on the serial console.
 
-boot_loaders.py PLEX86 [PATTERN]: TAP. GRUB from a disk, a CD and its rescue floppy, ISOLINUX, iPXE; those that boot
+boot_loaders.py PLEX86 [PATTERN]: TAP. GRUB from a disk, a CD and its rescue floppy, ISOLINUX, iPXE, U-Boot; those that boot
 something boot Debian's kernel (tools/guests). What is not installed is skipped.
 """
 import os
@@ -20,6 +20,7 @@ PLEX86 = os.path.abspath(sys.argv[1])
 GRUB = "/usr/lib/grub/i386-pc"
 ISOLINUX = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 RESCUE_FLOPPY, IPXE = "/usr/lib/grub-rescue/grub-rescue-floppy.img", "/usr/lib/ipxe/ipxe.iso"
+U_BOOT = "/usr/lib/u-boot/qemu-x86/u-boot.rom"
 LIMIT_S = 900
 REPORT = "console=ttyS0 job=/etc/report quiet"
 
@@ -149,6 +150,12 @@ def grub_rescue_floppy_lists_its_drives_and_reboots():
 def ipxe_looks_for_a_network_card():
     need(IPXE)
     talk(["-cdrom", IPXE], (b"iPXE", b""), (b"No more network devices", b""))
+
+
+@test
+def u_boot_instead_of_a_bios():
+    need(U_BOOT)
+    talk(["-bios", U_BOOT], (b"Hit any key", b"\r"), (b"=>", b"pci\r"), (b"0x7113", b""), (b"=>", b"reset\r"), (b"U-Boot 20", b""))
 
 
 run_tests(*sys.argv[2:])
