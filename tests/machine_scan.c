@@ -86,6 +86,7 @@ enum next machine_scan_for(struct machine *m, long ns)
 	enum next next;
 
 	take_turn(m);
+	__atomic_and_fetch(&m->cpu.attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 	timer_settime(machine_kick()->timer, 0, &it, NULL);
 	do
 		next = scan_run(&m->cpu);

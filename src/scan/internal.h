@@ -285,6 +285,7 @@ struct scanner {
 	bool emulate_one;			/* scanned code was left at an instruction the emulator must do */
 	bool emulate_page;			/* ... or at code that is not worth scanning yet */
 	volatile bool stepping;			/* single-stepping to an instruction boundary */
+	const uint8_t *string;			/* ... from or over this string instruction */
 	enum next next;				/* why scan_enter() returned */
 	struct verifier *verifier;		/* --verify-code, or NULL */
 	const struct block *repeating;		/* a REP instruction of it is being emulated */

@@ -119,8 +119,28 @@ static bool at_string(const uint8_t *pc)
 	return *pc >= 0xA4 && *pc <= 0xAF && *pc != 0xA8 && *pc != 0xA9;
 }
 
-/* At an instruction boundary: leave. Elsewhere in scanned code: on to the next host instruction. */
-static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
+/*
+ * May the guest be left here? At a boundary, and within a string instruction behind an iteration: where one host step leads to
+ * the same place again. RF tells the interrupt's handler which it was.	[SDM 3, "Resume Flag"]
+ */
+static bool may_leave(struct vcpu *cpu, const struct block *b, int i, const uint8_t *pc, bool stepped)
+{
+	struct scanner *s = cpu->scanner;
+	if (i < 0 || b->rec[i].shadow)
+		return false;
+	if (!at_string(pc))
+		return b->host + b->rec[i].host_off == pc;
+	if (!stepped || s->string != pc) {
+		s->string = pc;
+		return false;
+	}
+	cpu->eflags |= EFLAGS_RF;
+	cpu->rf_armed = false;
+	return true;
+}
+
+/* At an instruction boundary: leave. Elsewhere in scanned code: on to the next host instruction. stepped: one was carried out. */
+static void step_or_leave(struct vcpu *cpu, ucontext_t *uc, bool stepped)
 {
 	struct scanner *s = cpu->scanner;
 	greg_t *r = uc->uc_mcontext.gregs;
@@ -130,7 +150,7 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc)
 	if (in_blocks(s, pc)) {
 		const struct block *b = cache_block_at(s, pc);
 		int i = b ? record_at(b, pc) : -1;
-		if (i >= 0 && !b->rec[i].shadow && (b->host + b->rec[i].host_off == pc || at_string(pc))) {
+		if (may_leave(cpu, b, i, pc, stepped)) {
 			leave(cpu, uc, b, (unsigned)i);
 			return;
 		}
@@ -160,14 +180,14 @@ void scan_tick(void *arg, void *ucontext)
 	s->tick_in_user = true;
 	cpu_attend(cpu, ATTN_EVENT);
 	if (scanned)
-		step_or_leave(cpu, uc);
+		step_or_leave(cpu, uc, false);
 }
 
 void scan_kick(void *arg, void *ucontext)
 {
 	struct vcpu *cpu = arg;
 	if (cpu->scanner)
-		step_or_leave(cpu, ucontext);
+		step_or_leave(cpu, ucontext, false);
 }
 
 static bool in_guard(const struct scanner *s, const uint8_t *at)
@@ -215,6 +235,8 @@ static bool fault_in_blocks(struct vcpu *cpu, int sig, siginfo_t *info, ucontext
 	if (sig == SIGFPE)
 		METER_ADD(cpu, window[WF_ARITHMETIC], 1);
 	leave(cpu, uc, b, (unsigned)i);
+	if (at_string(pc))		/* behind some iterations, as a rule: an interrupt may come before the emulator goes on */
+		cpu->eflags |= EFLAGS_RF;
 	s->emulate_one = true;
 	return true;
 }
@@ -232,7 +254,7 @@ bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
 	if (sig == SIGTRAP) {
 		if (!s->stepping)
 			return false;
-		step_or_leave(cpu, uc);
+		step_or_leave(cpu, uc, true);
 		return true;
 	}
 	if (!within(pc, s->rx, s->rx + s->used))

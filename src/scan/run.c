@@ -193,12 +193,12 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 			return leave(cpu, n);
 	}
 	uint32_t mode = scan_mode(cpu);
-	if (cpu->attention || mode == MODE_NONE)
+	s->emulate_one |= (cpu->eflags & EFLAGS_RF) != 0;	/* it lives until the instruction retires */
+	if (cpu->attention || mode == MODE_NONE || s->emulate_one)
 		return leave(cpu, NEXT_RUN);
 	METER_BEGIN(cpu, LOOKUP);
 	cpu->insn_eip = cpu->eip;
 	set_mode(s, mode);
-	cpu->eflags &= ~(uint32_t)EFLAGS_RF;	/* the first instruction will retire, or fault */
 	uint32_t cs_base = cpu->seg[SEG_CS].base;
 	uint8_t **known = jump_at(s->slot, cs_base, cpu->eip);
 	if (*known != s->glue.indirect && !want) {	/* its entry looks whether it is meant, and the page is still the same */

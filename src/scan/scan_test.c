@@ -227,3 +227,22 @@ TEST(scan_moves_to_and_from_a_device_as_the_emulator_does)
 	for (unsigned i = 0; i < 2; i++)
 		machine_free(m[i]);
 }
+
+ASSEMBLE(long_string, 32, "1: mov $0x200000, %esi; mov $0x280000, %edi; mov $0x40000, %ecx; rep movsb; jmp 1b")
+
+TEST(scan_shows_rf_where_a_string_instruction_is_interrupted_between_iterations)	/* [SDM 3, "Resume Flag"] */
+{
+	enum { REP_OFFSET = 15 };
+	struct machine *m = flat_machine(true, prog_long_string, (size_t)(prog_long_string_end - prog_long_string));
+	struct vcpu *cpu = &m->cpu;
+	unsigned within = 0;
+	for (unsigned i = 0; i < 2000 && within < 20; i++) {
+		CHECK_EQ(machine_scan_for(m, 50000 + i * 100), NEXT_ATTENTION);
+		bool at = cpu->eip == CODE_AT + REP_OFFSET, begun = cpu->gpr[REG_ECX] < 0x40000, rf = cpu->eflags & EFLAGS_RF;
+		if (!at || begun)		/* a fault of its first access leaves RF, too */
+			CHECK_EQ(rf, at && begun);
+		within += at && begun;
+	}
+	CHECK(within >= 20);
+	machine_free(m);
+}
