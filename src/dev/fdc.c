@@ -239,11 +239,26 @@ static int parameters(uint8_t command)
 	}
 }
 
+/* Seeks and transfers, not what only sets or tells. */
+static bool works_on_a_drive(uint8_t command)
+{
+	switch (command & 0x1F) {
+	case 0x03: case 0x04: case 0x08: case 0x0E: case 0x10: case 0x12: case 0x13: case 0x14:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void execute(struct fdc *fdc)
 {
 	const uint8_t *p = fdc->fifo;
 
 	fdc->phase = FDC_EXECUTE;
+	/* What the polling after a reset found is for who asks at once. A driver that sensed only once, as Linux
+	 * 0.11's, must get its seek's status for its seek's interrupt, and no interrupt more. */
+	if (works_on_a_drive(fdc->command))
+		fdc->reset_sense = 0;
 	switch (fdc->command & 0x1F) {
 	case 0x03:				/* SPECIFY */
 		fdc->srt_hut = p[1];

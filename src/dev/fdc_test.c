@@ -10,6 +10,26 @@ TEST(fdc_reset_owes_one_sense_interrupt_a_drive_and_then_none)
 	free(r);
 }
 
+TEST(fdc_seek_after_a_reset_that_was_sensed_once_gives_its_own_status_and_one_interrupt)	/* as Linux 0.11 does it */
+{
+	struct rig *r = rig_new(1440 * 1024);
+	uint8_t out[16];
+	fdc_write(&r->fdc, 2, 0x08);
+	fdc_write(&r->fdc, 2, 0x1C);
+	CHECK(r->irq);
+	CHECK_EQ(sense(r, out), 2);
+	CHECK_EQ(out[0], 0xC0);
+	cmd(r, "\x03\xCF\x06", 3);
+	cmd(r, "\x07\x00", 2);
+	CHECK(r->irq);
+	CHECK_EQ(sense(r, out), 2);
+	CHECK_EQ(out[0], 0x20);
+	CHECK(!r->irq);
+	CHECK_EQ(sense(r, out), 1);
+	CHECK_EQ(out[0], 0x80);
+	free(r);
+}
+
 TEST(fdc_seek_moves_the_head_and_clears_the_change_line)
 {
 	struct rig *r = rig_new(1440 * 1024);
