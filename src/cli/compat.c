@@ -80,6 +80,8 @@ static int machine_switch(struct options *o, const char *name, const char *value
 		o->vm.no_boot_check = true;
 		return 0;
 	}
+	if (strcmp(name, "pcspk-audiodev") == 0)
+		return error_set(err, -EINVAL, "-machine pcspk-audiodev: the speaker is a port without a sound (leave it out)");
 	const char *so = is_off ? off : is_on ? on : strcmp(value, "auto") == 0 ? automatic : "";
 	if (word_in(so, name))
 		return 0;
@@ -272,7 +274,7 @@ bool compat_refused(const char *name, struct error *err)
 	static const struct { const char *names, *why; } refused[] = {
 		{ "enable-kvm hax xen-attach xen-domid xen-domid-restrict", "there is only plex86's own engine, in software (leave it out)" },
 		{ "usb usbdevice", "the machine has no USB controller (keyboard and mouse are PS/2)" },
-		{ "soundhw", "the machine has no sound card" },
+		{ "soundhw", "the machine has no sound card, and its speaker no sound" },
 		{ "netdev", "the machine has no network card (-nic none)" },
 		{ "tftp bootp smb redir", "the machine has no network card" },
 		{ "loadvm incoming only-migratable", "a machine's state cannot be saved or loaded" },

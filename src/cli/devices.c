@@ -129,6 +129,32 @@ static const struct device *find(const char *name, size_t len)
 	return NULL;
 }
 
+/* Why a device of QEMU's cannot be had, by how its name begins. */
+static const char *absent(const char *name)
+{
+	static const struct { const char *begins, *why; } what[] = {
+		{ "e1000", "the machine has no network card" }, { "rtl8139", "the machine has no network card" },
+		{ "ne2k", "the machine has no network card" }, { "pcnet", "the machine has no network card" },
+		{ "i825", "the machine has no network card" }, { "vmxnet", "the machine has no network card" },
+		{ "virtio", "there are no virtio devices: drives are IDE disks and floppies" },
+		{ "ahci", "drives are IDE disks and floppies" }, { "ich9-ahci", "drives are IDE disks and floppies" },
+		{ "nvme", "drives are IDE disks and floppies" }, { "lsi", "drives are IDE disks and floppies" },
+		{ "usb", "the machine has no USB controller (keyboard and mouse are PS/2)" },
+		{ "piix3-usb", "the machine has no USB controller (keyboard and mouse are PS/2)" },
+		{ "qemu-xhci", "the machine has no USB controller (keyboard and mouse are PS/2)" },
+		{ "sb16", "the machine has no sound card" }, { "adlib", "the machine has no sound card" },
+		{ "gus", "the machine has no sound card" }, { "ES1370", "the machine has no sound card" },
+		{ "AC97", "the machine has no sound card" }, { "intel-hda", "the machine has no sound card" },
+		{ "hda-", "the machine has no sound card" }, { "cirrus-vga", "the graphics card is -vga std" },
+		{ "vmware-svga", "the graphics card is -vga std" }, { "qxl", "the graphics card is -vga std" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(what); i++)
+		if (strncmp(name, what[i].begins, strlen(what[i].begins)) == 0)
+			return what[i].why;
+	return "no such device (-device help lists them)";
+}
+
 static void list(void)
 {
 	puts("Devices:");
@@ -152,7 +178,7 @@ int devices_add(struct options *o, const char *arg, struct error *err)
 		return drives_device(o, arg, err);
 	const struct device *d = find(arg, len);
 	if (d == NULL)
-		return error_set(err, -EINVAL, "-device '%.*s': no such device (-device help lists them)", (int)len, arg);
+		return error_set(err, -EINVAL, "-device '%.*s': %s", (int)len, arg, absent(arg));
 	int rc = d->begin(o, err);
 	text = options_keep(o, arg);
 	if (text)

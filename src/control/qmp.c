@@ -372,8 +372,15 @@ static json_t *change_medium(struct call *q)
 		return missing(q, "device");
 	if (file == NULL)
 		return missing(q, "filename");
-	return result(drive_change(q->c, device, file, arg_string(q, "format"), mode && strcmp(mode, "read-only") == 0,
-	    json_is_true(json_object_get(q->args, "force")), q->err));
+	int rc = drive_change(q->c, device, file, arg_string(q, "format"), mode && strcmp(mode, "read-only") == 0,
+	    json_is_true(json_object_get(q->args, "force")), q->err);
+	if (rc == -EACCES && host_broker_sealed()) {
+		struct error why = *q->err;
+		*q->err = (struct error){ "" };
+		error_set(q->err, rc, "%s (the sandbox lets plex86 write below --sandbox=on,path=FOLDER only; read-only-mode: read-only)",
+		    why.text);
+	}
+	return result(rc);
 }
 
 /* The file is opened by who asks, and used under the name /dev/fdset/ID: the monitor itself may be confined. */

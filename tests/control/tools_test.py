@@ -97,6 +97,8 @@ class Tools(MachineCase):
             (['-machine', 'pc,nvdimm=on'], 'nvdimm'), (['-icount', 'auto'], 'shift'), (['-monitor', 'file:x', '-hda', 'a.img'], 'monitor'),
             (['-serial', 'vc'], 'vc'), (['-spice', 'port=1'], '-spice'), (['-fsdev', 'local'], '-fsdev'), (['-readconfig', 'none.cfg'], 'No such file'),
             (['-daemonize', '-nographic', '-hda', 'a.img'], 'daemonize'), (['-sandbox', 'maybe'], 'maybe'), (['-m', '64,slots=2'], 'later'),
+            (['-device', 'e1000,netdev=n'], 'network card'), (['-device', 'sb16'], 'sound card'), (['-device', 'virtio-blk-pci,drive=d'], 'IDE disks'),
+            (['-device', 'nothing'], '-device help'), (['-machine', 'pcspk-audiodev=a'], 'speaker'),
         ]:
             r = self.run_it(*option, *([] if '-hda' in option else ['-hda', 'a.img']))
             self.assertEqual(r.returncode, 1, option)
