@@ -222,9 +222,21 @@ static void pio_read_done(struct ide_channel *ch, int error)
 	ide_pio(ch, IDE_PIO_IN, 0, MIN(ch->filled, ch->block * IDE_SECTOR), pio_read_moved, true);
 }
 
+/* What there is comes before the error: boot loaders ask short images for more, and go on with what they got. */
 static void pio_read_next(struct ide_channel *ch)
 {
-	ch->chunk = MIN(ch->left, ch->chunk_limit);
+	uint64_t there = disk_sectors(ch->active) - ch->lba;
+
+	if (ch->left > there)
+		there -= there % ch->block;
+	if (there == 0) {
+		write_address(ch, ch->lba);
+		ch->active->tf.count[0] = ch->left;
+		ch->active->tf.count[1] = ch->left >> 8;
+		ide_end(ch, IDE_IDNF, 0);
+		return;
+	}
+	ch->chunk = MIN(MIN(ch->left, there), ch->chunk_limit);
 	if (ch->chunk > ch->block)		/* whole blocks, so that only the last is short */
 		ch->chunk -= ch->chunk % ch->block;
 	ide_submit(ch, DISK_READ, ch->lba * IDE_SECTOR, ch->chunk * IDE_SECTOR, ch->buf, pio_read_done);
@@ -366,7 +378,8 @@ static void transfer(struct ide_channel *ch, unsigned flags)
 		ide_abort(ch);
 		return;
 	}
-	if (!read_address(ch) || !in_range(ch)) {
+	bool pio_in = !(flags & (F_WRITE | F_DMA | F_VERIFY));
+	if (!read_address(ch) || ch->lba >= disk_sectors(ch->active) || (!pio_in && !in_range(ch))) {
 		ide_end(ch, IDE_IDNF, 0);
 		return;
 	}

@@ -90,15 +90,45 @@ TEST(ide_lba48_reads_the_high_order_bytes_written_first)
 	free(r);
 }
 
-TEST(ide_out_of_range_is_id_not_found_and_moves_nothing)
+TEST(ide_out_of_range_is_id_not_found)
 {
 	struct rig *r = rig_new();
-	lba28(r, SECTORS - 1, 2, 0x20);
+	lba28(r, SECTORS, 1, 0x20);
 	CHECK(in(r, 7) & IDE_ERR);
 	CHECK_EQ(in(r, 1), IDE_IDNF);
-	lba28(r, SECTORS, 1, 0xCA);
+	lba28(r, SECTORS - 1, 2, 0xCA);
+	CHECK(in(r, 7) & IDE_ERR);
+	CHECK_EQ(in(r, 1), IDE_IDNF);
+	lba28(r, SECTORS - 1, 2, 0x30);
 	CHECK(in(r, 7) & IDE_ERR);
 	CHECK_EQ(r->hd.writes, 0);
+	free(r);
+}
+
+TEST(ide_pio_read_beyond_the_end_gives_what_there_is_and_then_the_error)	/* [ATA-6 "READ SECTOR(S)": error outputs] */
+{
+	struct rig *r = rig_new();
+	uint8_t b[1024];
+
+	lba28(r, SECTORS - 2, 31, 0x20);
+	for (unsigned i = 2; i > 0; i--) {
+		CHECK_EQ(in(r, 7) & (IDE_DRQ | IDE_ERR), IDE_DRQ);
+		read_block(&r->ide.channel[0], b, 512);
+		assert_memory_equal(b, r->hd.bytes + (SECTORS - i) * 512, 512);
+	}
+	CHECK_EQ(in(r, 7), IDE_DRDY | IDE_DSC | IDE_ERR);
+	CHECK_EQ(in(r, 1), IDE_IDNF);
+	CHECK_EQ(in(r, 2), 29);
+	CHECK_EQ(in(r, 3) | in(r, 4) << 8, SECTORS & 0xFFFF);
+
+	out(r, 2, 2);					/* in blocks of two: the one that sticks out does not begin */
+	out(r, 7, 0xC6);
+	lba28(r, SECTORS - 3, 4, 0xC4);
+	CHECK(in(r, 7) & IDE_DRQ);
+	read_block(&r->ide.channel[0], b, 1024);
+	assert_memory_equal(b, r->hd.bytes + (SECTORS - 3) * 512, 1024);
+	CHECK_EQ(in(r, 7), IDE_DRDY | IDE_DSC | IDE_ERR);
+	CHECK_EQ(in(r, 2), 2);
 	free(r);
 }
 
