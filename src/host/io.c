@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/sandbox.h"
+#include "host/wake.h"
 
 #define WAKE_INDEX	IO_MAX_WATCHES
 
@@ -55,9 +56,7 @@ int host_io_init(struct host_io *io, struct host_kick *kick, bool threaded)
 void host_io_free(struct host_io *io)
 {
 	if (io->running) {
-		uint64_t one = 1;
-		ssize_t n = write(io->wake_fd, &one, sizeof(one));
-		(void)n;
+		host_wake(io->wake_fd);
 		pthread_join(io->thread, NULL);
 		io->running = false;
 	}

@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "host/wake.h"
+
 struct post_item {
 	struct post_item *next;
 	void (*fn)(void *arg, const void *data);
@@ -91,7 +93,6 @@ bool host_post(struct host_post *post, void (*fn)(void *arg, const void *data), 
 {
 	struct post_item own = { .fn = fn, .arg = arg, .waited = wait };
 	struct post_item *item = &own;
-	uint64_t one = 1;
 
 	assert(len <= POST_DATA_MAX);
 	if (!wait) {
@@ -114,8 +115,7 @@ bool host_post(struct host_post *post, void (*fn)(void *arg, const void *data), 
 	else
 		post->head = item;
 	post->tail = item;
-	ssize_t n = write(post->fd, &one, sizeof(one));
-	(void)n;
+	host_wake(post->fd);
 	while (wait && !item->called && !item->dropped)
 		pthread_cond_wait(&post->done, &post->lock);
 	pthread_mutex_unlock(&post->lock);

@@ -17,6 +17,7 @@
 #include "host/clock.h"
 #include "host/kick.h"
 #include "host/sandbox.h"
+#include "host/wake.h"
 
 static uint64_t now_ms(void) { return host_clock_ns() / 1000000u; }
 
@@ -238,13 +239,10 @@ int publish_start(struct publish *p, bool (*read)(void *arg, struct meter_snapsh
 
 void publish_close(struct publish *p, const struct meter_snapshot *last, const char *reason, int exit_status)
 {
-	uint64_t one = 1;
-
 	if (p->cfg == NULL)
 		return;
 	if (p->running) {
-		ssize_t n = write(p->wake_fd, &one, sizeof(one));
-		(void)n;
+		host_wake(p->wake_fd);
 		pthread_join(p->thread, NULL);
 		if (last)
 			meter_log_record(&p->log, "final", last, reason, exit_status);

@@ -21,6 +21,7 @@
 #include "host/broker.h"
 #include "host/kick.h"
 #include "host/socket.h"
+#include "host/wake.h"
 
 static const char *type_of(const char *path)
 {
@@ -186,10 +187,7 @@ int http_open(struct http *http, int fd, const char *dir)
 
 void http_close(struct http *http)
 {
-	uint64_t one = 1;
-	ssize_t n = write(http->wake_fd, &one, sizeof(one));
-
-	(void)n;
+	host_wake(http->wake_fd);
 	pthread_join(http->thread, NULL);
 	for (unsigned i = 0; i < HTTP_CONNECTIONS; i++)
 		if (http->connection[i].fd >= 0)
