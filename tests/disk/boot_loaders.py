@@ -26,8 +26,8 @@ REPORT = "console=ttyS0 job=/etc/report quiet"
 
 
 def plain(text):
-    """Without the cursor's moves: where the guest is late the firmware's serial console puts them inside words."""
-    return re.sub(rb"\x1b(\[\??[0-9;]*[A-Za-z]|c)", b"", text)
+    """Without the cursor's moves: where the guest is late the firmware's serial console puts them inside words, some behind a CR."""
+    return re.sub(rb"\r*\x1b(\[\??[0-9;]*[A-Za-z]|c)", b"", text)
 
 
 def boots_linux(*args, banner):
