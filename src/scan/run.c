@@ -571,7 +571,6 @@ enum next scan_run_blocks(struct vcpu *cpu)
 	if (host != s->glue.exit)
 		callout_enter(cpu, host);
 	METER_ADD(cpu, insns, -s->resumed_left);	/* attention was wanted before it went on */
-	METER_SWITCH(cpu, METER_HOST);
 	return s->next;
 }
 
@@ -601,7 +600,7 @@ static enum next run_counted(struct vcpu *cpu)
 	return scan_run_blocks(cpu);
 }
 
-enum next scan_run(struct vcpu *cpu)
+static enum next run_on(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
 	if (s->lock)
@@ -612,6 +611,8 @@ enum next scan_run(struct vcpu *cpu)
 		if (cpu->icount >= cpu->icount_stop)
 			return NEXT_ATTENTION;
 		enum next n = NEXT_RUN;
+		if (s->tick_in_user || cpu->attention & ATTN_EVENT)	/* from scanned code to the emulator is no way by here */
+			METER_SWITCH(cpu, METER_HOST);
 		if (s->tick_in_user)
 			consider_promotion(cpu);
 		bool one = s->emulate_one, page = s->emulate_page;
@@ -643,6 +644,13 @@ enum next scan_run(struct vcpu *cpu)
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
 			return n;
 	}
+}
+
+enum next scan_run(struct vcpu *cpu)
+{
+	enum next n = run_on(cpu);
+	METER_SWITCH(cpu, METER_HOST);
+	return n;
 }
 
 /* --- what the user asks for --- */
