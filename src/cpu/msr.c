@@ -28,11 +28,20 @@ enum {
 #define APIC_BASE_VALID	((PHYS_MASK & ~0xFFFull) | BIT(8) /* BSP */ | BIT(11) /* enable */)
 #define MISC_WRITABLE	(MISC_FAST_STRING | MISC_LIMIT_CPUID | MISC_XD_DISABLE)
 
-/* A line over the host's counter is of no use any more. */
+/* A line over the host's counter is of no use any more, nor how far it ran ahead. */
 static void tsc_move(struct vcpu *cpu, uint64_t by)
 {
 	cpu->tsc_offset += by;
 	cpu->tsc_line = (struct tsc_line){ .wanted = cpu->tsc_line.wanted };
+}
+
+/* By how much that moved it. */
+static uint64_t tsc_set(struct vcpu *cpu, uint64_t val)
+{
+	tsc_move(cpu, 0);
+	uint64_t by = val - cpu_tsc(cpu);
+	tsc_move(cpu, by);
+	return by;
 }
 
 void msr_reset(struct vcpu *cpu)
@@ -47,7 +56,7 @@ void msr_reset(struct vcpu *cpu)
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->mtrr_fix); i++)
 		cpu->mtrr_fix[i] = 0;
 	cpu->tsc_adjust = 0;
-	tsc_move(cpu, -cpu_tsc(cpu));
+	tsc_set(cpu, 0);
 }
 
 /* Index into mtrr_fix[] of a fixed-range MTRR, or -1. */
@@ -155,9 +164,7 @@ void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val)
 {
 	switch (index) {
 	case MSR_TSC:				/* shows in TSC_ADJUST too  [SDM 3, "IA32_TSC_ADJUST Register Support"] */
-		val -= cpu_tsc(cpu);
-		tsc_move(cpu, val);
-		cpu->tsc_adjust += val;
+		cpu->tsc_adjust += tsc_set(cpu, val);
 		break;
 	case MSR_TSC_ADJUST:
 		tsc_move(cpu, val - cpu->tsc_adjust);

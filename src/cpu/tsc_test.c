@@ -1,6 +1,5 @@
+#include "cpu/machine.h"
 #include "cpu/tsc.h"
-
-#include "tests/test.h"
 
 /* A host at 2.9 GHz, a board's counter that stands at ns. What scanned code reads at a host time, as it computes it. */
 #define HOST_KHZ 2900000ull
@@ -94,4 +93,20 @@ TEST(the_line_is_not_for_cpl_3_where_tsd_is_set)
 		tsc_line_draw(&l, cycles_at(ns), ns, false);
 	CHECK(l.limit[0] != 0);
 	CHECK_EQ(l.limit[1], 0);
+}
+
+TEST(what_is_written_to_the_counter_is_where_it_goes_on_from_even_if_the_line_ran_ahead)
+{
+	enum { IA32_TIME_STAMP_COUNTER = 0x10, AHEAD = 5000 };
+	struct machine *m = machine_new();
+
+	m->tsc = 1000000;
+	m->cpu.tsc_line = (struct tsc_line){ .wanted = true, .guest = cpu_tsc(&m->cpu) + AHEAD };
+	CHECK(cpu_tsc(&m->cpu) >= AHEAD);
+	cpu_wrmsr(&m->cpu, IA32_TIME_STAMP_COUNTER, 0);
+	CHECK_EQ(cpu_tsc(&m->cpu), 0);
+	m->cpu.tsc_line = (struct tsc_line){ .wanted = true, .guest = AHEAD };
+	cpu_reset(&m->cpu);
+	CHECK_EQ(cpu_tsc(&m->cpu), 0);
+	machine_free(m);
 }
