@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "host/clock.h"
-
 #include "host/gsbase.h"
 
 static long read_number(const char *path)

@@ -1,6 +1,5 @@
 #include "host/spin.h"
 
-
 enum {
 	FREE = 64, WATCHED = 4,		/* PAUSEs between looks */
 	FREE_NS = 30000, WATCHED_NS = 2000,	/* with nothing else between them they take no longer */

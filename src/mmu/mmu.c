@@ -370,16 +370,17 @@ static struct device_page *device_page(struct vcpu *cpu, lin_t lin, enum access 
 	return &cpu->mmu->device[user][kind == ACCESS_WRITE][lin >> PAGE_SHIFT & (DEVICE_PAGES - 1)];
 }
 
-bool mmu_is_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
+bool mmu_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user, gpa_t *gpa)
 {
 	const struct device_page *d = device_page(cpu, lin, kind, user);
+	*gpa = d->gpa | (lin & PAGE_MASK);
 	return d->serial == cpu->mmu->flushes && d->page == lin >> PAGE_SHIFT;
 }
 
-bool mmu_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user, gpa_t *gpa)
+bool mmu_is_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
 {
-	*gpa = device_page(cpu, lin, kind, user)->gpa | (lin & PAGE_MASK);
-	return mmu_is_device(cpu, lin, kind, user) && !cpu->mmu->watching;
+	gpa_t gpa;
+	return mmu_device(cpu, lin, kind, user, &gpa);
 }
 
 uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user)
@@ -441,8 +442,9 @@ static struct target target_of(struct vcpu *cpu, lin_t lin, enum access kind, bo
 	uintptr_t e = (kind == ACCESS_WRITE ? t->write : t->read)[lin >> PAGE_SHIFT];
 	if (e)
 		return (struct target){ .host = (uint8_t *)(e + lin) };
-	if (mmu_is_device(cpu, lin, kind, user))
-		return (struct target){ .gpa = device_page(cpu, lin, kind, user)->gpa | (lin & PAGE_MASK) };
+	gpa_t gpa;
+	if (mmu_device(cpu, lin, kind, user, &gpa))
+		return (struct target){ .gpa = gpa };
 	return walk_target(cpu, lin, kind, user);
 }
 

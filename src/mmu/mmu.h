@@ -33,7 +33,7 @@ uint8_t *mmu_host(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
 uint8_t *mmu_fill(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
 /* A device is known to answer there: there is nothing to fill. false: it may be one still. */
 bool mmu_is_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user);
-/* The same, and where; false as well while accesses are watched. */
+/* The same, and where. */
 bool mmu_device(struct vcpu *cpu, lin_t lin, enum access kind, bool user, gpa_t *gpa);
 
 /* Guest-physical address for execution at lin (may raise #PF, with I/D bit rules). */

@@ -254,6 +254,13 @@ static void emit_pause(struct emit *e)
 	emit_unpark_flags(e);
 }
 
+/* To the upper half of a 64-bit register from the lower, or back. */
+static void emit_shift_32(struct asm_buf *b, bool left, unsigned reg)
+{
+	asm_op_rr(b, OP1W(0xC1), left ? 4 : 5, reg);
+	asm_byte(b, 32);
+}
+
 /* By the line over the host's counter (cpu/tsc.h), where it has not ended. */
 static void emit_rdtsc(struct emit *e)
 {
@@ -266,8 +273,7 @@ static void emit_rdtsc(struct emit *e)
 	asm_byte(b, 0x0F);				/* rdtsc */
 	asm_byte(b, 0x31);
 	asm_mov_rr(b, R11, RDX);
-	asm_op_rr(b, OP1W(0xC1), 4, R11);		/* shl $32, r11 */
-	asm_byte(b, 32);
+	emit_shift_32(b, true, R11);
 	asm_op_rr(b, OP1W(0x0B), R11, RAX);		/* or rax, r11 */
 	asm_mov_rr64(b, RAX, R9);
 	asm_mov_rr64(b, RDX, R10);
@@ -275,12 +281,10 @@ static void emit_rdtsc(struct emit *e)
 	asm_op_rm(b, OP1W(0x3B), R11, MEM_BASE(R13, (int32_t)limit));
 	emit_jump_slow(e, CC_AE, c);
 	asm_op_rm(b, (struct host_op){ .map = 1, .opcode = 0xAF, .wide = true }, R11, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, tsc_line.mult)));
-	asm_op_rr(b, OP1W(0xC1), 5, R11);		/* shr $32, r11 */
-	asm_byte(b, 32);
+	emit_shift_32(b, false, R11);
 	asm_op_rm(b, OP1W(0x03), R11, MEM_BASE(R13, (int32_t)offsetof(struct vcpu, tsc_line.guest)));
 	asm_mov_rr64(b, R10, R11);
-	asm_op_rr(b, OP1W(0xC1), 5, R10);
-	asm_byte(b, 32);
+	emit_shift_32(b, false, R10);
 	emit_unpark_flags(e);
 	asm_mov_rr(b, RAX, R11);
 	asm_mov_rr(b, RDX, R10);

@@ -427,7 +427,8 @@ static bool move_to_device(struct vcpu *cpu, const struct site *st, lin_t lin)
 	gpa_t gpa;
 
 	if (in->name != I_MOV || !(write ? from->kind == OPND_REG || from->kind == OPND_IMM : to->kind == OPND_REG && from->kind == OPND_MEM) ||
-	    (lin & (size - 1)) != 0 || cpu->scanner->lock || !mmu_device(cpu, lin, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3, &gpa))
+	    (lin & (size - 1)) != 0 || cpu->scanner->lock || mmu_watching(cpu) ||
+	    !mmu_device(cpu, lin, write ? ACCESS_WRITE : ACCESS_READ, cpu->cpl == 3, &gpa))
 		return false;
 	if (write)
 		phys_write_n(cpu->phys, gpa, size, operand_read(cpu, in, 1));
