@@ -109,7 +109,7 @@ static void report_stack(FILE *f, struct vcpu *cpu)
 
 void report_all(FILE *f, struct vcpu *cpu)
 {
-	uint32_t eip = cpu->eip;
+	uint32_t eip = cpu->eip - cpu->halted;	/* HLT, a byte long, is what a halted processor is at */
 
 	report_registers(f, cpu);
 	fputs("Current instruction:\n", f);

@@ -353,9 +353,9 @@ def interrupts_and_page_faults_at_any_instant_change_no_result():
 
 # --- the seeds' demonstrations: they are the scanner's
 
-def stops_at(line, name, *args):
+def stops_at(line, name, *args, status=6):
     code, out, err = flat(name, *args, "--engine", "scan")
-    check(code, 6)
+    check(code, status)
     check_in("Current instruction:\n " + line + "\n", err)
 
 
@@ -395,9 +395,7 @@ def protect_code_stops_at_a_write_to_the_own_page():
 
 @test
 def protect_code_lets_the_next_page_through():
-    code, out, err = flat("next_page", "--protect-code", "--engine", "scan")
-    check(code, 4)
-    check_in("00100012", err)
+    stops_at("0008.00100011  F4                       hlt", "next_page", "--protect-code", status=4)
 
 
 @test
