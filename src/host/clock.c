@@ -15,6 +15,18 @@ ns_t host_clock_ns(void)
 	return host_clock_of(CLOCK_MONOTONIC);
 }
 
+uint64_t host_clock_ms(void)
+{
+	return host_clock_ns() / 1000000u;
+}
+
+int host_poll_until(uint64_t ms)
+{
+	uint64_t now = host_clock_ms();
+
+	return ms == UINT64_MAX ? -1 : ms <= now ? 0 : (int)MIN(ms - now, (uint64_t)1000000);
+}
+
 struct timespec host_timespec(ns_t ns)
 {
 	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };

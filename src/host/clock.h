@@ -9,6 +9,8 @@
 #include "util/types.h"
 
 ns_t host_clock_ns(void);		/* monotonic; its zero means nothing */
+uint64_t host_clock_ms(void);		/* the same in milliseconds */
+int host_poll_until(uint64_t ms);	/* poll()'s timeout, to wait until then; UINT64_MAX: for good */
 ns_t host_clock_of(clockid_t clock);	/* another one */
 struct timespec host_timespec(ns_t ns);
 bool host_tsc_steady(void);		/* the processor's counter goes at one rate, asleep or not: invariant TSC */

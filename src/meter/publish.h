@@ -9,12 +9,11 @@
 
 #include <pthread.h>
 
+#include "host/http.h"
 #include "host/socket.h"
 #include "meter/table.h"
 #include "util/error.h"
 
-#define SCRAPERS_MAX		8
-#define SCRAPE_REQUEST_MAX	4096
 #define SCRAPE_LIMIT_MS		5000		/* from accept to the last byte of the answer */
 #define SCRAPE_FRESH_MS		200		/* an answer younger than this is given again */
 
@@ -23,14 +22,6 @@ struct publish_config {
 	struct socket_spec metrics;
 	const char *log;			/* NULL: none */
 	unsigned interval_ms;
-};
-
-struct scraper {
-	int fd;					/* -1: free */
-	uint64_t end_ms;			/* dropped then, whatever it does */
-	size_t len, sent, out_len;
-	char *out;				/* NULL: still reading the request */
-	char request[SCRAPE_REQUEST_MAX];
 };
 
 struct meter_log {
@@ -54,7 +45,7 @@ struct publish {
 	char *answer;
 	size_t answer_len;
 	struct meter_snapshot snapshot;
-	struct scraper scraper[SCRAPERS_MAX];
+	struct http http;
 };
 
 /* 0 or -errno with err set; publish_close() in any case. */

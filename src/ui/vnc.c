@@ -21,7 +21,7 @@
 
 #include "host/clock.h"
 #include "host/kick.h"
-#include "ui/http.h"
+#include "ui/pages.h"
 #include "ui/keysym.h"
 #include "ui/ui.h"
 
@@ -39,7 +39,7 @@ struct vnc {
 	char password[PASSWORD_MAX + 1];
 	char *passwords[2];
 	char title[80];
-	struct http http;		/* web */
+	struct pages pages;		/* web */
 	bool serves_page;
 	unsigned clients;
 	int x, y;			/* the pointer, as last told */
@@ -266,7 +266,7 @@ static int listen_web(struct vnc *v, struct error *err)
 			close(page);
 			break;
 		}
-		int rc = http_open(&v->http, page, dir);
+		int rc = pages_open(&v->pages, page, dir);
 		if (rc < 0) {
 			close(page);
 			return error_set(err, rc, "cannot serve the web display: %s", strerror(-rc));
@@ -332,7 +332,7 @@ static int set_up(struct vnc *v, struct error *err)
 static void vnc_free(struct vnc *v)
 {
 	if (v->serves_page)
-		http_close(&v->http);
+		pages_close(&v->pages);
 	if (v->screen) {
 		rfbShutdownServer(v->screen, TRUE);
 		v->screen->frameBuffer = NULL;

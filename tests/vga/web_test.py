@@ -5,20 +5,24 @@ usage: web_test.py PLEX86. Skipped without chromium, novnc or SeaBIOS.
 The page must show what the machine shows, and a key pressed in the page must reach the guest.
 """
 import base64
+import http.client
 import json
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from harness import BIOS, need_all  # noqa: E402
 
 PLEX86 = os.path.abspath(sys.argv[1])
 LIMIT_S = 300
+NOVNC = '/usr/share/novnc'
 
 
 class Chromium:
@@ -87,8 +91,36 @@ for (let i = 0; i < d.length; i += 4) if (d[i] | d[i + 1] | d[i + 2]) n++;
 return {width: c.width, height: c.height, lit: n}; })()'''
 
 
+def get(port, target, method='GET'):
+    c = http.client.HTTPConnection('127.0.0.1', port, timeout=LIMIT_S)
+    c.request(method, target)
+    answer = c.getresponse()
+    body = answer.read()
+    c.close()
+    return answer.status, body
+
+
+def check_pages(port):
+    """Beside clients that say nothing, or ask and do not read."""
+    silent = [socket.create_connection(('127.0.0.1', port)) for _ in range(4)]
+    for s in silent[:2]:
+        s.sendall(b'GET /core/rfb.js HTTP/1.1\r\n\r\n')
+    files = [os.path.relpath(os.path.join(at, name), NOVNC) for at, _, names in os.walk(NOVNC) for name in names]
+    for name in files:
+        with open(os.path.join(NOVNC, name), 'rb') as f:
+            assert get(port, '/' + name) == (200, f.read()), name
+    assert len(files) > 10, files
+    for target, method, status in (('/', 'GET', 404), ('/core', 'GET', 404), ('/../../../etc/passwd', 'GET', 404), ('/vnc_lite.html', 'POST', 405),
+                                   ('/' + 'a' * 9000, 'GET', 431), ('/vnc_lite.html', 'HEAD', 200)):
+        got, body = get(port, target, method)
+        assert got == status and (method != 'HEAD' or body == b''), (target, got)
+    for s in silent:
+        s.close()
+    print('ok - every file of the page is served whole, and nothing else')
+
+
 def main():
-    need_all('chromium', '/usr/share/novnc/vnc_lite.html', BIOS)
+    need_all('chromium', f'{NOVNC}/vnc_lite.html', BIOS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as dir:
         env = dict(os.environ, XDG_RUNTIME_DIR=dir)
         disk = os.path.join(dir, 'blank.img')
@@ -119,6 +151,7 @@ def main():
                 return 'Select boot device' in tool('screentext', 'web')
             wait('the boot menu', escape_opens_menu)
             print('ok - a key pressed in the page reaches the guest')
+            check_pages(urllib.parse.urlsplit(url).port)
             if len(sys.argv) > 2:
                 with open(sys.argv[2], 'wb') as f:
                     f.write(base64.b64decode(browser.cmd('Page.captureScreenshot')['data']))
