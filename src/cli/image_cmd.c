@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "image/image.h"
+#include "util/size.h"
 
 static void help(FILE *f)
 {
@@ -56,7 +57,7 @@ static bool cluster_option(const char *arg, uint32_t *bytes)
 {
 	uint64_t n;
 
-	if (strncmp(arg, "cluster_size=", 13) != 0 || image_parse_size(arg + 13, &n) < 0 || n == 0 || n > UINT32_MAX)
+	if (strncmp(arg, "cluster_size=", 13) != 0 || !size_parse(arg + 13, 1, &n) || n == 0 || n > UINT32_MAX)
 		return false;
 	*bytes = n;
 	return true;
@@ -80,7 +81,7 @@ static int create(int argc, char **argv, FILE *out)
 	}
 	if (optind == argc || argc - optind > 2 || (argc - optind == 1 && o.backing == NULL))
 		return misused("create takes FILE and SIZE (with -b FILE alone will do)");
-	if (argc - optind == 2 && (image_parse_size(argv[optind + 1], &o.size_bytes) < 0 || o.size_bytes == 0)) {
+	if (argc - optind == 2 && (!size_parse(argv[optind + 1], 1, &o.size_bytes) || o.size_bytes == 0)) {
 		fprintf(stderr, "plex86: image: '%s' is not a size (as 500M or 10G)\n", argv[optind + 1]);
 		return 1;
 	}

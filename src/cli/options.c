@@ -15,27 +15,6 @@
 #include "cli/drives.h"
 #include "host/tty.h"
 
-bool parse_size(const char *text, uint64_t unit, uint64_t *bytes)
-{
-	static const char suffixes[] = "BKMGT";
-	char *end;
-
-	errno = 0;
-	if (*text < '0' || *text > '9')
-		return false;
-	uint64_t n = strtoull(text, &end, 0);
-	if (errno)
-		return false;
-	if (*end) {
-		const char *s = strchr(suffixes, *end >= 'a' ? *end - 32 : *end);
-
-		if (s == NULL || end[1] != '\0')
-			return false;
-		unit = 1ull << (10 * (s - suffixes));
-	}
-	return !__builtin_mul_overflow(n, unit, bytes);
-}
-
 bool parse_number(const char *text, uint64_t max, uint64_t *n)
 {
 	char *end;

@@ -59,8 +59,6 @@ char *options_keep(struct options *o, const char *text);
 const char *options_front(struct options *o, const char *arg, const char *key);
 void options_help(FILE *f);
 
-/* Bytes of "512", "64K", "2G", "100T"; unit: what a bare number counts. false: not a size, or over 64 bits. */
-bool parse_size(const char *text, uint64_t unit, uint64_t *bytes);
 bool parse_number(const char *text, uint64_t max, uint64_t *n);
 /* Is it one of a list's words, which blanks part? */
 bool word_in(const char *list, const char *word);

@@ -9,6 +9,7 @@
 #include "cli/compat.h"
 #include "cli/option.h"
 #include "scan/vmap.h"
+#include "util/size.h"
 
 static int set_engine(struct options *o, const char *arg, struct error *err)
 {
@@ -54,7 +55,7 @@ static int set_sandbox(struct options *o, const char *arg, struct error *err)
 
 static int set_code_cache(struct options *o, const char *arg, struct error *err)
 {
-	if (!parse_size(arg, 1 << 10, &o->vm.code_cache_bytes) || o->vm.code_cache_bytes < CODE_CACHE_MIN ||
+	if (!size_parse(arg, 1 << 10, &o->vm.code_cache_bytes) || o->vm.code_cache_bytes < CODE_CACHE_MIN ||
 	    o->vm.code_cache_bytes > 1u << 30)
 		return error_set(err, -EINVAL, "--code-cache '%s': it is from 256 K to 1 G, in KiB or with a suffix K, M, G", arg);
 	o->vm.code_cache_bytes &= ~(uint64_t)4095;

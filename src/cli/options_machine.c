@@ -12,6 +12,7 @@
 #include "cli/drives.h"
 #include "cli/option.h"
 #include "cli/tables.h"
+#include "util/size.h"
 
 static int set_flat(struct options *o, const char *arg, struct error *err)
 {
@@ -63,12 +64,12 @@ static int set_memory(struct options *o, const char *arg, struct error *err)
 	char *more = strchr(size, ',');
 	if (more)
 		*more++ = '\0';
-	if (!parse_size(size, 1 << 20, &bytes))
+	if (!size_parse(size, 1 << 20, &bytes))
 		return error_set(err, -EINVAL, "-m '%s': not a size (as 256, 512M or 1G)", arg);
 	for (char *save = NULL, *word = more ? strtok_r(more, ",", &save) : NULL; word; word = strtok_r(NULL, ",", &save)) {
 		uint64_t max;
 
-		if (strcmp(word, "slots=0") != 0 && (strncmp(word, "maxmem=", 7) != 0 || !parse_size(word + 7, 1 << 20, &max) || max != bytes))
+		if (strcmp(word, "slots=0") != 0 && (strncmp(word, "maxmem=", 7) != 0 || !size_parse(word + 7, 1 << 20, &max) || max != bytes))
 			return error_set(err, -EINVAL, "-m '%s': memory cannot be added later", arg);
 	}
 	if (bytes < VM_RAM_MIN)

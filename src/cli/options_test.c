@@ -21,21 +21,6 @@ static int parse(const char *first, ...)
 	return options_parse(&o, argc, argv, &err);
 }
 
-TEST(sizes_have_suffixes_and_a_default_unit)
-{
-	uint64_t n;
-
-	CHECK(parse_size("512", 1 << 20, &n) && n == 512ull << 20);
-	CHECK(parse_size("64K", 1 << 20, &n) && n == 64 << 10);
-	CHECK(parse_size("3g", 1 << 20, &n) && n == 3ull << 30);
-	CHECK(!parse_size("", 1, &n));
-	CHECK(!parse_size("-1", 1, &n));
-	CHECK(!parse_size("12Q", 1, &n));
-	CHECK(!parse_size("1MM", 1, &n));
-	CHECK(!parse_size("99999999999999999999", 1, &n));
-	CHECK(!parse_size("99999999999T", 1, &n));
-}
-
 TEST(words_of_a_list_are_found_whole)
 {
 	CHECK(word_in("usb vmport smm", "usb"));

@@ -341,10 +341,11 @@ static int open_listener(struct control *c, struct control_listener *l, const st
 		return add_client(c, cfg->mode, fd, fd, cfg->socket.telnet) ? 0 : error_set(err, -ENOSPC, "too many connections");
 	l->fd = fd;
 	if (cfg->socket.wait) {
-		fprintf(stderr, "plex86: waiting for a connection to %s\n", cfg->socket.path[0] ? cfg->socket.path : cfg->socket.host);
-		int conn = socket_accept(fd, true);
-		if (conn < 0 || !add_client(c, cfg->mode, conn, conn, cfg->socket.telnet))
-			return error_set(err, conn < 0 ? conn : -EIO, "no connection came");
+		int conn = socket_accept_first(&cfg->socket, fd, err);
+		if (conn < 0)
+			return conn;
+		if (!add_client(c, cfg->mode, conn, conn, cfg->socket.telnet))
+			return error_set(err, -ENOSPC, "too many connections");
 	}
 	l->watch = host_io_add(c->io, fd, EPOLLIN, on_connection, l);
 	return l->watch ? 0 : error_set(err, -errno, "cannot watch a socket: %s", strerror(errno));

@@ -178,13 +178,10 @@ static void pc_fill_cmos(struct pc *pc)
 	uint64_t ext_kb = low > 1 << 20 ? (low - (1 << 20)) >> 10 : 0;
 	uint64_t ext_64k = low > 16 << 20 ? (low - (16 << 20)) >> 16 : 0;
 	uint64_t high_64k = (ram - low) >> 16;
-	unsigned floppies = (cfg->floppy_type[0] != 0) + (cfg->floppy_type[1] != 0);
 
 	ext_kb = MIN(ext_kb, 65535);
 	ext_64k = MIN(ext_64k, 65535);
-	rtc_set_cmos(rtc, 0x10, (uint8_t)(cfg->floppy_type[0] << 4 | (cfg->floppy_type[1] & 15)));
-	/* equipment: coprocessor, and floppy drives if any */
-	rtc_set_cmos(rtc, 0x14, (uint8_t)(0x06 | (floppies ? 1 | (floppies - 1) << 6 : 0)));
+	rtc_set_cmos(rtc, 0x14, 0x06);		/* equipment: a coprocessor; chipset_attach_floppy() adds to it */
 	rtc_set_cmos(rtc, 0x15, (uint8_t)MIN(ram >> 10, 640));
 	rtc_set_cmos(rtc, 0x16, (uint8_t)(MIN(ram >> 10, 640) >> 8));
 	rtc_set_cmos(rtc, 0x17, (uint8_t)ext_kb);

@@ -65,7 +65,6 @@ struct pc_config {
 	uint64_t ram_bytes;		/* goes into CMOS */
 	bool no_boot_check;		/* CMOS: firmware takes a floppy without a boot sector's signature */
 	uint8_t boot_order[3];		/* CMOS, as SeaBIOS reads it: 1 floppy, 2 disk, 3 CD, 4 network; 0 none */
-	uint8_t floppy_type[2];		/* CMOS 10h: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M, 5 2.88M */
 	bool no_serial[PC_SERIAL_PORTS];
 	uint16_t debugcon_port;		/* reads back E9h; 0: there is none */
 	bool pvpanic;			/* port 505h */

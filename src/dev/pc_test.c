@@ -73,7 +73,7 @@ static struct world *fresh(void)
 		    world_debug_exit, world_panic, world_leds },
 		.now = world_now, .now_arg = w, .tsc_hz = 2000000000, .start_time_s = 1709210096,
 		.ram_bytes = 64 << 20, .debugcon_port = 0xE9, .pvpanic = true,
-		.debug_exit_port = 0xF4, .boot_order = { 3, 2, 1 }, .floppy_type = { 4, 0 },
+		.debug_exit_port = 0xF4, .boot_order = { 3, 2, 1 },
 	};
 	static const uint8_t init[][2] = { { 0x20, 0x11 }, { 0x21, 0x08 }, { 0x21, 0x04 }, { 0x21, 0x01 },
 		{ 0xA0, 0x11 }, { 0xA1, 0x70 }, { 0xA1, 0x02 }, { 0xA1, 0x01 } };
@@ -525,15 +525,15 @@ static uint8_t cmos(struct world *w, uint8_t reg)
 	return in(w, 0x71);
 }
 
-TEST(cmos_tells_memory_size_boot_order_and_floppies)
+TEST(cmos_tells_memory_size_and_boot_order)
 {
 	struct world *w = fresh();
 
 	CHECK_EQ(cmos(w, 0x15) | cmos(w, 0x16) << 8, 640);
 	CHECK_EQ(cmos(w, 0x17) | cmos(w, 0x18) << 8, 63 * 1024);
 	CHECK_EQ(cmos(w, 0x34) | cmos(w, 0x35) << 8, 48 * 16);
-	CHECK_EQ(cmos(w, 0x10), 0x40);
-	CHECK_EQ(cmos(w, 0x14) & 0xC1, 0x01);
+	CHECK_EQ(cmos(w, 0x10), 0);
+	CHECK_EQ(cmos(w, 0x14) & 0xC3, 0x02);
 	CHECK_EQ(cmos(w, 0x3D), 0x23);
 	CHECK_EQ(cmos(w, 0x38), 0x10);
 	CHECK_EQ(cmos(w, RTC_HOURS), 0x12);

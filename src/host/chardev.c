@@ -378,10 +378,11 @@ static int open_socket(struct chardev *c, struct error *err)
 		return connected(c, fd) ? 0 : error_set(err, -EIO, "cannot watch a socket");
 	c->listen_fd = fd;
 	if (spec->wait) {
-		fprintf(stderr, "plex86: waiting for a connection to %s\n", spec->path[0] ? spec->path : spec->host);
-		int conn = socket_accept(fd, true);
-		if (conn < 0 || !connected(c, conn))
-			return error_set(err, conn < 0 ? conn : -EIO, "no connection came");
+		int conn = socket_accept_first(spec, fd, err);
+		if (conn < 0)
+			return conn;
+		if (!connected(c, conn))
+			return error_set(err, -EIO, "cannot watch a socket");
 	}
 	c->listener = host_io_add(c->io, fd, EPOLLIN, on_connection, c);
 	return c->listener ? 0 : error_set(err, -errno, "cannot watch a socket: %s", strerror(errno));

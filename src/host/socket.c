@@ -201,6 +201,13 @@ int socket_accept(int fd, bool wait)
 	return c >= 0 ? c : -errno;
 }
 
+int socket_accept_first(const struct socket_spec *spec, int fd, struct error *err)
+{
+	fprintf(stderr, "plex86: waiting for a connection to %s\n", spec->path[0] ? spec->path : spec->host);
+	int conn = socket_accept(fd, true);
+	return conn >= 0 ? conn : error_set(err, conn, "no connection came: %s", strerror(-conn));
+}
+
 void socket_remove(const struct socket_spec *spec)
 {
 	if (spec->server && spec->path[0] && !host_fdset_named(spec->path))

@@ -27,6 +27,8 @@ int socket_parse(struct socket_spec *spec, const char *text, struct error *err);
 int socket_open(const struct socket_spec *spec, struct error *err);
 /* The next connection, not blocking; wait: until there is one. Descriptor or -errno. */
 int socket_accept(int fd, bool wait);
+/* Wait for the first connection to a listening socket, saying so. Descriptor, or -errno with err set. */
+int socket_accept_first(const struct socket_spec *spec, int fd, struct error *err);
 /* Take away the file of a listening socket. */
 void socket_remove(const struct socket_spec *spec);
 

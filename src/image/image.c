@@ -159,29 +159,6 @@ bool image_is_zero(struct image *image, uint64_t offset, uint64_t *len)
 	return image->ops->is_zero != NULL && image->ops->is_zero(image, offset, len);
 }
 
-int image_parse_size(const char *text, uint64_t *bytes)
-{
-	static const char units[] = "BKMGTPE";
-	char *end;
-	double n = strtod(text, &end);
-	unsigned shift = 0;
-
-	if (end == text || !(n >= 0))
-		return -EINVAL;
-	if (*end != '\0') {
-		char unit = *end >= 'a' && *end <= 'z' ? *end - 32 : *end;
-		const char *u = strchr(units, unit);
-		if (u == NULL || end[1] != '\0')
-			return -EINVAL;
-		shift = 10 * (u - units);
-	}
-	n *= (double)(1ull << shift);
-	if (n >= 9e18)
-		return -EINVAL;
-	*bytes = n;
-	return 0;
-}
-
 /* --- creating and copying --- */
 
 int image_create(const char *path, const struct image_create_options *options, struct image_error *err)

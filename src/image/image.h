@@ -70,9 +70,6 @@ int image_create(const char *path, const struct image_create_options *options, s
 int image_convert(const char *from, const char *from_format, const char *to, const char *to_format,
 		  struct image_error *err);
 
-/* "10G", "512M", "1440K", "100" (bytes), with fractions ("1.5G"). 0 and *bytes, or -EINVAL. */
-int image_parse_size(const char *text, uint64_t *bytes);
-
 /* --- formats, for image.c --- */
 #define IMAGE_MAX_DEPTH 64		/* of backing files */
 struct file;

@@ -48,23 +48,6 @@ static void make_raw(const char *path, uint64_t size)
 		fail_msg("%s", err.text);
 }
 
-TEST(image_sizes_take_units_and_fractions)
-{
-	uint64_t n;
-	CHECK_EQ(image_parse_size("10G", &n), 0);
-	CHECK(n == 10ull << 30);
-	CHECK_EQ(image_parse_size("1.5k", &n), 0);
-	CHECK_EQ(n, 1536);
-	CHECK_EQ(image_parse_size("100", &n), 0);
-	CHECK_EQ(n, 100);
-	CHECK_EQ(image_parse_size("", &n), -EINVAL);
-	CHECK_EQ(image_parse_size("-1", &n), -EINVAL);
-	CHECK_EQ(image_parse_size("1X", &n), -EINVAL);
-	CHECK_EQ(image_parse_size("1GB", &n), -EINVAL);
-	CHECK_EQ(image_parse_size("nan", &n), -EINVAL);
-	CHECK_EQ(image_parse_size("99999E", &n), -EINVAL);
-}
-
 TEST(raw_image_returns_what_was_written)
 {
 	const char *path = path_of("a.raw");
