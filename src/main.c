@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "scan/scan.h"
 #include "control/client.h"
+#include "util/sanitizer.h"
 
 static bool wants_report(enum stop_reason reason)
 {
@@ -62,7 +63,7 @@ static int leave_terminal(int null)
 	return err;
 }
 
-static int run(const struct options *o)
+static int run(struct options *o)
 {
 	int ready = -1, null = -1, err_fd = STDERR_FILENO;
 
@@ -77,8 +78,12 @@ static int run(const struct options *o)
 	const struct vm_config *cfg = &o->vm;
 	struct error err = { 0 };
 	struct vm *vm = calloc(1, sizeof(*vm));
+	int rc = 0;
 
-	bool ok = vm != NULL && host_sandbox_prepare(&o->sandbox, &err) >= 0 && vm_init(vm, cfg, &err) >= 0;
+	/* First of all: the network's process has nothing of what comes after, nor the namespaces. */
+	if (vm && cfg->net.user)
+		rc = net_user_start(&cfg->net.at, o->sandbox.mode != SANDBOX_OFF && !SANITIZER, &o->vm.net_process, &err);
+	bool ok = vm != NULL && rc >= 0 && host_sandbox_prepare(&o->sandbox, &err) >= 0 && vm_init(vm, cfg, &err) >= 0;
 	if (ok && o->daemonize)
 		err_fd = leave_terminal(null);
 	if (!ok || host_sandbox_enter(&o->sandbox, &err) < 0) {
@@ -112,7 +117,7 @@ static int run(const struct options *o)
 	return status;
 }
 
-static int carry_out(const struct options *o, unsigned closed)
+static int carry_out(struct options *o, unsigned closed)
 {
 	switch (o->command) {
 	case CLI_HELP:

@@ -66,6 +66,7 @@ void vm_resume(struct vm *vm)
 	vm->start_ns += host_clock_ns() - vm->paused_ns;
 	control_event(&vm->control, "RESUME", NULL);
 	vm_drives_retry(&vm->drives);
+	vm_net_resume(vm);
 	cpu_attend(&vm->cpu, ATTN_KICK | ATTN_EVENT);
 }
 
@@ -137,6 +138,7 @@ static void service_host(struct vm *vm)
 		host_io_poll(&vm->io, 0);
 		vm->input_ns = vm_now(vm) / VM_INPUT_PERIOD_NS * VM_INPUT_PERIOD_NS + VM_INPUT_PERIOD_NS;
 	}
+	vm_net_service(vm);
 }
 
 /* Devices up to now; their next deadline, with a kick for it unless the guest is about to sleep that long. */

@@ -21,6 +21,7 @@
 #include "util/error.h"
 #include "vm_debug.h"
 #include "vm_drives.h"
+#include "vm_net.h"
 #include "vm_screen.h"
 
 /* Why a run ended; also plex86's exit status (man page, EXIT STATUS). */
@@ -67,6 +68,8 @@ struct vm_config {
 	unsigned nfw_files;
 	uint16_t boot_menu_ms;		/* 0: as long as the firmware likes */
 	struct vm_drives_config drives;
+	struct net_config net;
+	struct net_process net_process;	/* of net_user_start(); the machine takes its descriptor over */
 	struct chardev_config serial[PC_SERIAL_PORTS];
 	bool no_serial[PC_SERIAL_PORTS];	/* that port is not there at all */
 	struct chardev_config debugcon;	/* where the bytes written to debugcon_port go */
@@ -112,6 +115,7 @@ struct vm {
 	struct pc pc;
 	struct chipset chipset;
 	struct vm_drives drives;
+	struct vm_net net;
 	struct boot boot;
 	bool firmware;			/* it boots, not boot */
 	struct firmware fw;

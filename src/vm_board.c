@@ -223,12 +223,16 @@ static void boot_paths(const struct vm_config *cfg, char *text, size_t room)
 			if (rank > last && (next == 0 || rank < next))
 				next = rank;
 		}
+		if (cfg->net.card && cfg->net.boot_rank > last && (next == 0 || cfg->net.boot_rank < next))
+			next = cfg->net.boot_rank;
 		for (unsigned i = 0; next && i < VM_IDE_DRIVES; i++)
 			if (d->ide[i].boot_rank == next)
 				len += (size_t)snprintf(text + len, room - len, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n", i / 2, i % 2);
 		for (unsigned i = 0; next && i < VM_FLOPPIES; i++)
 			if (d->floppy[i].boot_rank == next)
 				len += (size_t)snprintf(text + len, room - len, "/pci@i0cf8/isa@1/fdc@03f0/floppy@%u\n", i);
+		if (next && cfg->net.card && cfg->net.boot_rank == next)
+			len += (size_t)snprintf(text + len, room - len, "/pci@i0cf8/ethernet@%u/ethernet-phy@0\n", CHIPSET_NET_DEVFN >> 3);
 		last = next;
 	} while (next);
 	if (cfg->boot_strict)
@@ -288,7 +292,7 @@ static int init_chipset(struct vm *vm, struct error *err)
 	rc = vm_drives_open(&vm->drives, &cfg->drives, &host, err);
 	if (rc == 0)
 		vm_drives_attach(&vm->drives, &cfg->drives, &vm->chipset);
-	return rc;
+	return rc < 0 ? rc : vm_net_init(vm, err);
 }
 
 /* Where SeaBIOS puts the card of a machine without others: frame buffer and registers. */

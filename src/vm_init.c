@@ -260,6 +260,7 @@ void vm_close_host(struct vm *vm)
 	ns_t limit = vm->stop_reason == STOP_SIGNAL ? 1000000000u : HOST_NEVER;
 
 	vm_drives_close(&vm->drives);	/* first: its workers kick us */
+	vm_net_close(vm);
 	profile_free(&vm->profile);
 	host_kick_free(&vm->kick);
 	control_event(&vm->control, "SHUTDOWN", json_pack("{s:b,s:s}", "guest", vm->stop_reason == STOP_POWEROFF && !vm->ended_by,

@@ -65,6 +65,23 @@ static void put_drives(struct vm *vm, struct meter_snapshot *s)
 			meter_put(s, METER_DISK_ERRORS, v[n].name, NULL, stats[n].errors);
 }
 
+static void put_network(struct vm *vm, struct meter_snapshot *s)
+{
+	const struct e1000 *card = &vm->chipset.net.card;
+	const char *name = vm_net_name(vm);
+
+	if (!vm->chipset.net.present)
+		return;
+	meter_put(s, METER_NET_FRAMES, name, "receive", card->frames_in);
+	meter_put(s, METER_NET_FRAMES, name, "send", card->frames_out);
+	meter_put(s, METER_NET_BYTES, name, "receive", card->bytes_in);
+	meter_put(s, METER_NET_BYTES, name, "send", card->bytes_out);
+	meter_put(s, METER_NET_LOST, name, "receive", vm->net.lost_in);
+	meter_put(s, METER_NET_LOST, name, "send", vm->net.lost_out);
+	if (vm->cfg->net_process.pid > 0)
+		meter_put(s, METER_NET_CPU, NULL, NULL, host_clock_of_process(vm->cfg->net_process.pid));
+}
+
 /* Pages of the memfd that the host holds in memory; what was swapped out is not. */
 static uint64_t resident_bytes(const struct phys *phys)
 {
@@ -161,6 +178,7 @@ int vm_meters_read(struct vm *vm, struct meter_snapshot *s, struct error *err)
 		meter_put(s, METER_PORTS, "none", "write", bus->unclaimed_writes);
 	put_devices(s, METER_MMIO, &vm->phys.devices);
 	put_drives(vm, s);
+	put_network(vm, s);
 	put_memory(vm, s);
 	put_vcpu(vm, s);
 	return 0;

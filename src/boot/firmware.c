@@ -19,7 +19,7 @@
 
 static const char *const folders[] = {
 	"/usr/share/seabios", "/usr/share/qemu", "/usr/share/seabios-firmware", "/usr/local/share/qemu",
-	"/usr/local/share/seabios",
+	"/usr/local/share/seabios", "/usr/lib/ipxe/qemu",
 };
 
 const char *firmware_find(const char *name, char *path, size_t len)

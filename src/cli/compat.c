@@ -138,11 +138,6 @@ static int only_none(const char *option, const char *arg, const char *why, struc
 	return strcmp(arg, "none") == 0 || strcmp(arg, "null") == 0 ? 0 : error_set(err, -EINVAL, "%s '%s': %s (%s none)", option, arg, why, option);
 }
 
-int compat_net(struct options *o, const char *arg, struct error *err)
-{
-	return only_none("-nic", arg, "the machine has no network card", err);
-}
-
 int compat_parallel(struct options *o, const char *arg, struct error *err)
 {
 	return only_none("-parallel", arg, "the machine has no parallel port", err);
@@ -275,8 +270,7 @@ bool compat_refused(const char *name, struct error *err)
 		{ "enable-kvm hax xen-attach xen-domid xen-domid-restrict", "there is only plex86's own engine, in software (leave it out)" },
 		{ "usb usbdevice", "the machine has no USB controller (keyboard and mouse are PS/2)" },
 		{ "soundhw", "the machine has no sound card, and its speaker no sound" },
-		{ "netdev", "the machine has no network card (-nic none)" },
-		{ "tftp bootp smb redir", "the machine has no network card" },
+		{ "tftp bootp smb redir", "the network's properties are -nic user's (tftp=, bootfile=, hostfwd=)" },
 		{ "loadvm incoming only-migratable", "a machine's state cannot be saved or loaded" },
 		{ "watchdog", "the machine has no watchdog" },
 		{ "tpmdev", "the machine has no TPM" },

@@ -11,7 +11,6 @@ int compat_machine(struct options *o, const char *arg, struct error *err);	/* -m
 int compat_accel(struct options *o, const char *arg, struct error *err);
 int compat_accel_check(const struct options *o, struct error *err);		/* when all are known */
 int compat_smp(struct options *o, const char *arg, struct error *err);
-int compat_net(struct options *o, const char *arg, struct error *err);		/* -net, -nic */
 int compat_parallel(struct options *o, const char *arg, struct error *err);
 int compat_sound(struct options *o, const char *arg, struct error *err);	/* -audio, -audiodev */
 int compat_keyboard(struct options *o, const char *arg, struct error *err);	/* -k */

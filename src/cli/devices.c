@@ -6,6 +6,7 @@
 
 #include "cli/chardevs.h"
 #include "cli/drives.h"
+#include "cli/network.h"
 
 static bool parse_port(const char *text, uint64_t max, uint16_t *n)
 {
@@ -133,9 +134,6 @@ static const struct device *find(const char *name, size_t len)
 static const char *absent(const char *name)
 {
 	static const struct { const char *begins, *why; } what[] = {
-		{ "e1000", "the machine has no network card" }, { "rtl8139", "the machine has no network card" },
-		{ "ne2k", "the machine has no network card" }, { "pcnet", "the machine has no network card" },
-		{ "i825", "the machine has no network card" }, { "vmxnet", "the machine has no network card" },
 		{ "virtio", "there are no virtio devices: drives are IDE disks and floppies" },
 		{ "ahci", "drives are IDE disks and floppies" }, { "ich9-ahci", "drives are IDE disks and floppies" },
 		{ "nvme", "drives are IDE disks and floppies" }, { "lsi", "drives are IDE disks and floppies" },
@@ -149,6 +147,8 @@ static const char *absent(const char *name)
 		{ "vmware-svga", "the graphics card is -vga std" }, { "qxl", "the graphics card is -vga std" },
 	};
 
+	if (network_other_card(name))
+		return network_other_card(name);
 	for (size_t i = 0; i < ARRAY_LEN(what); i++)
 		if (strncmp(name, what[i].begins, strlen(what[i].begins)) == 0)
 			return what[i].why;
@@ -160,6 +160,7 @@ static void list(void)
 	puts("Devices:");
 	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
 		printf("  %s%s\n", devices[i].name, devices[i].help);
+	puts("  e1000[,netdev=ID][,mac=ADDR][,romfile=FILE][,bootindex=N]   the network card");
 	puts("  ide-hd, ide-cd, floppy ,drive=ID[,bus=ide.N][,unit=N][,serial=TEXT][,bootindex=N]   a -drive if=none,id=ID");
 }
 
@@ -176,6 +177,8 @@ int devices_add(struct options *o, const char *arg, struct error *err)
 	size_t len = strcspn(arg, ",");
 	if (drives_is_device(arg, len))
 		return drives_device(o, arg, err);
+	if (network_is_device(arg, len))
+		return network_device(o, arg, err);
 	const struct device *d = find(arg, len);
 	if (d == NULL)
 		return error_set(err, -EINVAL, "-device '%.*s': %s", (int)len, arg, absent(arg));

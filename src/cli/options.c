@@ -13,6 +13,7 @@
 #include "cli/chardevs.h"
 #include "cli/compat.h"
 #include "cli/drives.h"
+#include "cli/network.h"
 #include "host/tty.h"
 
 bool parse_number(const char *text, uint64_t max, uint64_t *n)
@@ -344,6 +345,8 @@ static int check(struct options *o, struct error *err)
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
 	int rc = chardevs_resolve(o, err);
+	if (rc == 0)
+		rc = network_check(o, err);
 	if (rc == 0)
 		rc = check_screen(o, err);
 	b->screen = o->vm.screen.vga;

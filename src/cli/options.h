@@ -24,6 +24,14 @@ struct cli_blockdev {			/* a node: a file, or the format that is in one */
 	struct vm_drive_config d;
 };
 
+#define CLI_NETDEVS 4
+
+struct cli_netdev {			/* a network, which a card is to be on */
+	const char *option, *id;	/* id NULL: none was given */
+	bool used;
+	struct net_user_config user;
+};
+
 struct options {
 	enum cli_command command;
 	struct vm_config vm;
@@ -35,6 +43,11 @@ struct options {
 	unsigned nchardevs;
 	struct cli_blockdev blockdev[CLI_BLOCKDEVS];
 	unsigned nblockdevs;
+	struct cli_netdev netdev[CLI_NETDEVS];
+	unsigned nnetdevs;
+	struct cli_netdev *card_on, *net_user;	/* what -nic, what -net user made; NULL: nothing */
+	const char *card_netdev;	/* netdev= of the card */
+	bool net_nic;
 	/* By the ID of a -chardev, to be resolved when all are known; NULL: not so. */
 	const char *serial_id[PC_SERIAL_PORTS], *debugcon_id;
 	struct { enum control_mode mode; const char *id; } mon[CLI_CHARDEVS];

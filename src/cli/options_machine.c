@@ -10,6 +10,7 @@
 #include "cli/compat.h"
 #include "cli/devices.h"
 #include "cli/drives.h"
+#include "cli/network.h"
 #include "cli/option.h"
 #include "cli/tables.h"
 #include "util/size.h"
@@ -109,9 +110,10 @@ static const struct option machine[] = {
 	{ "fw_cfg", NULL, "NAME,...", "a file for the guest's eyes: file=PATH or string=TEXT", SET(tables_fw_cfg), false },
 	{ "no-acpi", NULL, NULL, "the same as -machine acpi=off", SET(compat_no_acpi), false },
 	{ "no-hpet", NULL, NULL, "the same as -machine hpet=off, which is the default", SET(compat_no_hpet), false },
-	{ "net", NULL, "none", "there is no network card; the same: -nic none, -parallel none,\n-audio none", SET(compat_net), false },
-	{ "nic", NULL, "none", NULL, SET(compat_net), false },
-	{ "parallel", NULL, "none", NULL, SET(compat_parallel), false },
+	{ "nic", NULL, "user,...", "a network card (e1000) on a user-mode network: hostfwd=tcp::PORT-:PORT,\nrestrict=on, mac=ADDR; none: no card, the default", SET(network_nic), false },
+	{ "netdev", NULL, "user,id=ID,...", "such a network, for a -device e1000,netdev=ID[,mac=ADDR]", SET(network_netdev), false },
+	{ "net", NULL, "nic|user|none", "the same in the older way: -net nic -net user", SET(network_net), false },
+	{ "parallel", NULL, "none", "there is no parallel port, and no sound card (-audio none)", SET(compat_parallel), false },
 	{ "audio", NULL, "none", NULL, SET(compat_sound), false },
 	{ "audiodev", NULL, "none", NULL, SET(compat_sound), false },
 	{ "no-user-config", NULL, NULL, NULL, SET(compat_nothing), false },

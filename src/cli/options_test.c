@@ -77,7 +77,7 @@ TEST(options_that_contradict_or_lack_something_are_refused)
 	CHECK(parse("a", "b", NULL) < 0);
 	CHECK(parse("k", "-serial", "stdio", "-serial", "stdio", NULL) < 0);
 	CHECK(parse("k", "-serial", "tcp:1", NULL) < 0);
-	CHECK(parse("k", "-device", "e1000", NULL) < 0);
+	CHECK(parse("k", "-device", "rtl8139", NULL) < 0);
 	CHECK(parse("k", "--no-reboot=yes", NULL) < 0);
 }
 
@@ -110,8 +110,47 @@ TEST(options_of_tools_that_start_qemu_mean_what_they_mean_there)	/* [QEMU, "Invo
 	CHECK(parse("k", "-machine", "pc,usb=on", NULL) < 0);
 	CHECK(parse("k", "-accel", "kvm", NULL) < 0);
 	CHECK(parse("k", "-smp", "cpus=2", NULL) < 0);
-	CHECK(parse("k", "-nic", "user", NULL) < 0);
-	CHECK(strstr(err.text, "network card") != NULL);
+}
+
+TEST(options_of_the_network_put_a_card_on_it)	/* [QEMU, "Invocation"] */
+{
+	CHECK_EQ(parse("k", NULL), 0);
+	CHECK(!o.vm.net.card);				/* none unless one is asked for */
+	CHECK_EQ(parse("k", "-nic", "user,model=e1000,hostfwd=tcp:127.0.0.1:2222-:22,mac=52:54:00:01:02:03", NULL), 0);
+	CHECK(o.vm.net.card && o.vm.net.user);
+	CHECK_EQ(o.vm.net.mac[5], 3);
+	CHECK_EQ(o.vm.net.at.nforwards, 1);
+	CHECK_EQ(o.vm.net.at.forward[0].host.s_addr, htonl(0x7F000001));
+	CHECK_EQ(o.vm.net.at.forward[0].host_port, 2222);
+	CHECK_EQ(o.vm.net.at.forward[0].guest_port, 22);
+	CHECK_EQ(parse("k", "-device", "e1000,netdev=n0,bootindex=2", "-netdev",
+	    "user,id=n0,hostfwd=udp::69-10.0.2.9:70,restrict=on,net=10.0.2.0/24,dhcpstart=10.0.2.9,ipv6=off", NULL), 0);
+	CHECK(o.vm.net.user && o.vm.net.at.restricted && o.vm.net.at.no_ipv6 && o.vm.net.at.forward[0].udp);
+	CHECK_STR(o.vm.net.id, "n0");
+	CHECK_EQ(o.vm.net.boot_rank, 3);
+	CHECK_EQ(parse("k", "-net", "nic,model=e1000,macaddr=52:54:00:00:00:09", "-net", "user,hostname=box", NULL), 0);
+	CHECK(o.vm.net.user && o.vm.net.mac[5] == 9);
+	CHECK_EQ(parse("k", "-device", "e1000", NULL), 0);
+	CHECK(o.vm.net.card && !o.vm.net.user);		/* its cable is out */
+}
+
+TEST(options_of_the_network_say_what_is_wrong)
+{
+	static const struct { const char *option, *arg, *word; } wrong[] = {
+		{ "-nic", "tap,ifname=t", "user" }, { "-netdev", "bridge,id=a", "user" }, { "-net", "socket", "user" }, { "-netdev", "user", "id=" },
+		{ "-netdev", "user,id=a", "no card" }, { "-nic", "user,model=rtl8139", "e1000" }, { "-nic", "user,mac=01:00:00:00:00:00", "group" },
+		{ "-nic", "user,mac=52:54", "not an address" }, { "-nic", "user,hostfwd=tcp::x-:22", "HOSTPORT" }, { "-nic", "user,hostfwd=22", "HOSTPORT" },
+		{ "-nic", "user,hostfwd=tcp::0-:22", "HOSTPORT" }, { "-nic", "user,hostfwd=sctp::1-:22", "HOSTPORT" }, { "-nic", "user,net=10.0.2.0/31", "net=" },
+		{ "-nic", "user,net=10.0.3.0/24,dns=10.0.2.3", "must lie in" }, { "-nic", "user,ipv4=off,ipv6=off", "nothing" }, { "-nic", "user,smb=/", "cannot be had" },
+		{ "-device", "e1000,netdev=b", "no -netdev" }, { "-device", "virtio-net-pci", "e1000" }, { "-device", "e1000,speed=1", "speed" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+		CHECK(parse("k", wrong[i].option, wrong[i].arg, NULL) < 0);
+		CHECK(strstr(err.text, wrong[i].word) != NULL);
+	}
+	CHECK(parse("k", "-nic", "user", "-nic", "user", NULL) < 0);
+	CHECK(strstr(err.text, "one network card") != NULL);
 }
 
 TEST(clock_chip_starts_at_a_date_that_is_given)

@@ -1,6 +1,7 @@
 /*
  * The monitor's commands, as QEMU's users type them: a row each in the table at the end.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -405,6 +406,34 @@ static void info_block(struct line *l)
 	}
 }
 
+static void info_network(struct line *l)
+{
+	const struct chipset_net *n = &l->vm->chipset.net;
+	const struct net_config *cfg = &l->vm->cfg->net;
+	const uint16_t *mac = n->card.eeprom;
+
+	if (!n->present)
+		return;
+	fprintf(l->out, "%s: model=e1000, macaddr=%02x:%02x:%02x:%02x:%02x:%02x, link %s\r\n", vm_net_name(l->vm), mac[0] & 0xFF, mac[0] >> 8,
+	    mac[1] & 0xFF, mac[1] >> 8, mac[2] & 0xFF, mac[2] >> 8, e1000_link(&n->card) ? "up" : "down");
+	if (!cfg->user || l->vm->net.fd < 0) {
+		fprintf(l->out, " \\ cable out%s\r\n", cfg->user ? ": the network's process has ended" : "");
+		return;
+	}
+	fprintf(l->out, " \\ %s: user-mode network, process %d%s\r\n", cfg->id ? cfg->id : "user", (int)l->vm->cfg->net_process.pid,
+	    cfg->at.restricted ? ", restricted" : "");
+	for (unsigned i = 0; i < cfg->at.nforwards; i++) {
+		const struct net_forward *f = &cfg->at.forward[i];
+		char host[INET_ADDRSTRLEN], guest[INET_ADDRSTRLEN];
+
+		inet_ntop(AF_INET, &f->host, host, sizeof(host));
+		inet_ntop(AF_INET, &f->guest, guest, sizeof(guest));
+		fprintf(l->out, "    %s %s:%u -> %s:%u\r\n", f->udp ? "udp" : "tcp", host, f->host_port, f->guest.s_addr ? guest : "guest", f->guest_port);
+	}
+	fprintf(l->out, "    received %llu frames, sent %llu, lost %llu and %llu\r\n", (unsigned long long)n->card.frames_in,
+	    (unsigned long long)n->card.frames_out, (unsigned long long)l->vm->net.lost_in, (unsigned long long)l->vm->net.lost_out);
+}
+
 static void info_version(struct line *l)
 {
 	fputs("plex86 " PLEX86_VERSION "\r\n", l->out);
@@ -439,6 +468,7 @@ static const struct info {
 	{ "lapic", "the local APIC", info_lapic },
 	{ "pci", "PCI functions and where they are", info_pci },
 	{ "block", "drives and their images", info_block },
+	{ "network", "the network card, and what it is on", info_network },
 	{ "version", "of plex86", info_version },
 	{ "name", "of the machine", info_name },
 	{ "mice", "pointing devices", info_mice },

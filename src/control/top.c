@@ -13,7 +13,7 @@
 #define MACHINES_MAX	64
 #define ANSWER_MS	1000		/* a machine that hangs must not stop the table */
 
-enum column { NAME, CPU, RING3, RING0, EMULATE, SCAN, FAULTS, DEVICE, IDLE, MEMORY, READ, WRITE, INTERRUPTS, EXCEPTIONS, COLUMNS_N };
+enum column { NAME, CPU, RING3, RING0, EMULATE, SCAN, FAULTS, DEVICE, IDLE, MEMORY, READ, WRITE, RECEIVE, SEND, INTERRUPTS, EXCEPTIONS, COLUMNS_N };
 static const struct { const char *head; char key; const char *sort; int width, digits; } columns[COLUMNS_N] = {
 	[NAME] = { "NAME", 'n', "name", -16, 0 },
 	[CPU] = { "%CPU", 'c', "cpu", 6, 1 },
@@ -27,6 +27,8 @@ static const struct { const char *head; char key; const char *sort; int width, d
 	[MEMORY] = { "RESMiB", 'm', "memory", 7, 1 },
 	[READ] = { "rKiB/s", 'r', "read", 8, 1 },
 	[WRITE] = { "wKiB/s", 'o', "write", 8, 1 },
+	[RECEIVE] = { "inKiB/s", 'a', "receive", 8, 1 },
+	[SEND] = { "outKiB/s", 'b', "send", 9, 1 },
 	[INTERRUPTS] = { "INT/s", 't', "interrupts", 8, 0 },
 	[EXCEPTIONS] = { "EXC/s", 'x', "exceptions", 8, 0 },
 };
@@ -73,13 +75,14 @@ static json_t *vcpu_meter(json_t *m, const char *meter)
 	return json_object_get(json_array_get(json_object_get(m, "vcpus"), 0), meter);
 }
 
-static double disk(json_t *m, const char *op)
+/* Of all drives, or cards. */
+static double bytes(json_t *m, const char *meter, const char *op)
 {
-	const char *drive;
+	const char *name;
 	json_t *v;
 	double sum = 0;
 
-	json_object_foreach(json_object_get(json_object_get(m, "vm"), "disk_bytes"), drive, v)
+	json_object_foreach(json_object_get(json_object_get(m, "vm"), meter), name, v)
 		sum += number(json_object_get(v, op));
 	return sum;
 }
@@ -99,8 +102,10 @@ static void compute(struct machine *m)
 			m->value[c] = 100 * (number(json_object_get(vcpu_meter(b, "time_seconds"), causes[c])) -
 			    number(json_object_get(vcpu_meter(a, "time_seconds"), causes[c]))) / passed;
 	m->value[MEMORY] = vm_value(b, "process_resident_bytes") / (1 << 20);
-	m->value[READ] = (disk(b, "read") - disk(a, "read")) / 1024 / passed;
-	m->value[WRITE] = (disk(b, "write") - disk(a, "write")) / 1024 / passed;
+	m->value[READ] = (bytes(b, "disk_bytes", "read") - bytes(a, "disk_bytes", "read")) / 1024 / passed;
+	m->value[WRITE] = (bytes(b, "disk_bytes", "write") - bytes(a, "disk_bytes", "write")) / 1024 / passed;
+	m->value[RECEIVE] = (bytes(b, "network_bytes", "receive") - bytes(a, "network_bytes", "receive")) / 1024 / passed;
+	m->value[SEND] = (bytes(b, "network_bytes", "send") - bytes(a, "network_bytes", "send")) / 1024 / passed;
 	m->value[INTERRUPTS] = (number(vcpu_meter(b, "interrupts")) - number(vcpu_meter(a, "interrupts"))) / passed;
 	m->value[EXCEPTIONS] = (number(vcpu_meter(b, "exceptions")) - number(vcpu_meter(a, "exceptions"))) / passed;
 }

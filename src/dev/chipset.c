@@ -338,6 +338,8 @@ static ns_t next_hook(void *arg, ns_t now)
 	const struct chipset *cs = arg;
 	ns_t next = lapic_next(&cs->lapic, now);
 
+	if (cs->net.present)
+		next = MIN(next, e1000_next(&cs->net.card));
 	return cs->cfg.hpet ? MIN(next, hpet_next(&cs->hpet, now)) : next;
 }
 
@@ -348,6 +350,8 @@ static void update_hook(void *arg, ns_t now)
 	lapic_update(&cs->lapic, now);
 	if (cs->cfg.hpet)
 		hpet_update(&cs->hpet, now);
+	if (cs->net.present && now >= e1000_next(&cs->net.card))
+		e1000_update(&cs->net.card, now);
 }
 
 static void reset_hook(void *arg)
@@ -355,6 +359,7 @@ static void reset_hook(void *arg)
 	struct chipset *cs = arg;
 
 	ide_reset(&cs->ide);
+	chipset_net_reset(cs);
 	fdc_reset(&cs->fdc);
 	lapic_reset(&cs->lapic);
 	ioapic_reset(&cs->ioapic);

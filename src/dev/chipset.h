@@ -5,6 +5,7 @@
 #ifndef PLEX86_DEV_CHIPSET_H
 #define PLEX86_DEV_CHIPSET_H
 
+#include "dev/e1000.h"
 #include "dev/fdc.h"
 #include "dev/fw_cfg.h"
 #include "dev/hpet.h"
@@ -36,6 +37,13 @@ struct chipset {
 	struct ioapic ioapic;
 	struct hpet hpet;		/* if cfg.hpet */
 	struct fw_cfg fw_cfg;
+	struct chipset_net {
+		bool present;
+		struct pci_dev pci;
+		struct e1000 card;
+		struct e1000_host outside;	/* whom frames go to */
+		uint64_t rom_fd_offset;
+	} net;
 	/* host */
 	struct chipset_config cfg;
 	struct pc *pc;
@@ -52,5 +60,12 @@ void chipset_attach_ide(struct chipset *cs, unsigned channel, unsigned drive, en
 			const char *serial);
 /* A floppy drive with or without a disk; its type follows the first disk (1.44M without). */
 void chipset_attach_floppy(struct chipset *cs, unsigned drive, struct disk *disk);
+
+#define CHIPSET_NET_DEVFN	PCI_DEVFN(3, 0)
+#define CHIPSET_NET_ROM_MAX	(256u << 10)
+
+/* Plug in the network card: send, receiver_ready and arg of host are the caller's. rom_bytes 0: it has no option ROM. */
+void chipset_attach_net(struct chipset *cs, const uint8_t mac[6], const struct e1000_host *host, const uint8_t *rom, size_t rom_bytes);
+void chipset_net_reset(struct chipset *cs);	/* between the files of the board */
 
 #endif

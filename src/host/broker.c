@@ -255,7 +255,7 @@ static int seal(struct broker *b)
 	}
 	b->sealed = true;
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	landlock_confine(path, n);
+	landlock_confine(path, n, false);
 	return seccomp_confine(SECCOMP_BROKER);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,32 +30,36 @@ int landlock_version(void)
  * Every right that this version knows is handled, so that what no rule grants is refused. Signals are not
  * scoped: kernels before 6.15 took the other threads of this process for strangers.
  */
-static struct ruleset_attr everything(int version)
+static struct ruleset_attr everything(int version, bool network)
 {
 	unsigned fs_bits = version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
 
-	return (struct ruleset_attr){ .fs = BIT(fs_bits) - 1, .net = version >= 4 ? 3 : 0, .scoped = version >= 6 ? 1 : 0 };
+	return (struct ruleset_attr){ .fs = BIT(fs_bits) - 1, .net = version >= 4 && !network ? 3 : 0, .scoped = version >= 6 ? 1 : 0 };
 }
 
 static int add(int ruleset, const struct landlock_path *p, uint64_t known)
 {
 	struct path_beneath rule = { .fd = open(p->path, O_PATH | O_CLOEXEC) };
 
+	struct stat st;
+
 	if (rule.fd < 0)
 		return -errno;
-	rule.access = (FS_READ_FILE | FS_READ_DIR | (p->write ? FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE : 0)) & known;
+	bool folder = fstat(rule.fd, &st) == 0 && S_ISDIR(st.st_mode);
+	rule.access = (FS_READ_FILE | (folder ? FS_READ_DIR : 0) |
+	    (p->write ? FS_WRITE_FILE | FS_TRUNCATE | (folder ? FS_REMOVE_FILE | FS_MAKE_REG : 0) : 0)) & known;
 	int rc = syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 	close(rule.fd);
 	return rc;
 }
 
-int landlock_confine(const struct landlock_path *path, unsigned n)
+int landlock_confine(const struct landlock_path *path, unsigned n, bool network)
 {
 	int version = landlock_version();
 
 	if (version <= 0)
 		return version < 0 ? version : -ENOSYS;
-	struct ruleset_attr attr = everything(version);
+	struct ruleset_attr attr = everything(version, network);
 	size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (ruleset < 0)

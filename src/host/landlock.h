@@ -8,11 +8,11 @@
 #include "util/types.h"
 
 struct landlock_path {
-	const char *path;		/* a folder */
+	const char *path;		/* a folder, or a file */
 	bool write;			/* files may be made, written and taken away, not just read */
 };
 
 int landlock_version(void);		/* of the kernel's ABI, or -errno: there is none */
-int landlock_confine(const struct landlock_path *path, unsigned n);	/* the version, or -errno */
+int landlock_confine(const struct landlock_path *path, unsigned n, bool network);	/* network: TCP ports stay. The version, or -errno */
 
 #endif

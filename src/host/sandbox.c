@@ -184,7 +184,7 @@ int host_sandbox_enter(const struct sandbox_config *cfg, struct error *err)
 	state.dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0;
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	state.landlock = landlock_confine(NULL, 0);
+	state.landlock = landlock_confine(NULL, 0, false);
 	tzset();		/* read once, by whoever asks for the local time */
 	handle_violations();
 	host_broker_seal();

@@ -102,10 +102,25 @@ static const struct row broker_rows[] = {
 	ANY(brk), ANY(restart_syscall), ANY(rt_sigreturn),
 };
 
+/* The process of the network makes sockets of the Internet's, and reads who serves names. It writes no file, and makes no process. */
+#define NET_COMMON								\
+	COMMON, ANY(poll), ANY(ppoll), ANY(read), ANY(recvfrom), ANY(recvmsg), ANY(sendto), ANY(sendmsg), ANY(accept), ANY(accept4),	\
+	ANY(shutdown), ANY(close), ANY(setsockopt), ANY(getsockopt), ANY(getpeername), ANY(getsockname), ANY(fstat), ANY(lseek), ANY(newfstatat),	\
+	ONLY(fcntl, 1, EXACTLY, F_GETFL), ONLY(fcntl, 1, EXACTLY, F_SETFL), ONLY(fcntl, 1, EXACTLY, F_GETFD), ONLY(fcntl, 1, EXACTLY, F_SETFD),	\
+	ONLY(ioctl, 1, EXACTLY, FIONREAD), ONLY(ioctl, 1, EXACTLY, FIONBIO), ANY(getrandom),	\
+	ONLY(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)
+
+static const struct row net_rows[] = {
+	NET_COMMON, ONLY(socket, 0, EXACTLY, AF_INET), ONLY(socket, 0, EXACTLY, AF_INET6), ANY(connect), ANY(bind), ANY(listen),
+};
+
+static const struct row net_restricted_rows[] = { NET_COMMON };
+
 static const struct list { const struct row *row; size_t n; } lists[] = {
 	[SECCOMP_MONITOR] = { monitor_rows, ARRAY_LEN(monitor_rows) }, [SECCOMP_DISK] = { disk_rows, ARRAY_LEN(disk_rows) },
 	[SECCOMP_WAIT] = { wait_rows, ARRAY_LEN(wait_rows) }, [SECCOMP_PUBLISH] = { publish_rows, ARRAY_LEN(publish_rows) },
-	[SECCOMP_BROKER] = { broker_rows, ARRAY_LEN(broker_rows) },
+	[SECCOMP_BROKER] = { broker_rows, ARRAY_LEN(broker_rows) }, [SECCOMP_NET] = { net_rows, ARRAY_LEN(net_rows) },
+	[SECCOMP_NET_RESTRICTED] = { net_restricted_rows, ARRAY_LEN(net_restricted_rows) },
 };
 
 /* The rows that apply. What descriptors there are says what the monitor may use them for: nothing else is opened later. */

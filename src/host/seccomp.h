@@ -17,6 +17,8 @@ enum seccomp_list {
 	SECCOMP_WAIT,			/* further for one that waits for descriptors and kicks, or writes output */
 	SECCOMP_PUBLISH,		/* further for the one that answers scrapes and writes the meters' log */
 	SECCOMP_BROKER,
+	SECCOMP_NET,			/* the process of the user-mode network */
+	SECCOMP_NET_RESTRICTED,		/* ... that makes no connections */
 };
 
 /* This thread, and for SECCOMP_MONITOR all others too. 0 or -errno: the host has no seccomp, or refuses it. */

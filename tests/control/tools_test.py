@@ -89,7 +89,7 @@ class Tools(MachineCase):
     def test_what_is_not_here_is_named_in_one_line(self):
         for option, word in [
             (['-enable-kvm'], 'software'), (['-accel', 'kvm'], 'kvm'), (['-usb'], 'USB'), (['-device', 'usb-tablet'], 'usb-tablet'),
-            (['-netdev', 'user,id=n'], 'network'), (['-net', 'nic'], 'network'), (['-nic', 'user'], 'network'), (['-soundhw', 'ac97'], 'sound'),
+            (['-netdev', 'user,id=n'], 'no card'), (['-net', 'tap'], 'user'), (['-nic', 'bridge'], 'user'), (['-soundhw', 'ac97'], 'sound'),
             (['-vga', 'cirrus'], 'cirrus'), (['-cpu', 'core2duo'], 'core2duo'), (['-cpu', 'max,+avx2'], '+avx2'), (['-display', 'gtk'], 'gtk'), (['-loadvm', 'x'], 'saved'), (['-watchdog', 'i6300esb'], 'watchdog'),
             (['-object', 'rng-random,id=r'], '-object'), (['-pflash', 'x'], '-pflash'), (['-hda', 'fat:.'], 'mformat'), (['-hda', 'nbd:localhost:1'], 'nbd'),
             (['-k', 'de'], 'US keyboard'), (['-M', 'q35'], 'q35'), (['-smp', '2'], 'one processor'), (['-drive', 'file=a.img,if=virtio'], 'virtio'),
@@ -97,7 +97,7 @@ class Tools(MachineCase):
             (['-machine', 'pc,nvdimm=on'], 'nvdimm'), (['-icount', 'auto'], 'shift'), (['-monitor', 'file:x', '-hda', 'a.img'], 'monitor'),
             (['-serial', 'vc'], 'vc'), (['-spice', 'port=1'], '-spice'), (['-fsdev', 'local'], '-fsdev'), (['-readconfig', 'none.cfg'], 'No such file'),
             (['-daemonize', '-nographic', '-hda', 'a.img'], 'daemonize'), (['-sandbox', 'maybe'], 'maybe'), (['-m', '64,slots=2'], 'later'),
-            (['-device', 'e1000,netdev=n'], 'network card'), (['-device', 'sb16'], 'sound card'), (['-device', 'virtio-blk-pci,drive=d'], 'IDE disks'),
+            (['-device', 'e1000,netdev=n'], 'no -netdev'), (['-device', 'rtl8139'], 'network card'), (['-device', 'sb16'], 'sound card'), (['-device', 'virtio-blk-pci,drive=d'], 'IDE disks'),
             (['-device', 'nothing'], '-device help'), (['-machine', 'pcspk-audiodev=a'], 'speaker'),
         ]:
             r = self.run_it(*option, *([] if '-hda' in option else ['-hda', 'a.img']))
