@@ -149,6 +149,7 @@ struct vm {
 	struct cpu_bus bus;
 	struct host_kick kick;
 	struct spin spin;
+	struct spin_poll spin_poll;
 	struct host_io io;
 	struct vm_serial serial[PC_SERIAL_PORTS];
 	struct vm_serial debugcon;	/* not of a serial port: nothing comes back */

@@ -80,6 +80,24 @@ static void on_panic(void *arg, uint8_t events)
 		vm_stop(arg, STOP_GUEST_PANIC, "the guest panicked");
 }
 
+/* May the thread sleep while the guest waits for something that it only looks for? */
+static bool may_sleep(const struct vm *vm)
+{
+	return vm->cpu.attention == 0 && vm->cfg->clock == CLOCK_HOST && vm->cfg->engine != ENGINE_LOCKSTEP;
+}
+
+/* The guest waits for the end of a count of the PIT: until just before it. */
+static void wait_for_count(struct vm *vm)
+{
+	enum { EARLY_NS = 40000, WORTH_NS = 40000 };	/* sleepers are woken late; a sleep costs the host some 15 us */
+	ns_t now = vm_now(vm), end = pit_count_2_ends(&vm->pc.pit);
+
+	if (end == UINT64_MAX || end < now + EARLY_NS + WORTH_NS || !may_sleep(vm))
+		return;
+	METER_SCOPE(&vm->cpu, METER_IDLE);
+	host_kick_sleep(&vm->kick, host_clock_ns() + (end - EARLY_NS - now));
+}
+
 /* Port accesses pass here on their way to the board: they are what a report shows last. */
 static uint32_t on_io_read(void *arg, uint16_t port, unsigned size)
 {
@@ -87,6 +105,8 @@ static uint32_t on_io_read(void *arg, uint16_t port, unsigned size)
 	uint32_t val = vm->board_bus->io_read(vm->board_arg, port, size);
 
 	spin_port(&vm->spin);
+	if (unlikely(spin_polls(&vm->spin_poll, port, false)))
+		wait_for_count(vm);
 	trace_event(&vm->cpu, EVENT_IN, (uint8_t)size, port, val);
 	return val;
 }
@@ -98,6 +118,7 @@ static void on_io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 	trace_event(&vm->cpu, EVENT_OUT, (uint8_t)size, port, val);
 	vm->board_bus->io_write(vm->board_arg, port, size, val);
 	spin_port(&vm->spin);
+	spin_polls(&vm->spin_poll, port, true);
 }
 
 static int on_intr_ack(void *arg)
@@ -120,7 +141,7 @@ static void on_spin(void *arg)
 	struct vcpu *cpu = &vm->cpu;
 	ns_t until = spin_look(&vm->spin, host_clock_ns(), &cpu->pauses);
 
-	if (until == 0 || cpu->attention != 0 || vm->cfg->clock != CLOCK_HOST || vm->cfg->engine == ENGINE_LOCKSTEP)
+	if (until == 0 || !may_sleep(vm))
 		return;
 	METER_SCOPE(cpu, METER_IDLE);
 	host_kick_sleep(&vm->kick, until);

@@ -209,6 +209,16 @@ ns_t pit_next(const struct pit *pit, ns_t now)
 	return next == NEVER ? UINT64_MAX : PIT_TICKS(next);
 }
 
+ns_t pit_count_2_ends(const struct pit *pit)
+{
+	const struct pit_counter *c = &pit->counter[2];
+	uint64_t first, step;
+
+	if (c->mode != 0 || c->load_at != NEVER || !rises(c, &first, &step) || c->ce_start + first <= pit->synced)
+		return UINT64_MAX;
+	return PIT_TICKS(c->ce_start + first);
+}
+
 /* The gate input.						[82C54 "Gate Pin Operations Summary"] */
 void pit_set_gate(struct pit *pit, unsigned n, bool level, ns_t now)
 {

@@ -392,6 +392,29 @@ TEST(port_61_gates_counter_2_and_shows_its_output)	/* [AT-TRM "System Board I/O:
 	CHECK_EQ(pit_read(&pit, 0x61, PIT_TICKS(600)) & 0x21, 0x21);
 }
 
+TEST(the_end_of_a_count_of_counter_2_is_known_while_it_runs)
+{
+	struct pit pit = { 0 };
+	pit_reset(&pit);
+	CHECK_EQ(pit_count_2_ends(&pit), UINT64_MAX);
+	pit_write(&pit, 0x61, 1, 0);				/* gate */
+	pit_write(&pit, 0x43, 0xB0, 0);				/* counter 2, low/high byte, mode 0 */
+	pit_write(&pit, 0x42, 0x10, 0);
+	pit_write(&pit, 0x42, 0x10, 0);				/* count 1010h */
+	pit_read(&pit, 0x61, PIT_TICKS(2));
+	ns_t end = pit_count_2_ends(&pit);
+	CHECK(end >= PIT_TICKS(0x1010) && end <= PIT_TICKS(0x1012));
+	CHECK_EQ(pit_read(&pit, 0x61, end - 1000) & 0x20, 0);
+	CHECK_EQ(pit_count_2_ends(&pit), end);
+	CHECK_EQ(pit_read(&pit, 0x61, end) & 0x20, 0x20);
+	CHECK_EQ(pit_count_2_ends(&pit), UINT64_MAX);		/* it has ended */
+
+	pit_write(&pit, 0x42, 0x10, end);
+	pit_write(&pit, 0x42, 0x10, end);
+	pit_write(&pit, 0x61, 0, end + 1000000);		/* the gate stops it */
+	CHECK_EQ(pit_count_2_ends(&pit), UINT64_MAX);
+}
+
 TEST(port_61_refresh_bit_toggles_every_15_microseconds)
 {
 	struct pit pit = fresh();

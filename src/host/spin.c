@@ -66,3 +66,17 @@ void spin_slept(struct spin *s, ns_t now)
 {
 	s->last = now;
 }
+
+bool spin_polls(struct spin_poll *p, uint16_t port, bool write)
+{
+	enum { LOOKS = 64 };
+	bool look = !write && port == 0x61 && p->delayed;
+
+	if (!look && !(write && port == 0x80))
+		p->looks = 0;
+	p->delayed = write && port == 0x80;
+	if (!look || ++p->looks < LOOKS)
+		return false;
+	p->looks = 0;
+	return true;
+}

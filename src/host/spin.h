@@ -28,6 +28,19 @@ struct spin {
 /* The PAUSEs counted out are made. Until when to sleep, or 0: not at all. *pauses: how many to count out now. */
 ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses);
 void spin_slept(struct spin *s, ns_t now);	/* it did, and woke now */
+/*
+ * Who waits for the speaker's counter, and looks at it (port 61h) with a write to port 80h before each look, the old delay of
+ * a microsecond, does not want to know the time to a fraction of one: what he waits for is known, and until then the
+ * thread may sleep. (Who measures, looks without.)
+ */
+struct spin_poll {
+	bool delayed;			/* the last access was that write */
+	unsigned looks;			/* such looks with nothing else between */
+};
+
+/* An access to a port: does the guest wait so? True now and then as long as it does. */
+bool spin_polls(struct spin_poll *p, uint16_t port, bool write);
+
 static inline void spin_port(struct spin *s) { s->other = true; }
 
 #endif

@@ -94,3 +94,28 @@ TEST(pauses_with_other_work_between_are_no_loop)
 	}
 	CHECK_EQ(g.sleeps, 0);
 }
+
+TEST(looks_at_port_61_with_the_old_delay_between_them_are_a_wait)
+{
+	struct spin_poll p = { 0 };
+	unsigned waits = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK(!spin_polls(&p, 0x80, true));
+		waits += spin_polls(&p, 0x61, false);
+	}
+	CHECK(waits > 10);
+}
+
+TEST(looks_at_port_61_without_a_delay_or_with_other_accesses_between_are_no_wait)
+{
+	struct spin_poll p = { 0 };
+
+	for (unsigned i = 0; i < 1000; i++)
+		CHECK(!spin_polls(&p, 0x61, false));
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK(!spin_polls(&p, 0x80, true));
+		CHECK(!spin_polls(&p, 0x61, false));
+		CHECK(!spin_polls(&p, i % 2 ? 0x42 : 0x61, i % 3 == 0));
+	}
+}
