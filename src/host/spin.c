@@ -6,6 +6,7 @@ enum {
 	WORTH_NS = 40000,		/* a sleep costs the host some 15 us */
 	LATE_NS = 15000,		/* sleepers are woken late */
 	LONGEST_NS = 500000,
+	HANDLER_NS = 200000,		/* an interrupt takes the guest no longer */
 };
 
 /* What this loop takes at the least, if it is like the last ones. */
@@ -18,18 +19,35 @@ static ns_t expected(const struct spin *s)
 	return least;
 }
 
+static void remember(struct spin *s, ns_t took)
+{
+	s->took[s->n++ % SPIN_LOOPS] = took;
+}
+
 /*
  * Of a loop that ended while we slept only what went before is known, and if we were woken too late for it, nothing new.
- * Short ones say nothing of long ones.
+ * It may be an odd one: the next is measured, and if that is again not what was expected, less is expected for a while.
+ * Short ones say nothing of long ones, nor does one that an interrupt lengthened.
  */
 static void loop_ended(struct spin *s, ns_t last)
 {
-	ns_t took = (s->slept_at ? s->slept_at : last) - s->begun;
+	ns_t took = last - s->begun;
 
-	if (s->slept_at ? last < s->end : took >= WORTH_NS)
-		s->took[s->n++ % SPIN_LOOPS] = took;
+	if (!s->interrupted && s->slept_at != 0 && last < s->end) {
+		if (s->missed != 0)
+			remember(s, s->slept_at - s->begun);
+		s->measure = s->missed == 0;
+		s->missed = SPIN_LOOPS;
+	} else if (s->missed != 0) {
+		s->missed--;
+	}
+	if (!s->interrupted && s->slept_at == 0 && took >= WORTH_NS) {
+		for (unsigned i = 0; i < (s->measure ? SPIN_LOOPS : 1); i++)
+			remember(s, took);
+		s->measure = false;
+	}
 	s->slept_at = 0;
-	s->watched = false;
+	s->watched = s->interrupted = false;
 }
 
 ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses)
@@ -39,6 +57,13 @@ ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses)
 
 	s->last = now;
 	s->other = false;
+	if (s->woken) {			/* by an interrupt: behind its handler the loop goes on, if it is not over */
+		bool goes_on = since < HANDLER_NS && now < s->end;
+		s->woken = false;
+		s->interrupted = true;
+		other = !goes_on;
+		since = 0;
+	}
 	if (s->watched && (other || since > WATCHED_NS)) {
 		loop_ended(s, last);
 	} else if (s->watched) {
@@ -46,7 +71,9 @@ ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses)
 
 		s->slept_at = 0;
 		s->end = s->begun + goal;
-		if (goal > elapsed + WORTH_NS) {
+		if (s->measure && elapsed < LONGEST_NS) {
+			;
+		} else if (goal > elapsed + WORTH_NS) {
 			until = s->end - LATE_NS;
 		} else if (elapsed > WORTH_NS && elapsed > goal + goal / 4) {
 			until = now + elapsed / 2;
@@ -59,12 +86,14 @@ ns_t spin_look(struct spin *s, ns_t now, int32_t *pauses)
 		s->begun = last;
 	}
 	*pauses = s->watched ? WATCHED : FREE;
+	s->until = until;
 	return until;
 }
 
 void spin_slept(struct spin *s, ns_t now)
 {
 	s->last = now;
+	s->woken = now < s->until;
 }
 
 bool spin_polls(struct spin_poll *p, uint16_t port, bool write)

@@ -21,6 +21,11 @@ struct spin {
 	unsigned n;
 	ns_t begun, last;		/* this loop; the last look, or the end of the sleep after it */
 	ns_t slept_at;			/* the last sleep began then, and no PAUSE was seen since; else 0 */
+	bool measure;			/* the next loop: do not sleep in it */
+	uint8_t missed;			/* not 0: a loop not long ago was shorter than expected */
+	ns_t until;			/* what the last look answered */
+	bool woken;			/* ... and the sleep ended before that */
+	bool interrupted;		/* so did one of this loop */
 	ns_t end;			/* when this loop was expected to end */
 	ns_t took[SPIN_LOOPS];		/* the loops before */
 };

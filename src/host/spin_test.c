@@ -9,6 +9,7 @@ struct guest {
 	ns_t now;
 	int32_t pauses;
 	unsigned looks, sleeps;
+	ns_t tick_ns, next_tick;	/* an interrupt so often, or 0: it wakes, and its handler uses a port */
 };
 
 static void look(struct guest *g)
@@ -21,8 +22,16 @@ static void look(struct guest *g)
 	if (until == 0)
 		return;
 	g->sleeps++;
-	g->now = until + 5000;
+	while (g->tick_ns != 0 && g->next_tick <= g->now)
+		g->next_tick += g->tick_ns;
+	bool tick = g->tick_ns != 0 && g->next_tick < until;
+	g->now = (tick ? g->next_tick : until) + 5000;
 	spin_slept(&g->spin, g->now);
+	if (!tick)
+		return;
+	g->next_tick += g->tick_ns;
+	g->now += 10000;
+	spin_port(&g->spin);
 }
 
 /* Waits ns as a delay loop does; how long it took. */
@@ -63,6 +72,21 @@ TEST(a_short_delay_after_long_ones_is_lengthened_once_and_then_not_expected)
 	CHECK(first < 260000);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(wait_loop(&g, 50000) < 80000);
+}
+
+TEST(an_interrupt_in_the_midst_of_a_delay_is_not_taken_for_its_end)
+{
+	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 8; i++)
+		wait_loop(&g, 250000);
+	g.tick_ns = 1000000;
+	g.next_tick = g.now + 100000;
+	g.looks = g.sleeps = 0;
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(wait_loop(&g, 250000) < 268000);
+	CHECK(g.sleeps < 130);
+	CHECK(g.looks < 5000);
 }
 
 TEST(delays_shorter_than_a_sleep_is_worth_are_left_alone)
