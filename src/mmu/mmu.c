@@ -155,8 +155,7 @@ void mmu_flush(struct vcpu *cpu, bool global)
 
 void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 {
-	uint32_t first = lin >> PAGE_SHIFT, n = 1;
-	cpu->scan.epoch++;
+	uint32_t first = lin >> PAGE_SHIFT, n = 1, code = 0;
 	cpu->scan.tlb_serial++;
 	cpu->mmu->flushes++;
 	if (cpu->windows)
@@ -166,9 +165,12 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 		n = 1024;
 	}
 	for (uint32_t page = first; page < first + n; page++) {
+		code |= cpu->tlbs[0].code[page] | cpu->tlbs[1].code[page];
 		clear_entry(cpu, 0, page);
 		clear_entry(cpu, 1, page);
 	}
+	if (code != 0)			/* else nothing can return there that was sure of it */
+		cpu->scan.epoch++;
 }
 
 void mmu_drop_writes(struct vcpu *cpu, uint64_t fd_offset)

@@ -56,6 +56,15 @@ PLANTED(lockstep_finds_a_store_of_a_wrong_value, "movb $5, 0x200000", 6, 6, "mem
 PLANTED(lockstep_finds_a_store_to_a_wrong_place, "movb $5, 0x200000", 3, 0x10, "memory")
 PLANTED(lockstep_finds_a_missing_branch, "stc; jc 1f; inc %eax; 1:", 1, 0x73, "gpr[0]")
 
+/* At 0x110000 a caller of *%esi that then sets EBX to 1. The last call puts another page there meanwhile, which sets it to 2. */
+PROGRAM(invlpg_of_the_callers_page_is_seen_by_the_return,
+	"mov $0x280000, %edi; mov $7, %eax; 1: stosl; add $0x1000, %eax; cmp $0x400007, %eax; jb 1b; movl $0x280007, 0x281000;"
+	"movl $0x01bbd6ff, 0x110000; movl $0xc3000000, 0x110004; movl $0x02bbd6ff, 0x112000; movl $0xc3000000, 0x112004;"
+	"mov $0x281000, %eax; mov %eax, %cr3; mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; mov $0x110000, %edi;"
+	"call 2f; 2: pop %esi; add $4f-2b, %esi; mov $3, %ecx; 3: call *%edi; add %ebx, %ebp; loop 3b;"
+	"add $5f-4f, %esi; call *%edi; add %ebx, %ebp; jmp 6f;"
+	"4: invlpg 0x120000; ret; 5: movl $0x112007, 0x280440; invlpg 0x110000; ret; 6:")
+
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
 
