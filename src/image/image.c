@@ -22,13 +22,48 @@ void image_set_error(struct image_error *err, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* What the file is, from its first bytes. raw is everything else. */
-static const char *probe(const struct file *file)
-{
-	uint8_t head[8];
+/*
+ * Files that are no raw disk, though nothing here reads them: taken for one they would not start, and a guest that
+ * partitions the empty disk it sees would destroy them. LUKS is not among them: a guest may encrypt its whole disk.
+ */
+static const struct { unsigned at; uint8_t length; const char *bytes, *name; bool compressed; } foreign[] = {
+	{ 0, 8, "QFI\xFB\0\0\0\1", "qcow (version 1)", false },
+	{ 0, 4, "QED\0", "qed", false },
+	{ 0, 4, "KDMV", "vmdk", false },
+	{ 0, 4, "COWD", "vmdk", false },
+	{ 0, 21, "# Disk DescriptorFile", "vmdk", false },
+	{ 64, 4, "\x7F\x10\xDA\xBE", "vdi", false },
+	{ 0, 8, "conectix", "vpc (VHD)", false },
+	{ 0, 8, "vhdxfile", "vhdx", false },
+	{ 0, 16, "WithoutFreeSpace", "parallels", false },
+	{ 0, 16, "WithouFreSpacExt", "parallels", false },
+	{ 0, 22, "Bochs Virtual HD Image", "bochs", false },
+	{ 0, 3, "\x1F\x8B\x08", "gzip", true },
+	{ 0, 6, "\xFD" "7zXZ\0", "xz", true },
+	{ 0, 3, "BZh", "bzip2", true },
+	{ 0, 4, "\x28\xB5\x2F\xFD", "zstd", true },
+	{ 0, 4, "PK\3\4", "zip", true },
+};
 
-	if (file_read(file, 0, head, sizeof(head)) == 0 && qcow2_probe(head, sizeof(head)))
+/* What the file is, from its first bytes. raw is everything else, NULL what cannot be used. */
+static const char *probe(const struct file *file, struct image_error *err)
+{
+	uint8_t head[128];
+
+	if (file_read(file, 0, head, sizeof(head)) < 0)
+		return "raw";			/* it fails again where the error is seen */
+	if (qcow2_probe(head, sizeof(head)))
 		return "qcow2";
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+		if (memcmp(head + foreign[i].at, foreign[i].bytes, foreign[i].length) != 0)
+			continue;
+		if (foreign[i].compressed)
+			image_set_error(err, "%s: is compressed (%s): unpack it first", file->path, foreign[i].name);
+		else
+			image_set_error(err, "%s: is a disk image in the format %s: make it one that can be read, with "
+			    "qemu-img convert -O qcow2", file->path, foreign[i].name);
+		return NULL;
+	}
 	return "raw";
 }
 
@@ -68,7 +103,11 @@ int image_open_at(struct image **image, const char *path, const struct image_opt
 	if (ret < 0)
 		return ret;
 	if (format == NULL)
-		format = probe(&file);
+		format = probe(&file, err);
+	if (format == NULL) {
+		file_close(&file);
+		return -EINVAL;
+	}
 	if (strcmp(format, "qcow2") == 0)
 		ret = qcow2_open(&opened, &file, options, &chain, err);
 	else

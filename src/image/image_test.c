@@ -170,6 +170,34 @@ TEST(raw_image_of_guessed_format_cannot_be_turned_into_another)
 	image_close(image);
 }
 
+TEST(image_of_another_format_is_not_taken_for_a_raw_disk)
+{
+	static const struct { const char *head; unsigned at, len; const char *says; } files[] = {
+		{ "KDMV\1\0\0\0", 0, 8, "format vmdk" },
+		{ "# Disk DescriptorFile\nversion=1\n", 0, 32, "format vmdk" },
+		{ "\x7F\x10\xDA\xBE\1\0\1\0", 64, 8, "format vdi" },
+		{ "QFI\xFB\0\0\0\1", 0, 8, "qcow (version 1)" },
+		{ "conectix\0\0\0\2", 0, 12, "VHD" },
+		{ "\x1F\x8B\x08\0", 0, 4, "compressed (gzip)" },
+		{ "\xFD" "7zXZ\0", 0, 6, "compressed (xz)" },
+	};
+	const char *path = path_of("foreign");
+	char bytes[4096];
+
+	for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
+		memset(bytes, 0, sizeof(bytes));
+		memcpy(bytes + files[i].at, files[i].head, files[i].len);
+		put_file(path, bytes, sizeof(bytes));
+		struct image_error err = open_fails(path, (struct image_options){ 0 });
+		CHECK(strstr(err.text, files[i].says) != NULL);
+		image_close(open_ok(path, (struct image_options){ .format = "raw" }));	/* told so: then it is data */
+	}
+	put_file(path, "KDM", 3);
+	image_close(open_ok(path, (struct image_options){ 0 }));
+	put_file(path, "LUKS\xBA\xBE\0\1", 8);	/* which a guest may have put there */
+	image_close(open_ok(path, (struct image_options){ 0 }));
+}
+
 TEST(image_create_does_not_empty_a_file_it_then_refuses)
 {
 	const char *path = path_of("keep.raw");
