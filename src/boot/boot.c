@@ -187,11 +187,23 @@ static void load_bios_data(struct phys *phys, bool screen)
 	phys_write(phys, 0x400, bda, sizeof(bda));
 }
 
+/* Who jumps to FFFF:0000 to start the machine anew (as Linux with reboot=b) finds a way to: 6 into port CF9h. */
+static void load_reset_vector(struct phys *phys)
+{
+	static const uint8_t code[] = { 0xBA, 0xF9, 0x0C,	/* mov dx, 0cf9h */
+	    0xB0, 0x06, 0xEE,					/* mov al, 6; out dx, al */
+	    0xF4, 0xEB, 0xFD };					/* hlt; jmp to it */
+
+	phys_write(phys, 0xFFFF0, code, sizeof(code));
+}
+
 void boot_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 {
 	load_bios_data(phys, boot->screen);
 	if (boot->ram_bytes >= 0x100000 + BOOT_ACPI_BYTES && !boot->no_acpi)
 		acpi_tables_load(phys, boot->ram_bytes, boot->hpet);
+	if (boot->kind != BOOT_FLAT)
+		load_reset_vector(phys);
 	if (boot->smbios)
 		smbios_load(boot->smbios, phys, BOOT_SMBIOS, BOOT_SMBIOS + 0x20);
 	switch (boot->kind) {

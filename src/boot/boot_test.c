@@ -6,6 +6,7 @@
 
 #include "boot/boot.h"
 #include "cpu/cpu.h"
+#include "emulate/emulate.h"
 #include "mmu/mmu.h"
 #include "tests/test.h"
 #include "vm.h"
@@ -114,6 +115,38 @@ TEST(bzimage_is_entered_at_1_mib_with_esi_at_the_boot_parameters)	/* [Linux, "32
 	char line[16];
 	phys_read(&m.vm.phys, phys_read_n(&m.vm.phys, BOOT_PARAMS + 0x228, 4), line, 14);
 	CHECK_STR(line, "console=ttyS0");
+	machine_free(&m);
+	free(k);
+}
+
+static void note_reset(void *arg, uint16_t port, unsigned size, uint32_t val)
+{
+	*(uint32_t *)arg = (uint32_t)port << 8 | val;
+}
+
+TEST(jump_to_the_bios_entry_resets_a_machine_that_has_no_bios)	/* [PIIX3 "Reset Control Register"] */
+{
+	size_t size;
+	uint8_t *k = make_bzimage(4096, &size);
+	uint32_t wrote = 0;
+	const struct cpu_bus bus = { .io_write = note_reset };
+
+	CHECK_EQ(boot_bzimage(&m, k, size, NULL, 64 * MIB), 0);
+	struct vcpu *cpu = &m.vm.cpu;
+	cpu->bus = &bus;
+	cpu->bus_arg = &wrote;
+	cpu->cr0 &= ~CR0_PE;
+	for (unsigned i = 0; i < 6; i++) {
+		cpu->seg[i].attr = i == SEG_CS ? 0x9B : 0x93;
+		segment_load_real(cpu, i, i == SEG_CS ? 0xFFFF : 0);
+	}
+	cpu->eip = 0;
+	cpu_update_mode(cpu);
+	assert_int_equal(emulate_init(cpu), 0);
+	cpu->icount_stop = cpu->icount + 10;
+	CHECK_EQ(emulate_run(cpu), NEXT_HALT);
+	CHECK_EQ(wrote, 0xCF906);
+	emulate_free(cpu);
 	machine_free(&m);
 	free(k);
 }

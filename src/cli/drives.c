@@ -166,7 +166,7 @@ static int drive_property(struct drive_option *o, const char *key, const char *v
 	return 0;
 }
 
-/* The drive the option means: by index, else the first free one; CD-ROMs from the second channel on. */
+/* The drive the option means: by index, else the first free one, of a disk or a CD-ROM as QEMU has it. */
 static int place(struct vm_drives_config *drives, struct drive_option *o, struct error *err)
 {
 	struct vm_drive_config *slots = o->floppy ? drives->floppy : drives->ide;
@@ -175,12 +175,11 @@ static int place(struct vm_drives_config *drives, struct drive_option *o, struct
 	if (o->floppy)
 		o->d.kind = VM_DRIVE_FLOPPY;
 	if (o->index < 0) {
-		o->index = o->d.kind == VM_DRIVE_CDROM ? 2 : 0;
+		o->index = o->bus >= 0 && !o->floppy ? 2 * o->bus : 0;
 		while (o->index < n && slots[o->index].kind != VM_DRIVE_NONE)
 			o->index++;
-		if (o->index == n && !o->floppy)
-			for (o->index = 0; o->index < n && slots[o->index].kind != VM_DRIVE_NONE; )
-				o->index++;
+	} else if (o->bus >= 0 && !o->floppy) {
+		o->index += 2 * o->bus;
 	}
 	if (o->index >= n)
 		return error_set(err, -EINVAL, "-drive: there are %d %s drives, and they are taken", n,
@@ -219,8 +218,6 @@ int drives_parse(struct options *options, const char *arg, struct error *err)
 		if (rc < 0)
 			return rc;
 	}
-	if (o.bus >= 0 && !o.floppy)
-		o.index = o.bus * 2 + MAX(o.index, 0);
 	struct vm_drives_config *drives = &options->vm.drives;
 	return o.loose ? put_aside(drives, &o, err) : place(drives, &o, err);
 }
@@ -233,12 +230,12 @@ bool drives_is_device(const char *arg, size_t len)
 int drives_device(struct options *options, const char *arg, struct error *err)
 {
 	struct vm_drives_config *drives = &options->vm.drives;
-	struct drive_option o = { .index = -1, .floppy = arg[0] == 'f' };
+	struct drive_option o = { .index = -1, .bus = -1, .floppy = arg[0] == 'f' };
 	char *text = options_keep(options, arg), *save = NULL;
 	const struct vm_drive_config *d = NULL;
 	const char *serial = NULL;
-	unsigned bus = 0, unit = 0, rank;
-	bool bus_given = false, cd = strncmp(arg, "ide-cd", 6) == 0;
+	unsigned bus, unit, rank;
+	bool cd = strncmp(arg, "ide-cd", 6) == 0;
 
 	if (text == NULL)
 		return error_set(err, -ENOMEM, "no memory");
@@ -255,9 +252,9 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 		} else if (sscanf(word, "bootindex=%u", &rank) == 1 && rank < 1000) {
 			o.d.boot_rank = rank + 1;
 		} else if (sscanf(word, "bus=ide.%u", &bus) == 1 && bus < 2) {
-			bus_given = true;
+			o.bus = (int)bus;
 		} else if (sscanf(word, "unit=%u", &unit) == 1 && unit < 2) {
-			bus_given |= o.floppy;
+			o.index = (int)unit;
 		} else if (strncmp(word, "serial=", 7) == 0) {
 			serial = word + 7;
 		} else if (strncmp(word, "id=", 3) != 0 && strncmp(word, "write-cache=", 12) != 0 && strcmp(word, "share-rw=off") != 0) {
@@ -273,8 +270,6 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 	o.d.kind = cd ? VM_DRIVE_CDROM : VM_DRIVE_DISK;
 	if (serial)
 		o.d.serial = serial;
-	if (bus_given)
-		o.index = (int)(o.floppy ? unit : bus * 2 + unit);
 	return place(drives, &o, err);
 }
 

@@ -13,7 +13,7 @@
 
 static void help(FILE *f)
 {
-	fputs("Usage: plex86 image create [-f raw|qcow2] [-b BASE [-F FORMAT]] [-o cluster_size=SIZE] FILE [SIZE]\n"
+	fputs("Usage: plex86 image create [-f raw|qcow2] [-b BASE [-F FORMAT]] [-o cluster_size=SIZE,...] FILE [SIZE]\n"
 	    "       plex86 image info [-f FORMAT] FILE\n"
 	    "       plex86 image convert [-f FORMAT] [-O raw|qcow2] FROM TO\n"
 	    "\n"
@@ -53,13 +53,32 @@ static const char *format_of_name(const char *path)
 	return len > 6 && strcmp(path + len - 6, ".qcow2") == 0 ? "qcow2" : "raw";
 }
 
-static bool cluster_option(const char *arg, uint32_t *bytes)
+/* -o NAME=VALUE,...: what qemu-img has there, of which the rest is as we make it anyway. */
+static bool create_options(char *list, struct image_create_options *o)
 {
-	uint64_t n;
+	static const char *const so[] = { "compat=1.1", "compat=v3", "lazy_refcounts=off", "preallocation=off", "refcount_bits=16",
+	    "encryption=off", "extended_l2=off", "compression_type=zlib" };
+	char *save = NULL;
 
-	if (strncmp(arg, "cluster_size=", 13) != 0 || !size_parse(arg + 13, 1, &n) || n == 0 || n > UINT32_MAX)
-		return false;
-	*bytes = n;
+	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		uint64_t n;
+		bool known = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(so); i++)
+			known |= strcmp(word, so[i]) == 0;
+		if (strncmp(word, "cluster_size=", 13) == 0 && size_parse(word + 13, 1, &n) && n != 0 && n <= UINT32_MAX)
+			o->cluster_bytes = n;
+		else if (strncmp(word, "size=", 5) == 0 && size_parse(word + 5, 1, &n) && n != 0)
+			o->size_bytes = n;
+		else if (strncmp(word, "backing_file=", 13) == 0)
+			o->backing = word + 13;
+		else if (strncmp(word, "backing_fmt=", 12) == 0)
+			o->backing_format = word + 12;
+		else if (!known) {
+			fprintf(stderr, "plex86: image: -o %s: cannot be had (cluster_size=, size=, backing_file=, backing_fmt=)\n", word);
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -69,17 +88,19 @@ static int create(int argc, char **argv, FILE *out)
 	struct image_error err = { "" };
 	int c;
 
-	while ((c = getopt(argc, argv, "f:b:F:o:")) != -1) {
+	while ((c = getopt(argc, argv, "qf:b:F:o:")) != -1) {
 		if (c == 'f')
 			o.format = optarg;
 		else if (c == 'b')
 			o.backing = optarg;
 		else if (c == 'F')
 			o.backing_format = optarg;
-		else if (c != 'o' || !cluster_option(optarg, &o.cluster_bytes))
+		else if (c == 'o' && !create_options(optarg, &o))
+			return 1;
+		else if (c != 'o' && c != 'q')
 			return bad_option();
 	}
-	if (optind == argc || argc - optind > 2 || (argc - optind == 1 && o.backing == NULL))
+	if (optind == argc || argc - optind > 2 || (argc - optind == 1 && o.backing == NULL && o.size_bytes == 0))
 		return misused("create takes FILE and SIZE (with -b FILE alone will do)");
 	if (argc - optind == 2 && (!size_parse(argv[optind + 1], 1, &o.size_bytes) || o.size_bytes == 0)) {
 		fprintf(stderr, "plex86: image: '%s' is not a size (as 500M or 10G)\n", argv[optind + 1]);

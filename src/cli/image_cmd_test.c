@@ -39,6 +39,12 @@ TEST(image_command_creates_describes_and_converts)
 	CHECK_EQ(stat("c.raw", &st), 0);
 	CHECK_EQ(st.st_size, 10 << 20);
 	CHECK_EQ(run(out, sizeof(out), "create -f qcow2 -o cluster_size=4k d 1M"), 0);
+	CHECK_EQ(run(out, sizeof(out), "create -q -f qcow2 -o backing_file=a.qcow2,backing_fmt=qcow2,compat=1.1 e"), 0);
+	CHECK_EQ(run(out, sizeof(out), "info e"), 0);
+	CHECK(strstr(out, "backing file: a.qcow2") != NULL);
+	CHECK_EQ(run(out, sizeof(out), "create -f qcow2 -o preallocation=full g 1M"), 1);
+	CHECK(access("g", F_OK) != 0);
+	unlink("e");
 	unlink("a.qcow2");
 	unlink("b.img");
 	unlink("c.raw");

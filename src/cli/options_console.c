@@ -48,7 +48,7 @@ static int set_vnc(struct options *o, const char *arg, struct error *err)
 	struct ui_config *ui;
 	const char *comma = strchr(arg, ','), *colon = strrchr(arg, ':');
 	uint64_t display;
-	char number[16];
+	char number[64];
 
 	o->display_given = true;
 	if (strcmp(arg, "none") == 0)

@@ -3,8 +3,10 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/blockdevs.h"
 #include "cli/compat.h"
@@ -34,6 +36,24 @@ static int set_mode(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+/* The firmware's image, or the graphics card's, if it is in the folder and none was named. */
+static int look_for_rom(struct options *o, const char *folder, const char *name, const char **path, struct error *err)
+{
+	char text[PATH_MAX];
+
+	if (*path || (size_t)snprintf(text, sizeof(text), "%s/%s", folder, name) >= sizeof(text) || access(text, R_OK) != 0)
+		return 0;
+	*path = options_keep(o, text);
+	return *path ? 0 : error_set(err, -ENOMEM, "no memory for the options");
+}
+
+static int set_rom_folder(struct options *o, const char *arg, struct error *err)
+{
+	int rc = look_for_rom(o, arg, "bios-256k.bin", &o->vm.bios, err);
+
+	return rc < 0 ? rc : look_for_rom(o, arg, "vgabios-stdvga.bin", &o->vm.screen.vgabios, err);
+}
+
 static int set_boot(struct options *o, const char *arg, struct error *err)
 {
 	return drives_boot(arg, &o->vm, err);
@@ -46,6 +66,8 @@ static const struct option boot[] = {
 	{ "flat", NULL, "ADDR", "load IMAGE at this physical address and start it at its first byte", SET(set_flat), true },
 	{ "mode", NULL, "MODE", "of --flat: real, or protected (flat, 32-bit: the default)", SET(set_mode), true },
 	{ "bios", NULL, "FILE", "the firmware that boots a drive (default: SeaBIOS from package seabios)", TEXT(vm.bios), false },
+	{ "L", NULL, "FOLDER", "look there first for bios-256k.bin and vgabios-stdvga.bin", SET(set_rom_folder), false },
+	{ "option-rom", NULL, "FILE", "a ROM that the firmware runs as it runs one of a card", SET(tables_option_rom), false },
 	{ "boot", NULL, "ORDER", "of drives: a (floppy), c (disk), d (CD-ROM); once=ORDER the first time;\nmenu=on[,splash-time=MS], strict=on, reboot-timeout=MS", SET(set_boot), false },
 	{ "no-reboot", NULL, NULL, "end when the guest resets", FLAG(vm.no_reboot), false },
 	{ "no-shutdown", NULL, NULL, "stop, not end, when the guest powers off", FLAG(vm.no_shutdown), false },

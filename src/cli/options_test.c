@@ -175,8 +175,14 @@ TEST(drive_without_an_interface_is_put_where_a_device_wants_it)
 	CHECK_STR(o.vm.drives.ide[3].serial, "S1");
 	CHECK_EQ(o.vm.drives.ide[0].kind, VM_DRIVE_NONE);
 	CHECK_EQ(parse("-drive", "file=a.iso,if=none,id=c", "-device", "ide-cd,drive=c", NULL), 0);
-	CHECK_EQ(o.vm.drives.ide[2].kind, VM_DRIVE_CDROM);
+	CHECK_EQ(o.vm.drives.ide[0].kind, VM_DRIVE_CDROM);
 	CHECK(parse("-device", "ide-hd,drive=none", NULL) < 0);
+	CHECK_EQ(parse("-drive", "file=a.img,if=none,id=d0", "-drive", "file=b.img,if=none,id=d1", "-device", "ide-hd,drive=d0,bus=ide.1",
+	    "-device", "ide-hd,drive=d1,bus=ide.1", NULL), 0);
+	CHECK_STR(o.vm.drives.ide[2].path, "a.img");
+	CHECK_STR(o.vm.drives.ide[3].path, "b.img");
+	CHECK_EQ(parse("-drive", "file=a.img", "-drive", "file=b.iso,media=cdrom", NULL), 0);	/* the first free place, of either kind */
+	CHECK_EQ(o.vm.drives.ide[1].kind, VM_DRIVE_CDROM);
 	CHECK(parse("-drive", "file=a.img,if=none", NULL) < 0);
 	CHECK(parse("-drive", "file=a.img,if=none,id=d", NULL) < 0);	/* nothing to boot */
 	CHECK(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,colour=1", NULL) < 0);
@@ -220,7 +226,7 @@ TEST(image_is_a_node_of_a_file_and_its_format)			/* [QEMU, "-blockdev"] */
 	CHECK_STR(o.vm.drives.ide[0].format, "qcow2");
 	CHECK(o.vm.drives.ide[0].read_only);
 	CHECK_EQ(parse("-blockdev", "driver=raw,node-name=d,file.driver=file,file.filename=x", "-device", "ide-cd,drive=d", NULL), 0);
-	CHECK_EQ(o.vm.drives.ide[2].kind, VM_DRIVE_CDROM);
+	CHECK_EQ(o.vm.drives.ide[0].kind, VM_DRIVE_CDROM);
 	CHECK(parse("-blockdev", "driver=nbd,node-name=n", NULL) < 0);
 	CHECK(parse("-blockdev", "driver=raw,node-name=n,file=none", NULL) < 0);
 }

@@ -40,6 +40,26 @@ int tables_smbios(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+/* The firmware runs what lies in this folder of fw_cfg as it runs the ROM of a card.	[SeaBIOS "Runtime config"] */
+int tables_option_rom(struct options *o, const char *arg, struct error *err)
+{
+	const char *file = options_front(o, arg, "romfile"), *slash = file ? strrchr(file, '/') : NULL;
+	const char *base = slash ? slash + 1 : file;
+	char name[56];
+
+	if (o->vm.nfw_files == VM_FW_FILES)
+		return error_set(err, -EINVAL, "-option-rom: at most %u files", VM_FW_FILES);
+	if (file == NULL || *base == '\0' || strchr(file, ','))
+		return error_set(err, -EINVAL, "-option-rom '%s': it is a file (the order of drives is -boot)", arg);
+	if ((size_t)snprintf(name, sizeof(name), "genroms/%s", base) >= sizeof(name))
+		return error_set(err, -EINVAL, "-option-rom '%s': the file's name is longer than %zu characters", arg, sizeof(name) - sizeof("genroms/"));
+	struct vm_fw_file f = { .name = options_keep(o, name), .path = options_keep(o, file) };
+	if (f.name == NULL || f.path == NULL)
+		return error_set(err, -ENOMEM, "no memory for the options");
+	o->vm.fw_file[o->vm.nfw_files++] = f;
+	return 0;
+}
+
 /* [name=]NAME,file=PATH or string=TEXT */
 int tables_fw_cfg(struct options *o, const char *arg, struct error *err)
 {

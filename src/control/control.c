@@ -108,16 +108,41 @@ static json_t *error_answer(const char *class, const char *text)
 	return json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text);
 }
 
+/* What is wrong with the request's form; NULL: nothing. */
+static json_t *malformed(json_t *request)
+{
+	json_t *args = json_object_get(request, "arguments"), *value;
+	char text[100];
+	const char *key;
+
+	if (!json_is_object(request))
+		return error_answer("GenericError", "QMP input must be a JSON object");
+	json_object_foreach(request, key, value) {
+		if (strcmp(key, "execute") == 0 || strcmp(key, "arguments") == 0 || strcmp(key, "id") == 0)
+			continue;
+		snprintf(text, sizeof(text), "QMP input member '%.60s' is unexpected", key);
+		return error_answer("GenericError", text);
+	}
+	if (json_object_get(request, "execute") == NULL)
+		return error_answer("GenericError", "QMP input lacks member 'execute'");
+	if (!json_is_string(json_object_get(request, "execute")))
+		return error_answer("GenericError", "QMP input member 'execute' must be a string");
+	if (args && !json_is_object(args))
+		return error_answer("GenericError", "QMP input member 'arguments' must be an object");
+	return NULL;
+}
+
 static json_t *answer_to(struct control_client *cl, json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "execute"));
 	struct error err = { "" };
+	json_t *wrong = malformed(request);
 
-	if (!json_is_object(request))
-		return error_answer("GenericError", "QMP input must be a JSON object");
-	if (name == NULL)
-		return error_answer("GenericError", "QMP input lacks member 'execute'");
+	if (wrong)
+		return wrong;
 	if (strcmp(name, "qmp_capabilities") == 0) {
+		if (json_array_size(json_object_get(json_object_get(request, "arguments"), "enable")) && !cl->ready)
+			return error_answer("GenericError", "Capability not available: the greeting names none");
 		if (cl->ready)
 			return error_answer("CommandNotFound", "Capabilities negotiation is already complete, command ignored");
 		cl->ready = true;

@@ -411,37 +411,38 @@ static json_t *query_commands(struct call *q);
 static const struct command {
 	const char *name;
 	json_t *(*run)(struct call *q);
+	const char *args;		/* their names; NULL: it takes none */
 } commands[] = {
-	{ "query-status", query_status },
-	{ "query-version", query_version },
-	{ "query-name", query_name },
-	{ "query-commands", query_commands },
-	{ "query-kvm", query_kvm },
-	{ "query-cpus-fast", query_cpus_fast },
-	{ "query-block", query_block },
-	{ "query-blockstats", query_blockstats },
-	{ "query-mice", query_mice },
-	{ "stop", stop },
-	{ "cont", cont },
-	{ "system_reset", system_reset },
-	{ "system_powerdown", system_powerdown },
-	{ "quit", quit },
-	{ "send-key", send_key },
-	{ "input-send-event", input_send_event },
-	{ "screendump", screendump },
-	{ "x-screentext", screentext },		/* ours: what a text mode shows */
-	{ "x-query-meters", query_meters },	/* ours: docs/metering.md */
-	{ "x-profile-start", start_profile },	/* ours, too */
-	{ "x-profile-read", read_profile },
-	{ "x-profile-stop", stop_profile },
-	{ "human-monitor-command", human_monitor_command },
-	{ "pmemsave", pmemsave },
-	{ "eject", eject },
-	{ "blockdev-change-medium", change_medium },
-	{ "blockdev-open-tray", open_tray },
-	{ "blockdev-close-tray", close_tray },
-	{ "add-fd", add_fd },
-	{ "remove-fd", remove_fd },
+	{ "query-status", query_status, NULL },
+	{ "query-version", query_version, NULL },
+	{ "query-name", query_name, NULL },
+	{ "query-commands", query_commands, NULL },
+	{ "query-kvm", query_kvm, NULL },
+	{ "query-cpus-fast", query_cpus_fast, NULL },
+	{ "query-block", query_block, NULL },
+	{ "query-blockstats", query_blockstats, "query-nodes" },
+	{ "query-mice", query_mice, NULL },
+	{ "stop", stop, NULL },
+	{ "cont", cont, NULL },
+	{ "system_reset", system_reset, NULL },
+	{ "system_powerdown", system_powerdown, NULL },
+	{ "quit", quit, NULL },
+	{ "send-key", send_key, "keys hold-time" },
+	{ "input-send-event", input_send_event, "events device head" },
+	{ "screendump", screendump, "filename format" },
+	{ "x-screentext", screentext, NULL },		/* ours: what a text mode shows */
+	{ "x-query-meters", query_meters, NULL },	/* ours: docs/metering.md */
+	{ "x-profile-start", start_profile, "rate" },	/* ours, too */
+	{ "x-profile-read", read_profile, NULL },
+	{ "x-profile-stop", stop_profile, NULL },
+	{ "human-monitor-command", human_monitor_command, "command-line cpu-index" },
+	{ "pmemsave", pmemsave, "val size filename" },
+	{ "eject", eject, "device id force" },
+	{ "blockdev-change-medium", change_medium, "device id filename format force read-only-mode" },
+	{ "blockdev-open-tray", open_tray, "device id force" },
+	{ "blockdev-close-tray", close_tray, "device id" },
+	{ "add-fd", add_fd, "opaque" },
+	{ "remove-fd", remove_fd, "fdset-id fd" },
 };
 
 static json_t *query_commands(struct call *q)
@@ -454,13 +455,36 @@ static json_t *query_commands(struct call *q)
 	return list;
 }
 
+/* Is the name in the list, which blanks part? */
+static bool listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = list; p && (p = strstr(p, name)) != NULL; p += len)
+		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
+			return len != 0;
+	return false;
+}
+
+/* An argument that is not known would be one that is not obeyed. */
+static json_t *execute(const struct command *command, struct call *q)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(q->args, key, value)
+		if (!listed(command->args, key))
+			return result(error_set(q->err, -EINVAL, "Parameter '%.60s' is unexpected", key));
+	return command->run(q);
+}
+
 json_t *qmp_execute(struct control *c, const char *name, json_t *args, struct error *err)
 {
 	struct call q = { c, c->vm, args, err };
 
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(&q);
+			return execute(&commands[i], &q);
 	error_set(err, -ENOENT, "The command %s has not been found", name);
 	return NULL;
 }

@@ -65,7 +65,7 @@ static void identify(struct ide_channel *ch)
 	ide_set16(id + 2 * 51, 0x0200);
 	ide_set16(id + 2 * 52, 0x0200);
 	ide_set16(id + 2 * 53, 7);				/* words 54-58, 64-70, 88 are valid */
-	uint32_t now_cylinders = MIN(lba28 / (d->heads * d->sectors), 65535u);
+	uint32_t now_cylinders = d->heads == heads && d->sectors == spt ? cylinders : MIN(lba28 / (d->heads * d->sectors), 65535u);
 	uint32_t now_sectors = now_cylinders * d->heads * d->sectors;
 	ide_set16(id + 2 * 54, now_cylinders);
 	ide_set16(id + 2 * 55, d->heads);

@@ -326,6 +326,8 @@ TEST(ide_large_disk_has_all_its_sectors_in_the_48_bit_words)	/* [ATA-6 "IDENTIFY
 	r->hd.disk.size_bytes = 200ull << 30;
 	identify(r, id);
 	CHECK_EQ(word(id, 1), 16383);
+	CHECK_EQ(word(id, 54), 16383);			/* and what CHS reaches of it: 16383 * 16 * 63 */
+	CHECK_EQ((uint32_t)word(id, 57) | (uint32_t)word(id, 58) << 16, 16514064);
 	CHECK_EQ((uint32_t)word(id, 60) | (uint32_t)word(id, 61) << 16, 0x0FFFFFFF);
 	CHECK((word(id, 100) | (uint64_t)word(id, 101) << 16 | (uint64_t)word(id, 102) << 32) == (200ull << 30) / 512);
 	CHECK_EQ(word(id, 83) & 0x0400, 0x0400);

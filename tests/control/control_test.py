@@ -59,6 +59,11 @@ class Machine(MachineCase):
         self.assertEqual(q.raw('{"execute":}\n')['error']['desc'], 'Invalid JSON syntax')
         self.assertEqual(q.raw('{"execute":"query-status","id":[7]}')['id'], [7])
         self.assertIn('error', q.answer('send-key', keys=[{'type': 'qcode', 'data': 'no such key'}]))
+        for request, says in (('{"execute":"stop","arguments":{"now":1}}', "Parameter 'now' is unexpected"),
+                              ('{"execute":"stop","at":1}', "QMP input member 'at' is unexpected"),
+                              ('{"execute":"stop","arguments":[]}', "'arguments' must be an object"),
+                              ('{"execute":7}', "'execute' must be a string")):
+            self.assertIn(says, q.raw(request)['error']['desc'])
         drive = q.cmd('query-block')[0]
         self.assertEqual((drive['device'], drive['inserted']['image']['virtual-size']), ('ide0-hd0', 1 << 20))
 
