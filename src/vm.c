@@ -150,7 +150,7 @@ static ns_t service_board(struct vm *vm, bool sleeps)
 	ns_t now = vm_now(vm);
 
 	pc_update(&vm->pc, now);
-	ns_t next = pc_next_event(&vm->pc, now);
+	ns_t next = pc_next_event_late(&vm->pc, now, vm->slack_ns);
 
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
 		ns_t until = MIN(next, vm->input_ns);
@@ -181,6 +181,7 @@ static void wait_until(struct vm *vm, ns_t next)
 {
 	METER_SCOPE(&vm->cpu, METER_IDLE);
 	if (vm->cfg->clock == CLOCK_HOST) {
+		host_kick_not_before(&vm->kick, host_time_of(vm, next));
 		host_kick_sleep(&vm->kick, host_time_of(vm, next));
 	} else if (next != NS_NEVER) {
 		ns_t now = vm_now(vm), until = MIN(next, vm->input_ns);
@@ -196,6 +197,19 @@ static void wait_until(struct vm *vm, ns_t next)
 static bool is_watched(const struct vm *vm)
 {
 	return vm->cfg->screen.nui > 0 || vm->cfg->control.n > 0 || vm->cfg->gdb.on;
+}
+
+/* How late ticks may be during the sleep that begins now. */
+static void allow_slack(struct vm *vm)
+{
+	if (!vm->cfg->idle_slack_ns || vm->cfg->clock != CLOCK_HOST || vm->cfg->engine == ENGINE_LOCKSTEP)
+		return;
+	ns_t now = vm_now(vm);
+
+	if (rest_is_long(&vm->rest, now))
+		rest_excuse(&vm->rest, now, host_clock_of(CLOCK_THREAD_CPUTIME_ID));
+	vm->slack_ns = rest_slack(&vm->rest, now, vm->cfg->idle_slack_ns, vm->pc.stirred);
+	vm->pc.stirred = false;
 }
 
 /*
@@ -214,11 +228,13 @@ static void halt(struct vm *vm)
 		vm_stop(vm, STOP_DEAD_HALT, "the guest halted with interrupts off, for good");
 		return;
 	}
+	allow_slack(vm);
 	ns_t next = service(vm, true);
 	if (dead)
 		next = NS_NEVER;
 	if (cpu->attention == 0)
 		wait_until(vm, next);
+	vm->slack_ns = 0;
 	cpu_attend(cpu, ATTN_KICK | ATTN_EVENT);
 }
 

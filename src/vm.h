@@ -89,6 +89,7 @@ struct vm_config {
 	bool rtc_start_given;		/* the RTC starts at rtc_start_s, seconds since 1970-01-01 00:00 */
 	int64_t rtc_start_s;
 	bool rtc_local;			/* the RTC shows local time, not UTC */
+	ns_t idle_slack_ns;		/* ticks of a guest that rests may be so much late (dev/tick.h) */
 	bool pvpanic;
 	uint16_t debug_exit_port;	/* 0: no isa-debug-exit */
 	uint8_t debug_exit_size;
@@ -140,6 +141,8 @@ struct vm {
 	bool reset_by_user;		/* what the events are to say */
 	const char *ended_by;		/* the same, in QMP's words; NULL: not by the user */
 	ns_t paused_ns;			/* since (host clock) */
+	struct rest rest;
+	ns_t slack_ns;			/* of ticks, while it rests; 0 */
 	ns_t input_ns;			/* instruction clock: when host input is looked at next */
 
 	/* host */

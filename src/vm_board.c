@@ -98,12 +98,19 @@ static void wait_for_count(struct vm *vm)
 	host_kick_sleep(&vm->kick, host_clock_ns() + (end - EARLY_NS - now));
 }
 
+/* What a guest that rests touches: interrupt controllers and timers. */
+static bool of_ticks(const struct vm *vm, uint16_t port)
+{
+	return port < 0x100 || (uint16_t)(port - vm->pc.acpi.base) < 12;
+}
+
 /* Port accesses pass here on their way to the board: they are what a report shows last. */
 static uint32_t on_io_read(void *arg, uint16_t port, unsigned size)
 {
 	struct vm *vm = arg;
 	uint32_t val = vm->board_bus->io_read(vm->board_arg, port, size);
 
+	vm->pc.stirred |= !of_ticks(vm, port);
 	spin_port(&vm->spin);
 	if (unlikely(spin_polls(&vm->spin_poll, port, false)))
 		wait_for_count(vm);
@@ -117,6 +124,7 @@ static void on_io_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 
 	trace_event(&vm->cpu, EVENT_OUT, (uint8_t)size, port, val);
 	vm->board_bus->io_write(vm->board_arg, port, size, val);
+	vm->pc.stirred |= !of_ticks(vm, port);
 	spin_port(&vm->spin);
 	spin_polls(&vm->spin_poll, port, true);
 }
@@ -125,6 +133,8 @@ static int on_intr_ack(void *arg)
 {
 	struct vm *vm = arg;
 
+	if (!vm->rest.awake)
+		rest_woke(&vm->rest, vm_now(vm), host_clock_of(CLOCK_THREAD_CPUTIME_ID));
 	return vm->board_bus->intr_ack(vm->board_arg);
 }
 

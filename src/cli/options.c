@@ -389,7 +389,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	int i = 1;
 	bool only_files = false;
 
-	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20, .vm.boot_order = { 2, 1, 3 },
+	*o = (struct options){ .command = CLI_RUN, .vm.ram_bytes = 128ull << 20, .vm.idle_slack_ns = OPTIONS_IDLE_SLACK_MS * 1000000, .vm.boot_order = { 2, 1, 3 },
 	    .vm.publish.interval_ms = 10000 };
 	if (argc > 1 && strcmp(argv[1], "run") == 0) {
 		i = 2;

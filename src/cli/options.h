@@ -9,6 +9,8 @@
 
 enum cli_command { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_DOCTOR, CLI_DONE /* said what was asked, as -d help */ };
 
+#define OPTIONS_IDLE_SLACK_MS	12
+
 #define CLI_CHARDEVS 8
 
 struct cli_chardev {

@@ -118,12 +118,23 @@ static int set_cpu(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+static int set_idle_slack(struct options *o, const char *arg, struct error *err)
+{
+	uint64_t ms;
+
+	if (!parse_number(arg, 50, &ms))
+		return error_set(err, -EINVAL, "--idle-slack '%s': it is 0 to 50 milliseconds", arg);
+	o->vm.idle_slack_ns = ms * 1000000;
+	return 0;
+}
+
 static const struct option machine[] = {
 	{ "m", "memory", "SIZE", "guest memory in MiB, or with a suffix K, M, G (default 128)", SET(set_memory), false },
 	{ "cpu", NULL, "NAME", "the processor's model (-cpu help)", SET(set_cpu), false },
 	{ "smp", NULL, "1", "processors: there is one", SET(compat_smp), false },
 	{ "device", NULL, "NAME,...", "add a device (-device help)", SET(devices_add), false },
 	{ "rtc", NULL, "base=WHAT", "the clock chip shows utc (default), localtime, or 2006-06-17T16:01:21", SET(compat_rtc), false },
+	{ "idle-slack", NULL, "MS", "how late an idle guest may have its ticks (default 12)", SET(set_idle_slack), true },
 	{ "machine", "M", "pc", "the machine: a PC with i440FX and PIIX", SET(compat_machine), false },
 	{ "accel", NULL, "tcg", "accepted, since plex86 is software, too", SET(compat_accel), false },
 	{ "global", NULL, "DEV.PROP=VALUE", "a property of a device, as -device has them", SET(devices_global), false },

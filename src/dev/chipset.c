@@ -195,10 +195,14 @@ static uint32_t lapic_mmio_read(void *arg, gpa_t offset, unsigned size)
 static void lapic_mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t val)
 {
 	struct chipset *cs = arg;
+	ns_t now = pc_now(cs->pc), next = lapic_next(&cs->lapic, now);
 
-	lapic_write(&cs->lapic, offset & 0xFFF, val, pc_now(cs->pc));
+	lapic_write(&cs->lapic, offset & 0xFFF, val, now);
 	pc_update_intr(cs->pc);
-	pc_timers_changed(cs->pc);
+	if (lapic_next(&cs->lapic, now) != next) {
+		cs->pc->stirred |= lapic_tick(&cs->lapic) == 0;
+		pc_timers_changed(cs->pc);
+	}
 }
 
 static const struct mmio_ops lapic_ops = { lapic_mmio_read, lapic_mmio_write };
@@ -333,11 +337,14 @@ static void init_hpet(struct chipset *cs)
 
 /* --- time, reset, set-up --- */
 
-static ns_t next_hook(void *arg, ns_t now)
+/* HPET's ticks are never late: several at once are one, as on hardware. */
+static ns_t next_hook(void *arg, ns_t now, ns_t slack)
 {
 	const struct chipset *cs = arg;
 	ns_t next = lapic_next(&cs->lapic, now);
 
+	if (next > now)
+		next = tick_late(next, lapic_tick(&cs->lapic), slack);
 	if (cs->net.present)
 		next = MIN(next, e1000_next(&cs->net.card));
 	return cs->cfg.hpet ? MIN(next, hpet_next(&cs->hpet, now)) : next;

@@ -238,6 +238,71 @@ TEST(chipset_apic_timer_is_among_the_board_s_events)
 	done(w);
 }
 
+enum { LVT_TIMER = LAPIC_BASE + 0x320, INITIAL = LAPIC_BASE + 0x380, DIVIDE = LAPIC_BASE + 0x3E0, EOI = LAPIC_BASE + 0xB0 };
+
+/* An interrupt of the APIC's timer at w->now, to its end. */
+static void take_tick(struct world *w)
+{
+	pc_update(&w->pc, w->now);
+	CHECK_EQ(ack(w), 0x60);
+	set_mem(w, EOI, 0);
+}
+
+TEST(chipset_apic_ticks_that_are_late_are_all_given)
+{
+	struct world *w = fresh();
+	unsigned n = 0, sleeps = 0;
+
+	virtual_wire(w);
+	set_mem(w, DIVIDE, 0xB);
+	set_mem(w, LVT_TIMER, 0x20060);			/* periodic, vector 60h */
+	set_mem(w, INITIAL, 4000000);
+	while (w->now < 100000000000u) {
+		w->now = pc_next_event_late(&w->pc, w->now, 12000000);
+		sleeps++;
+		for (take_tick(w), n++; w->cpu.intr_line; n++)
+			take_tick(w);
+	}
+	CHECK_EQ(n, w->now / 4000000);
+	CHECK_EQ(sleeps, n / 4);
+	done(w);
+}
+
+/* What a tickless guest, or one that sleeps, wants: nothing of that is late. */
+TEST(chipset_apic_one_shots_are_never_late_but_for_those_of_a_steady_beat)
+{
+	struct world *w = fresh();
+	ns_t late = 0;
+
+	virtual_wire(w);
+	set_mem(w, DIVIDE, 0xB);
+	set_mem(w, LVT_TIMER, 0x60);			/* one shot */
+	w->pc.stirred = false;
+	for (unsigned i = 0; i < 1000; i++) {		/* a time from now */
+		set_mem(w, INITIAL, 4000000);
+		CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12000000), w->now + 4000000);
+		CHECK(w->pc.stirred);
+		w->now += 4000000 + i * 7919 % 40 * 1000;
+		take_tick(w);
+	}
+	for (unsigned i = 0; i < 1000; i++) {		/* each 4 ms, however late the last one was */
+		ns_t due = (w->now / 4000000 + 1) * 4000000;
+		set_mem(w, INITIAL, (uint32_t)(due - w->now));
+		w->now = pc_next_event_late(&w->pc, w->now, 12000000);
+		CHECK(w->now == due || w->now == due + 12000000);
+		late += w->now != due;
+		w->now += 20000 + i * 7919 % 40 * 1000;
+		w->pc.stirred = false;
+		take_tick(w);
+	}
+	CHECK(late > 900);
+	CHECK(!w->pc.stirred);
+	set_mem(w, INITIAL, 1000000);			/* a sleep */
+	CHECK(w->pc.stirred);
+	CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12000000), w->now + 1000000);
+	done(w);
+}
+
 TEST(chipset_ide_channels_answer_at_their_ports_and_interrupt_on_14_and_15)
 {
 	struct world *w = fresh();

@@ -285,12 +285,21 @@ void lapic_update(struct lapic *apic, ns_t now)
 	fire(apic, LAPIC_LVT_TIMER);
 }
 
+ns_t lapic_tick(const struct lapic *apic)
+{
+	return periodic(apic) ? period(apic) : apic->beat.period;
+}
+
 /* Start counting anew, as when the initial count is written. */
 static void timer_start(struct lapic *apic, ns_t now)
 {
 	apic->start = now;
 	apic->periods = 0;
 	apic->running = apic->initial != 0;
+	if (apic->running && !periodic(apic))
+		beat_set(&apic->beat, now, now + period(apic));
+	else
+		beat_lost(&apic->beat);
 }
 
 /* The divider changes under way: the rest of the count goes on at the new pace. */
@@ -391,9 +400,13 @@ static void write_lvt(struct lapic *apic, unsigned i, uint32_t val)
 	val &= writable[i];
 	if (!(apic->svr & SVR_ENABLED))
 		val |= LVT_MASKED;
+	uint32_t was = apic->lvt[i];
+
 	apic->lvt[i] = val | (apic->lvt[i] & LVT_REMOTE_IRR);
 	if (i == LAPIC_LVT_LINT0)
 		lint0_level(apic);
+	else if (i == LAPIC_LVT_TIMER && val != was)
+		beat_lost(&apic->beat);
 }
 
 void lapic_write(struct lapic *apic, unsigned offset, uint32_t val, ns_t now)

@@ -4,6 +4,7 @@
 #ifndef PLEX86_DEV_LAPIC_H
 #define PLEX86_DEV_LAPIC_H
 
+#include "dev/tick.h"
 #include "util/types.h"
 
 #define LAPIC_BASE	0xFEE00000u
@@ -28,6 +29,7 @@ struct lapic {
 	bool running;
 	ns_t start;
 	uint64_t periods;		/* interrupts already given since start */
+	struct beat beat;		/* of a one-shot */
 	/* host: an EOI of a level-triggered vector goes to the I/O APIC; NMI to the CPU */
 	void (*eoi)(void *arg, uint8_t vector);
 	void (*nmi)(void *arg);
@@ -55,6 +57,7 @@ bool lapic_intr(const struct lapic *apic);
 int lapic_ack(struct lapic *apic);
 
 ns_t lapic_next(const struct lapic *apic, ns_t now);
+ns_t lapic_tick(const struct lapic *apic);	/* the period, if what comes next is a tick that may be late; else 0 */
 void lapic_update(struct lapic *apic, ns_t now);
 
 #endif

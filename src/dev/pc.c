@@ -36,6 +36,7 @@ void pc_update_intr(struct pc *pc)
 
 void pc_set_irq(struct pc *pc, unsigned line, bool level)
 {
+	pc->stirred |= level && line != IRQ_TIMER;
 	pic_set_irq(&pc->pic, line, level);
 	if (pc->irq_hook)
 		pc->irq_hook(pc->hook_arg, line, level);
@@ -198,9 +199,15 @@ static void pc_fill_cmos(struct pc *pc)
 
 /* --- time --- */
 
-ns_t pc_next_event(struct pc *pc, ns_t now)
+/* Ticks of the 8254 can be late where none is lost, see pc_timer_irq(). */
+static bool tick_can_wait(const struct pc *pc)
 {
-	ns_t next = pit_next(&pc->pit, now);
+	return pc->late_ticks == 0 && !pc->timers_cut && !pc_tick_busy(pc) && !(pc->pic.chip[0].imr & BIT(IRQ_TIMER));
+}
+
+ns_t pc_next_event_late(struct pc *pc, ns_t now, ns_t slack)
+{
+	ns_t next = tick_late(pit_next(&pc->pit, now), pit_period(&pc->pit), tick_can_wait(pc) ? slack : 0);
 
 	next = MIN(next, rtc_next(&pc->rtc, now));
 	next = MIN(next, acpi_next(&pc->acpi, now));
@@ -216,8 +223,13 @@ ns_t pc_next_event(struct pc *pc, ns_t now)
 	if (pc->late_ticks != 0 && !pc_tick_busy(pc))
 		next = now;
 	if (pc->next_hook)
-		next = MIN(next, pc->next_hook(pc->hook_arg, now));
+		next = MIN(next, pc->next_hook(pc->hook_arg, now, slack));
 	return next;
+}
+
+ns_t pc_next_event(struct pc *pc, ns_t now)
+{
+	return pc_next_event_late(pc, now, 0);
 }
 
 void pc_update(struct pc *pc, ns_t now)

@@ -25,6 +25,7 @@
 #include "dev/ps2kbd.h"
 #include "dev/ps2mouse.h"
 #include "dev/rtc.h"
+#include "dev/tick.h"
 #include "dev/uart.h"
 #include "mmu/phys.h"
 
@@ -109,6 +110,7 @@ struct pc {
 	uint8_t apm[2];			/* B2h, B3h */
 	bool timers_cut;		/* lines 0 and 8 are HPET's */
 	bool ferr;			/* FERR# latched towards IRQ 13 */
+	bool stirred;			/* something other than ticks came about since the run loop looked */
 
 	/* derived */
 	bool rx_wanted[PC_SERIAL_PORTS];	/* pc_serial_input() was refused since the last room */
@@ -127,7 +129,7 @@ struct pc {
 	bool (*intr_hook)(void *arg, bool pic_int);
 	int (*intr_ack_hook)(void *arg);
 	/* More timed devices: when the next event is, and bring up to date. */
-	ns_t (*next_hook)(void *arg, ns_t now);
+	ns_t (*next_hook)(void *arg, ns_t now, ns_t slack);
 	void (*update_hook)(void *arg, ns_t now);
 	void (*reset_hook)(void *arg);
 	void *hook_arg;			/* of the hooks above */
@@ -145,6 +147,8 @@ void pc_reset(struct pc *pc);
 
 /* When something may happen without the guest's doing, after the last update; NS_NEVER: nothing is under way. */
 ns_t pc_next_event(struct pc *pc, ns_t now);
+/* The same, but ticks may be so much late: those that the guest will have all the same. Nothing else. */
+ns_t pc_next_event_late(struct pc *pc, ns_t now, ns_t slack);
 void pc_timers_changed(struct pc *pc);	/* the run loop has to ask that again */
 /* Bring every chip up to now and drive the interrupt lines. */
 void pc_update(struct pc *pc, ns_t now);

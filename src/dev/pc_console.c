@@ -70,6 +70,7 @@ bool pc_serial_input(struct pc *pc, unsigned port, uint8_t byte)
 	bool taken = uart_receive(&pc->uart[port], byte, pc_now(pc));
 
 	pc->rx_wanted[port] = !taken;
+	pc->stirred = true;
 	pc_serial_settle(pc, port);
 	pc_timers_changed(pc);
 	return taken;
@@ -146,6 +147,7 @@ void pc_key(struct pc *pc, enum key key, bool down)
 {
 	ns_t now = pc_now(pc);
 
+	pc->stirred = true;
 	ps2kbd_key(&pc->kbd, key, down, now);
 	pc_keyboard_settle(pc, now);
 	pc_timers_changed(pc);
@@ -155,6 +157,7 @@ void pc_mouse(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
 {
 	ns_t now = pc_now(pc);
 
+	pc->stirred = true;
 	ps2mouse_move(&pc->mouse, dx, dy, dz, buttons, now);
 	pc_keyboard_settle(pc, now);
 	pc_timers_changed(pc);

@@ -165,6 +165,89 @@ TEST(ticks_that_came_while_the_host_slept_are_handed_out_one_by_one)
 	free(w);
 }
 
+/* A guest that rests is let sleep on past ticks, and has them all in the end. */
+TEST(ticks_that_may_be_late_are_all_given_for_as_long_as_a_guest_rests)
+{
+	struct world *w = fresh();
+	unsigned n = 0, sleeps = 0;
+
+	timer(w, 2, 4772);		/* 250 Hz */
+	while (w->now < 100 * S) {
+		w->now = pc_next_event_late(&w->pc, w->now, 12 * MS);
+		sleeps++;
+		pc_update(&w->pc, w->now);
+		while (w->cpu.intr_line) {
+			CHECK_EQ(ack(w), 0x08);
+			CHECK(pc_next_event_late(&w->pc, w->now, 12 * MS) > w->now);
+			out(w, 0x20, 0x20);
+			n++;
+			if (w->pc.late_ticks)		/* what is owed does not wait for more */
+				CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12 * MS), w->now);
+			pc_update(&w->pc, w->now);
+		}
+	}
+	CHECK_EQ(n, w->now * PIT_HZ / S / 4772);
+	CHECK_EQ(sleeps, 1 + n / 4);		/* the first when the count was loaded */
+	free(w);
+}
+
+TEST(nothing_but_ticks_is_ever_late)
+{
+	static const uint8_t once[] = { 0, 4 };		/* the modes of the 8254 that end with one interrupt */
+
+	for (unsigned i = 0; i < ARRAY_LEN(once); i++) {
+		struct world *w = fresh();
+		timer(w, once[i], 4772);
+		w->now = pc_next_event(&w->pc, 0);	/* the count is loaded a tick after it was written */
+		pc_update(&w->pc, w->now);
+		ns_t next = pc_next_event(&w->pc, w->now);
+		CHECK(next > 3 * MS && next < 5 * MS);
+		CHECK_EQ(pc_next_event_late(&w->pc, w->now, 50 * MS), next);
+		free(w);
+	}
+	struct world *w = fresh();
+	timer(w, 2, 4772);
+	w->now = 10 * MS;
+	pc_update(&w->pc, w->now);
+	CHECK_EQ(ack(w), 0x08);
+	out(w, 0x20, 0x20);
+	pc_update(&w->pc, w->now);
+	CHECK_EQ(ack(w), 0x08);
+	out(w, 0x20, 0x20);
+	pc_update(&w->pc, w->now);
+	ns_t next = pc_next_event(&w->pc, w->now);
+	CHECK(pc_next_event_late(&w->pc, w->now, 12 * MS) > next + 11 * MS);
+	out(w, 0x21, 1);				/* masked: nobody counts those, but another controller might */
+	CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12 * MS), next);
+	out(w, 0x21, 0);
+	out(w, 0x70, 0x0A);
+	out(w, 0x71, 0x26);				/* the RTC each 976 us: register C has one bit for them */
+	out(w, 0x70, 0x0B);
+	out(w, 0x71, 0x42);
+	out(w, 0x70, 0x0C);
+	in(w, 0x71);
+	CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12 * MS), pc_next_event(&w->pc, w->now));
+	CHECK(pc_next_event(&w->pc, w->now) < w->now + 1 * MS);
+	free(w);
+}
+
+TEST(input_and_interrupts_other_than_ticks_stir_the_board)
+{
+	struct world *w = fresh();
+
+	timer(w, 2, 4772);
+	w->pc.stirred = false;
+	sleep_until(w, 1 * S);
+	CHECK(w->cpu.intr_line);
+	CHECK(!w->pc.stirred);
+	pc_serial_input(&w->pc, 0, 'a');		/* also where the guest has no interrupt for it */
+	CHECK(w->pc.stirred);
+	w->pc.stirred = false;
+	pc_set_irq(&w->pc, 14, true);
+	CHECK(w->pc.stirred);
+	free(w);
+}
+
 /* Linux: handle_level_irq() masks the line and ends the interrupt, then handles it, then unmasks. */
 TEST(late_ticks_survive_a_handler_that_masks_the_line)
 {

@@ -219,6 +219,14 @@ ns_t pit_count_2_ends(const struct pit *pit)
 	return PIT_TICKS(c->ce_start + first);
 }
 
+ns_t pit_period(const struct pit *pit)
+{
+	const struct pit_counter *c = &pit->counter[0];
+	uint64_t first, step;
+
+	return c->load_at == NEVER && rises(c, &first, &step) ? PIT_TICKS(step) : 0;
+}
+
 /* The gate input.						[82C54 "Gate Pin Operations Summary"] */
 void pit_set_gate(struct pit *pit, unsigned n, bool level, ns_t now)
 {

@@ -56,6 +56,7 @@ void pit_set_gate(struct pit *pit, unsigned n, bool level, ns_t now);
 uint32_t pit_take_edges(struct pit *pit);
 /* When OUT 0 next rises after the last update or access: before now, if nobody has looked since. */
 ns_t pit_next(const struct pit *pit, ns_t now);
+ns_t pit_period(const struct pit *pit);		/* of these rises; 0: the next one is alone */
 /* When OUT 2 rises because a count it was given runs out (mode 0), as of the last update or access; UINT64_MAX: none runs. */
 ns_t pit_count_2_ends(const struct pit *pit);
 

@@ -166,6 +166,14 @@ void host_kick_at(struct host_kick *kick, ns_t when_ns)
 	timer_settime(kick->timer, TIMER_ABSTIME, &it, NULL);
 }
 
+void host_kick_not_before(struct host_kick *kick, ns_t when_ns)
+{
+	if (kick->armed_ns == HOST_NEVER || kick->armed_ns > when_ns)
+		return;
+	kick->armed_ns = HOST_NEVER;
+	timer_settime(kick->timer, 0, &(struct itimerspec){ 0 }, NULL);
+}
+
 void host_kick_now(struct host_kick *kick)
 {
 	__atomic_or_fetch(kick->attention, kick->kick_bit, __ATOMIC_SEQ_CST);

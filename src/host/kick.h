@@ -53,6 +53,9 @@ void host_kick_free(struct host_kick *kick);	/* the signals have their default m
  * needless look, which is cheaper than setting the timer at every change. */
 void host_kick_at(struct host_kick *kick, ns_t when_ns);
 
+/* The timer is not to kick by then: somebody sleeps until then, and would be woken too early, or twice. */
+void host_kick_not_before(struct host_kick *kick, ns_t when_ns);
+
 void host_kick_now(struct host_kick *kick);	/* from any thread */
 
 /* Sleep until attention is not 0, or when_ns (host clock) has come. */

@@ -332,6 +332,20 @@ def timer_goes_on_when_the_guest_is_awake_after_hlt():
 
 
 @test
+def a_guest_that_rests_has_all_its_ticks():
+    for options in ((), ("--idle-slack", "50"), ("--engine", "emulate"), ("--clock", "instructions")):
+        check(flat("rest", *options), (0, "all ticks came\n", ""))
+
+
+@test
+def idle_slack_is_a_number_of_milliseconds():
+    for wrong in ("51", "-1", "x", ""):
+        code, out, err = flat("hello", "--idle-slack", wrong)
+        check((code, out, "it is 0 to 50 milliseconds" in err), (1, "", True))
+    check(flat("hello", "--idle-slack", "0")[0], flat("hello")[0])
+
+
+@test
 def hpet_is_there_if_it_is_asked_for_and_takes_the_timers_place():
     check(flat("hpet", "-machine", "hpet=on"), (0, "8086a201 ticks\n", ""))
     check(flat("hpet", "-machine", "hpet=on", "--clock", "instructions"), (0, "8086a201 ticks\n", ""))
