@@ -141,12 +141,14 @@ void chipset_attach_net(struct chipset *cs, const uint8_t mac[6], const struct e
 		pci_set_reg(&net->pci, PCI_BAR0 + 4 * MEMORY_BAR, 4, AT_MEMORY, ~(E1000_BYTES - 1));
 		pci_set_reg(&net->pci, PCI_BAR0 + 4 * IO_BAR, 4, AT_PORT | 1, ~(E1000_IO_BYTES - 1));
 		pci_set_reg(&net->pci, PCI_INTERRUPT_LINE, 1, AT_IRQ, 0xFF);
-		net->pci.config[PCI_COMMAND] = net->pci.power_on[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+		net->pci.power_on[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
 	}
 	net->pci.map = map;
 	net->pci.written = written;
 	net->pci.arg = cs;
 	e1000_init(&net->card, mac, &card);
 	pci_add(&cs->pci, &net->pci);
+	if (!cs->cfg.firmware)		/* and its windows are there */
+		pci_config_write(&cs->pci, 0x80000000u | CHIPSET_NET_DEVFN << 8 | PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	net->present = true;
 }
