@@ -23,6 +23,7 @@
 #include <wchar.h>
 
 #include "host/kick.h"
+#include "ui/curses_keys.h"
 #include "ui/ui.h"
 
 #define CTRL_A 1
@@ -55,22 +56,41 @@ static void press(struct terminal *t, enum key modifier, enum key key)
 		m->key(m->arg, modifier, false);
 }
 
-static const struct { int code; enum key key; } function_keys[] = {
-	{ KEY_UP, KEY_up }, { KEY_DOWN, KEY_down }, { KEY_LEFT, KEY_left }, { KEY_RIGHT, KEY_right },
-	{ KEY_HOME, KEY_home }, { KEY_END, KEY_end }, { KEY_PPAGE, KEY_pgup }, { KEY_NPAGE, KEY_pgdn },
-	{ KEY_IC, KEY_insert }, { KEY_DC, KEY_delete }, { KEY_BACKSPACE, KEY_backspace }, { KEY_ENTER, KEY_kp_enter },
-	{ KEY_B2, KEY_kp_5 }, { KEY_F(1), KEY_f1 }, { KEY_F(2), KEY_f2 }, { KEY_F(3), KEY_f3 }, { KEY_F(4), KEY_f4 },
-	{ KEY_F(5), KEY_f5 }, { KEY_F(6), KEY_f6 }, { KEY_F(7), KEY_f7 }, { KEY_F(8), KEY_f8 }, { KEY_F(9), KEY_f9 },
-	{ KEY_F(10), KEY_f10 }, { KEY_F(11), KEY_f11 }, { KEY_F(12), KEY_f12 },
+static void press_held(struct terminal *t, struct held_key k)
+{
+	static const struct { unsigned bit; enum key key; } modifiers[] = { { HELD_SHIFT, KEY_shift }, { HELD_CTRL, KEY_ctrl }, { HELD_ALT, KEY_alt } };
+	const struct ui_machine *m = &t->ui->machine;
+
+	for (size_t i = 0; i < ARRAY_LEN(modifiers); i++)
+		if (k.held & modifiers[i].bit)
+			m->key(m->arg, modifiers[i].key, true);
+	press(t, KEY_NONE, k.key);
+	for (size_t i = ARRAY_LEN(modifiers); i-- > 0; )
+		if (k.held & modifiers[i].bit)
+			m->key(m->arg, modifiers[i].key, false);
+}
+
+static const struct { int code; struct held_key held; } function_keys[] = {
+	{ KEY_UP, { KEY_up, 0 } }, { KEY_DOWN, { KEY_down, 0 } }, { KEY_LEFT, { KEY_left, 0 } }, { KEY_RIGHT, { KEY_right, 0 } },
+	{ KEY_HOME, { KEY_home, 0 } }, { KEY_END, { KEY_end, 0 } }, { KEY_PPAGE, { KEY_pgup, 0 } }, { KEY_NPAGE, { KEY_pgdn, 0 } },
+	{ KEY_IC, { KEY_insert, 0 } }, { KEY_DC, { KEY_delete, 0 } }, { KEY_BACKSPACE, { KEY_backspace, 0 } },
+	{ KEY_ENTER, { KEY_kp_enter, 0 } }, { KEY_B2, { KEY_kp_5, 0 } }, { KEY_BTAB, { KEY_tab, HELD_SHIFT } },
+	{ KEY_SR, { KEY_up, HELD_SHIFT } }, { KEY_SF, { KEY_down, HELD_SHIFT } }, { KEY_SLEFT, { KEY_left, HELD_SHIFT } },
+	{ KEY_SRIGHT, { KEY_right, HELD_SHIFT } }, { KEY_SHOME, { KEY_home, HELD_SHIFT } }, { KEY_SEND, { KEY_end, HELD_SHIFT } },
+	{ KEY_SPREVIOUS, { KEY_pgup, HELD_SHIFT } }, { KEY_SNEXT, { KEY_pgdn, HELD_SHIFT } }, { KEY_SIC, { KEY_insert, HELD_SHIFT } },
+	{ KEY_SDC, { KEY_delete, HELD_SHIFT } },
 };
 
-static void function_key(struct terminal *t, int code)
+static void function_key(struct terminal *t, int code, unsigned held)
 {
-	if (code == KEY_BTAB)
-		press(t, KEY_shift, KEY_tab);
+	struct held_key k = code >= KEY_F(1) && code <= KEY_F(63) ? curses_function_key((unsigned)(code - KEY_F(0))) : curses_key_by_name(keyname(code));
+
 	for (size_t i = 0; i < ARRAY_LEN(function_keys); i++)
 		if (function_keys[i].code == code)
-			press(t, KEY_NONE, function_keys[i].key);
+			k = function_keys[i].held;
+	k.held |= held;
+	if (k.key != KEY_NONE)
+		press_held(t, k);
 }
 
 static void character(struct terminal *t, enum key modifier, wint_t c)
@@ -133,6 +153,27 @@ static void escape_key(struct terminal *t, wint_t c)
 	}
 }
 
+/*
+ * After ESC and [ or O, which are one key's sequence if more follows at once: else Alt and that character.
+ * What is no key that we know is passed over whole, for typed in pieces it would be taken for text.
+ */
+static void sequence(struct terminal *t, wint_t first)
+{
+	char text[16] = { (char)first };
+	size_t n = 1;
+	wint_t c = 0;
+
+	while (n < sizeof(text) - 1 && get_wch(&c) == OK && c < 0x7F) {
+		text[n++] = (char)c;
+		if (c >= 0x40)
+			break;
+	}
+	if (n == 1)
+		character(t, KEY_alt, first);
+	else if (curses_key_by_sequence(text).key != KEY_NONE)
+		press_held(t, curses_key_by_sequence(text));
+}
+
 static void input(struct terminal *t)
 {
 	wint_t c;
@@ -141,7 +182,7 @@ static void input(struct terminal *t)
 	for (; rc != ERR; rc = get_wch(&c)) {
 		timeout(0);
 		if (rc == KEY_CODE_YES) {
-			function_key(t, (int)c);
+			function_key(t, (int)c, 0);
 		} else if (t->escaped) {
 			escape_key(t, c);
 		} else if (c == CTRL_A) {
@@ -149,7 +190,11 @@ static void input(struct terminal *t)
 		} else if (c == 0x1B) {
 			/* Alt and a key come as ESC and the key, together. */
 			rc = get_wch(&c);
-			if (rc == OK && c != CTRL_A)
+			if (rc == OK && (c == '[' || c == 'O'))
+				sequence(t, c);
+			else if (rc == KEY_CODE_YES)
+				function_key(t, (int)c, HELD_ALT);
+			else if (rc == OK && c != CTRL_A)
 				character(t, KEY_alt, c);
 			else
 				press(t, KEY_NONE, KEY_esc);
