@@ -263,6 +263,20 @@ int compat_rtc(struct options *o, const char *arg, struct error *err)
 	return 0;
 }
 
+/* As older QEMUs had it, and makefiles still do. */
+int compat_localtime(struct options *o, const char *arg, struct error *err)
+{
+	return compat_rtc(o, "base=localtime", err);
+}
+
+int compat_startdate(struct options *o, const char *arg, struct error *err)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "base=%s", strcmp(arg, "now") == 0 ? "utc" : arg);
+	return compat_rtc(o, text, err);
+}
+
 /* QEMU's options for what is not here.		[QEMU, "Invocation"] */
 bool compat_refused(const char *name, struct error *err)
 {

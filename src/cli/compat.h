@@ -16,6 +16,8 @@ int compat_sound(struct options *o, const char *arg, struct error *err);	/* -aud
 int compat_keyboard(struct options *o, const char *arg, struct error *err);	/* -k */
 int compat_switches_off(struct options *o, const char *arg, struct error *err);	/* NAME=off,...: -overcommit and the like */
 int compat_nothing(struct options *o, const char *arg, struct error *err);	/* asks for nothing, or what is so anyway */
+int compat_localtime(struct options *o, const char *arg, struct error *err);
+int compat_startdate(struct options *o, const char *arg, struct error *err);
 int compat_rtc(struct options *o, const char *arg, struct error *err);
 int compat_icount(struct options *o, const char *arg, struct error *err);
 int compat_action(struct options *o, const char *arg, struct error *err);

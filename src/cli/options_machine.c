@@ -151,6 +151,8 @@ static const struct option machine[] = {
 	{ "audiodev", NULL, "none", NULL, SET(compat_sound), false },
 	{ "no-user-config", NULL, NULL, NULL, SET(compat_nothing), false },
 	{ "nouserconfig", NULL, NULL, NULL, SET(compat_nothing), false },
+	{ "localtime", NULL, NULL, NULL, SET(compat_localtime), false },
+	{ "startdate", NULL, "DATE", NULL, SET(compat_startdate), false },
 	{ "no-kvm", NULL, NULL, NULL, SET(compat_nothing), false },
 	{ "singlestep", NULL, NULL, NULL, SET(compat_nothing), false },
 	{ "enable-fips", NULL, NULL, NULL, SET(compat_nothing), false },

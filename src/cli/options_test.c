@@ -155,6 +155,10 @@ TEST(options_of_the_network_say_what_is_wrong)
 
 TEST(clock_chip_starts_at_a_date_that_is_given)
 {
+	CHECK_EQ(parse("-localtime", "-hda", "a.img", NULL), 0);	/* as older makefiles say it */
+	CHECK(o.vm.rtc_local);
+	CHECK_EQ(parse("-startdate", "2006-06-17", "-hda", "a.img", NULL), 0);
+	CHECK(o.vm.rtc_start_given);
 	CHECK_EQ(parse("k", "-rtc", "base=2006-06-17T16:01:21,clock=host,driftfix=slew", NULL), 0);
 	CHECK(o.vm.rtc_start_given);
 	CHECK_EQ(o.vm.rtc_start_s, 1150560081);

@@ -21,7 +21,7 @@ REASONS = {
     "is stdio on a stream that is open, whose error is asked for at the end or does not matter": r"""f(close|error|flush|gets|printf|putc|puts|write|seek|tell|read)|__getdelim|__isoc99_fscanf
         |d?printf|puts|rewind|std(in|out|err)|putchar|getline""",
     "is a library's, which has its own way to say so": r"(json|png|rfb|Zydis|ZSTD|inflate|seccomp|slirp)_?\w*|asprintf",
-    "is the terminal display's library": r"""COLORS|COLOR_PAIRS|COLS|LINES|stdscr|attro(ff|n)|cbreak|clear|curs_set|delscreen|endwin|erase|get_wch|has_colors|init_pair|keypad|move|mvadd\w+
+    "is the terminal display's library": r"""COLORS|COLOR_PAIRS|COLS|LINES|stdscr|attro(ff|n)|cbreak|clear|curs_set|delscreen|endwin|erase|get_wch|has_colors|init_pair|key(name|pad)|move|mvadd\w+
         |mvprintw|newterm|no(echo|nl)|nonl|printw|raw|w?refresh|resizeterm|set(cchar|_escdelay)|start_color|w?timeout|wattr_o\w+|w(erase|getch|move)|setlocale""",
     "is tried by the sandbox, which says what it got and goes on": r"unshare|chdir|chroot|access|waitpid|syscall",
     "belongs to commands beside a running machine": r"getopt\w*|opt(arg|err|ind|opt)|scandir64|opendir|readdir64|closedir|lockf|flock|rename",
