@@ -22,9 +22,9 @@
 #include "util/pages.h"
 
 #define GIB			(1ull << 30)
-#define GUARD_BYTES		(4 * GIB)		/* a 32-bit displacement reaches 2 GiB below and 6 above */
+#define GUARD_BYTES		(4 * GIB)		/* below: a 32-bit displacement reaches 2 GiB there */
 #define WINDOW_BYTES		(4 * GIB)
-#define AREA_BYTES		(2 * WINDOW_BYTES + 2 * GUARD_BYTES)
+#define AREA_BYTES		(WINDOW_BYTES + GUARD_BYTES + WINDOW_REACH)
 #define LINEAR_PAGES		(1u << 20)
 #define KERNEL_RUN_PAGES	4096u
 #define USER_RUN_PAGES		16u
@@ -107,7 +107,7 @@ static int reserve(struct window *w)
 	if (p == MAP_FAILED || !w->state || !w->fd_page)
 		return -ENOMEM;
 	w->area = p;
-	/* 4 GiB aligned: the low half of a host address in the window is the guest's address */
+	/* 4 GiB aligned (one more is there for that): the low half of a host address in the window is the guest's address */
 	w->base = (uint8_t *)(((uintptr_t)p + GUARD_BYTES + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
 	return 0;
 }

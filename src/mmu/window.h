@@ -20,6 +20,7 @@
 #include "cpu/vcpu.h"
 
 #define USER_WINDOWS 8
+#define WINDOW_REACH (36ull << 30)	/* from its beginning nothing else is mapped so far: 8 times 32 bits, and a displacement */
 
 struct windows;
 

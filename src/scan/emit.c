@@ -538,7 +538,7 @@ static bool native_form(const struct emit *e, const struct insn *in)
 		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
 			bool plain = emit_direct(e) && emit_seg(e, in->seg, emit_writes_memory(in)) == SEG_FLAT &&
 			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
-			    (emit_writes_memory(in) || in->index != REG_NONE || in->base == REG_NONE);
+			    !emit_through_base(in, emit_writes_memory(in));
 			if (!plain)
 				return false;
 		}
@@ -770,6 +770,8 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 		src->intercepted = cpu_intercepts(e->cpu, &src->in, src->eip + e->block->cs_base);
 		if (e->crossing || src->intercepted || ends_block(&src->in))
 			break;
+		if (e->n >= BLOCK_LONG && (src->in.name == I_JCC || src->in.name == I_CALL))
+			break;			/* what lies behind is mostly never reached from here */
 	}
 }
 

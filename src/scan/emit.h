@@ -97,6 +97,7 @@ static inline struct host_mem emit_seg_field(unsigned seg, size_t field)	/* of s
 
 /* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
+bool emit_through_base(const struct insn *in, bool write);	/* needs r14 as its base */
 enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a code segment is never written */
 /* the same for an offset already in r11d; small: it is less than 64K */
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write, bool small);

@@ -157,14 +157,24 @@ struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
 	return m;
 }
 
+/*
+ * Loads do without GS where they can: a shorter way from address to value. What the sum would lack is the cut to 32 bits:
+ * beyond the window is its guard, also for a scaled index; with both registers, or below 0, it would be missed too often.
+ */
+bool emit_through_base(const struct insn *in, bool write)
+{
+	return !write && (in->base != REG_NONE ? in->index == REG_NONE : in->index != REG_NONE && in->disp >= 0);
+}
+
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write)
 {
 	struct host_mem m = emit_guest_ea(e, in);
 	if (emit_direct(e) && emit_seg(e, in->seg, write) == SEG_FLAT && in->adsize == 4) {
 		if (m.base == R15 && m.index == NOREG && emit_esp_pointer(e))
 			return m;
-		if (!write && m.index == NOREG && m.base != NOREG) {	/* shorter load-to-use than through GS */
-			m.index = m.base;
+		if (emit_through_base(in, write)) {
+			if (m.index == NOREG)
+				m.index = m.base;
 			m.base = R14;
 			return m;
 		}

@@ -69,6 +69,7 @@ static inline uint32_t mode_move_esp(uint32_t mode, uint32_t esp, int off)
 }
 
 #define BLOCK_MAX_INSNS 64
+#define BLOCK_LONG 28		/* from so many on a conditional branch or a call ends it */
 
 /* One guest instruction of a block: where it begins, here and there. Guest state is exact there,
  * but for ESP, which is r15 + esp_off. */

@@ -229,7 +229,7 @@ static bool fault_in_blocks(struct vcpu *cpu, int sig, siginfo_t *info, ucontext
 	if (i < 0)
 		return false;
 	uint64_t reach = (uint64_t)(uintptr_t)info->si_addr - cpu->scan.window;
-	if (sig == SIGSEGV && (b->mode & MODE_DIRECT) && (reach < 8ull << 30 || reach >= -(4ull << 30)) &&
+	if (sig == SIGSEGV && (b->mode & MODE_DIRECT) && (reach < WINDOW_REACH || reach >= -(4ull << 30)) &&
 	    window_access(cpu, uc, info->si_addr, b, (unsigned)i))
 		return true;
 	if (sig == SIGFPE)

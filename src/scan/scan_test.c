@@ -56,6 +56,11 @@ PLANTED(lockstep_finds_a_store_of_a_wrong_value, "movb $5, 0x200000", 6, 6, "mem
 PLANTED(lockstep_finds_a_store_to_a_wrong_place, "movb $5, 0x200000", 3, 0x10, "memory")
 PLANTED(lockstep_finds_a_missing_branch, "stc; jc 1f; inc %eax; 1:", 1, 0x73, "gpr[0]")
 
+PROGRAM(scan_wraps_a_scaled_index_at_4_gib,
+	"mov $0xffffffff, %ecx; mov $3, %edi; 1: mov 0x200010(,%ecx,4), %eax; mov 0x200020(,%ecx,8), %edx; movzwl 0x200008(,%ecx,2), %ebx;"
+	"mov 0x200100(,%ecx,4), %bh; add 0x200040(,%ecx,4), %esi; mov $0x20000003, %ebp; add 0x200000(,%ebp,8), %eax;"
+	"mov $7, %ebp; movb 0x200000(,%ebp,2), %ah; cmp %eax, 0x200000(,%ebp,4); adc $0, %esi; dec %edi; jnz 1b")
+
 /* At 0x110000 a caller of *%esi that then sets EBX to 1. The last call puts another page there meanwhile, which sets it to 2. */
 PROGRAM(invlpg_of_the_callers_page_is_seen_by_the_return,
 	"mov $0x280000, %edi; mov $7, %eax; 1: stosl; add $0x1000, %eax; cmp $0x400007, %eax; jb 1b; movl $0x280007, 0x281000;"

@@ -211,7 +211,7 @@ static bool window_operand(struct run *r, const struct state *s, const ZydisDeco
 	if (m->index == ZYDIS_REGISTER_NONE)
 		return true;
 	int index = gpr_number(m->index);
-	if (m->base != ZYDIS_REGISTER_R14 || m->scale > 1 || index < 0 || !is_u32(s->reg[index]))
+	if (m->base != ZYDIS_REGISTER_R14 || index < 0 || !is_u32(s->reg[index]))
 		return violation(r, "a window access without a zero-extended index");
 	return true;
 }

@@ -78,7 +78,7 @@ ACCEPTED(verify_passes_a_checked_load_with_parked_flags,
 	ADDRESS "mov %rax, %r8; lahf; seto %al\n" ALIGNED "1:" LOOKUP("") HIT "add $127, %al; sahf; mov %r8, %rax; mov (%r10,%r11), %edx\n"
 	AROUND "add $127, %al; sahf; mov %r8, %rax\n" LAST)
 ACCEPTED(verify_passes_window_accesses,
-	"mov %gs:8(%eax,%ecx,4), %edx; mov %edx, %gs:-4(%r15d); mov 0x1234(%r14,%rbx), %esi; fldl %gs:(%edi); movups (%r14,%rsi), %xmm1\n")
+	"mov %gs:8(%eax,%ecx,4), %edx; mov %edx, %gs:-4(%r15d); mov 0x1234(%r14,%rbx), %esi; movzbl 0x1234(%r14,%rbx,8), %esi; fldl %gs:(%edi); movups (%r14,%rsi), %xmm1\n")
 ACCEPTED(verify_passes_state_and_code_table,
 	"andl $0xfffffbff, " STR(40) "(%r13); cmpl $77, " CODE_TABLE "+64(%r12); jnz 7f; nop\n" LAST)
 ACCEPTED(verify_passes_calls_and_returns,
@@ -173,7 +173,10 @@ REJECTED(verify_rejects_a_stack_access, "a memory operand of no allowed form", "
 REJECTED(verify_rejects_fs, "an FS access", "mov %fs:(%eax), %eax")
 REJECTED(verify_rejects_gs_without_the_32_bit_cut, "a GS access whose address is not cut to 32 bits", "mov %gs:(%rax), %eax")
 REJECTED(verify_rejects_a_32_bit_cut_without_gs, "an address cut to 32 bits without the window's base", "mov (%eax), %eax")
-REJECTED(verify_rejects_a_scaled_window_index, "a window access without a zero-extended index", "mov (%r14,%rax,4), %eax")
+REJECTED(verify_rejects_a_scaled_index_from_elsewhere_in_the_window, "a window access without a zero-extended index",
+	"lea (%r14,%rdi), %rdi; mov (%rdi,%rax,4), %eax")
+REJECTED(verify_rejects_a_host_address_as_scaled_index, "a window access without a zero-extended index",
+	"lea (%r14,%rsi), %rsi; mov (%r14,%rsi,4), %eax")
 REJECTED(verify_rejects_a_host_pointer_of_the_state, "a load from a field of struct vcpu that is not scanned code's",
 	"mov 0x7f0(%r13), %eax")
 REJECTED(verify_rejects_a_store_below_the_state, "a store to a field of struct vcpu that is not scanned code's",
