@@ -324,8 +324,8 @@ static int check(struct options *o, struct error *err)
 		if (rc < 0)
 			return rc;
 	}
-	if (o->vm.bios == NULL && b->kernel == NULL && b->flat == NULL && !has_drive(&o->vm.drives))
-		return error_set(err, -EINVAL, "nothing to boot: give an image, -kernel FILE, -bios FILE, or --flat ADDR FILE (plex86 --help)");
+	if (o->vm.bios == NULL && b->kernel == NULL && b->flat == NULL && !has_drive(&o->vm.drives) && !o->vm.net.card)
+		return error_set(err, -EINVAL, "nothing to boot: give an image, -kernel FILE, -bios FILE, -nic user, or --flat ADDR FILE (plex86 --help)");
 #ifndef PLEX86_METERS
 	if (o->vm.meter_instructions)
 		return error_set(err, -ENOTSUP, "--meter-instructions: this plex86 was built without meters (-Dmeters=false)");

@@ -70,6 +70,7 @@ TEST(options_that_contradict_or_lack_something_are_refused)
 	CHECK(parse(NULL, NULL) < 0);
 	CHECK(strstr(err.text, "nothing to boot") != NULL);
 	CHECK_EQ(parse("-bios", "rom.bin", NULL), 0);		/* a program in ROM needs no drive */
+	CHECK_EQ(parse("-nic", "user", NULL), 0);		/* nor does one that boots over the network */
 	CHECK(parse("-kernel", NULL) < 0);
 	CHECK(parse("--flat", "0x1000", NULL) < 0);
 	CHECK(parse("--flat", "0x1000", "p", "-kernel", "k", NULL) < 0);

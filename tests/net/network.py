@@ -47,7 +47,7 @@ def boot(folder, *options, script="", network=""):
     with open(guest("multiboot"), "rb") as f, open(os.path.join(folder, "multiboot.bin"), "wb") as to:
         to.write(f.read())
     r = subprocess.run([PLEX86, "run", "-m", "64", "-vga", "none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot",
-                        "-boot", "n", "-bios", BIOS, "-nic", f"user,tftp={folder},bootfile=boot.ipxe{network}", *options],
+                        "-nic", f"user,tftp={folder},bootfile=boot.ipxe{network}", *options],
                        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False)
     return r.stdout, r
 
@@ -106,7 +106,28 @@ def a_kernel_and_a_module_are_booted_over_the_network_and_frames_are_metered():
 @test
 def the_emulator_boots_over_the_network_too():
     with tempfile.TemporaryDirectory() as folder:
-        booted(*boot(folder, "--engine", "emulate"))
+        booted(*boot(folder, "--engine", "emulate", "-boot", "n"))
+
+
+@test
+def a_machine_that_is_reset_boots_over_the_network_again():
+    need(BIOS, ROM)
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "again.ipxe"), "w", encoding="ascii") as f:
+            f.write("#!ipxe\nreboot\n")
+        p = subprocess.Popen([PLEX86, "run", "-m", "64", "-vga", "none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-bios", BIOS,
+                              "-nic", f"user,tftp={folder},bootfile=again.ipxe"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, errors="replace")
+        watchdog = threading.Timer(LIMIT_S, p.kill)
+        watchdog.start()
+        times = 0
+        for line in p.stdout:
+            times += "again.ipxe... ok" in line
+            if times == 3:
+                break
+        p.kill()
+        watchdog.cancel()
+        check((times, p.communicate()[1]), (3, ""))
 
 
 @test
