@@ -151,7 +151,7 @@ static uint16_t phy_read(struct e1000 *e, unsigned reg)
 	case PHY_STATUS:
 		return (uint16_t)(link ? val | PHY_LINK | PHY_AN_DONE : val);
 	case PHY_PARTNER:
-		return link ? 0x45E1 : 0;
+		return link ? 0x41E1 : 0;
 	case PHY_EXPANSION:
 		return link ? 0x0003 : 0;
 	case PHY_1000_STATUS:
