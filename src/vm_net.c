@@ -133,6 +133,18 @@ const char *vm_net_name(const struct vm *vm)
 	return cfg->card_id ? cfg->card_id : cfg->id ? cfg->id : "net0";
 }
 
+int vm_net_set_link(struct vm *vm, const char *name, bool up, struct error *err)
+{
+	const struct net_config *cfg = &vm->cfg->net;
+
+	if (!vm->chipset.net.present || (strcmp(name, vm_net_name(vm)) != 0 && (cfg->id == NULL || strcmp(name, cfg->id) != 0)))
+		return error_set(err, -ENOENT, "there is no network card '%s' (info network names it)", name);
+	if (up && vm->net.fd < 0)
+		return error_set(err, -ENOTCONN, "the card '%s' is on no network", name);
+	e1000_set_cable(&vm->chipset.net.card, up, vm_now(vm));
+	return 0;
+}
+
 void vm_net_resume(struct vm *vm)
 {
 	vm->net.pending = true;

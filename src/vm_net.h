@@ -28,6 +28,8 @@ int vm_net_init(struct vm *vm, struct error *err);	/* after the chip set. 0 or -
 void vm_net_close(struct vm *vm);
 void vm_net_service(struct vm *vm);		/* frames in, and out; unless it is paused */
 void vm_net_resume(struct vm *vm);
+/* Pull the cable, or put it in again. name: the card's, or its network's. 0, or -errno with err set. */
+int vm_net_set_link(struct vm *vm, const char *name, bool up, struct error *err);
 const char *vm_net_name(const struct vm *vm);	/* the card's: its id, its network's, or net0 */
 
 #endif

@@ -287,6 +287,17 @@ static void cmd_eject(struct line *l)
 		failed(l, &err);
 }
 
+static void cmd_set_link(struct line *l)
+{
+	bool up = strcmp(l->word[1], "on") == 0;
+	struct error err = { "" };
+
+	if (!up && strcmp(l->word[1], "off") != 0)
+		fprintf(l->out, "Error: a link is on or off, not %s\r\n", l->word[1]);
+	else if (vm_net_set_link(l->vm, l->word[0], up, &err) < 0)
+		failed(l, &err);
+}
+
 /* In the sandbox a medium is opened for reading only: for a person that is a write-protected one, not an error. */
 static void cmd_change(struct line *l)
 {
@@ -416,8 +427,8 @@ static void info_network(struct line *l)
 		return;
 	fprintf(l->out, "%s: model=e1000, macaddr=%02x:%02x:%02x:%02x:%02x:%02x, link %s\r\n", vm_net_name(l->vm), mac[0] & 0xFF, mac[0] >> 8,
 	    mac[1] & 0xFF, mac[1] >> 8, mac[2] & 0xFF, mac[2] >> 8, e1000_link(&n->card) ? "up" : "down");
-	if (!cfg->user || l->vm->net.fd < 0) {
-		fprintf(l->out, " \\ cable out%s\r\n", cfg->user ? ": the network's process has ended" : "");
+	if (!cfg->user || l->vm->net.fd < 0 || !n->card.cable) {
+		fprintf(l->out, " \\ cable out%s\r\n", cfg->user && l->vm->net.fd < 0 ? ": the network's process has ended" : "");
 		return;
 	}
 	fprintf(l->out, " \\ %s: user-mode network, process %d%s\r\n", cfg->id ? cfg->id : "user", (int)l->vm->cfg->net_process.pid,
@@ -514,6 +525,7 @@ static const struct command {
 	{ "logfile", NULL, 1, "FILE", "where the trace goes, as -D", cmd_logfile },
 	{ "pmemsave", NULL, 3, "ADDR SIZE FILE", "physical memory to a file", cmd_pmemsave },
 	{ "eject", NULL, 1, "[-f] DEVICE", "take the medium out (info block names the drives)", cmd_eject },
+	{ "set_link", NULL, 2, "NAME on|off", "put the network card's cable in, or pull it", cmd_set_link },
 	{ "change", NULL, 2, "DEVICE FILE [FORMAT [read-only|read-write]]", "put another medium in", cmd_change },
 };
 

@@ -363,6 +363,18 @@ static json_t *eject(struct call *q)
 	return result(drive_change(q->c, device, NULL, NULL, false, json_is_true(json_object_get(q->args, "force")), q->err));
 }
 
+static json_t *set_link(struct call *q)
+{
+	const char *name = arg_string(q, "name");
+	json_t *up = json_object_get(q->args, "up");
+
+	if (name == NULL)
+		return missing(q, "name");
+	if (!json_is_boolean(up))
+		return missing(q, "up");
+	return result(vm_net_set_link(q->c->vm, name, json_is_true(up), q->err));
+}
+
 static json_t *change_medium(struct call *q)
 {
 	const char *device = arg_device(q), *file = arg_string(q, "filename");
@@ -438,6 +450,7 @@ static const struct command {
 	{ "human-monitor-command", human_monitor_command, "command-line cpu-index" },
 	{ "pmemsave", pmemsave, "val size filename" },
 	{ "eject", eject, "device id force" },
+	{ "set_link", set_link, "name up" },
 	{ "blockdev-change-medium", change_medium, "device id filename format force read-only-mode" },
 	{ "blockdev-open-tray", open_tray, "device id force" },
 	{ "blockdev-close-tray", close_tray, "device id" },

@@ -16,9 +16,9 @@
 static struct net_process started;
 static struct net_message message;
 
-static int start(const struct net_user_config *cfg, bool sandbox, struct error *err)
+static int start(const struct net_user_config *cfg, struct error *err)
 {
-	return net_user_start(cfg, sandbox, &started, err);
+	return net_user_start(cfg, !SANITIZER, &started, err);
 }
 
 static void stop(void)
@@ -71,7 +71,7 @@ TEST(net_gateway_and_name_server_answer_to_their_addresses)
 	struct net_user_config cfg = { .no_ipv6 = true };
 	struct error err;
 
-	CHECK_EQ(start(&cfg, true, &err), 0);
+	CHECK_EQ(start(&cfg, &err), 0);
 	ask(2);
 	CHECK(is_answer(next_frame(), 2));
 	ask(3);
@@ -87,7 +87,7 @@ TEST(net_addresses_are_those_that_were_asked_for)
 
 	inet_pton(AF_INET, "10.0.2.0", &cfg.net);
 	inet_pton(AF_INET, "10.0.2.77", &cfg.host);
-	CHECK_EQ(start(&cfg, true, &err), 0);
+	CHECK_EQ(start(&cfg, &err), 0);
 	ask(2);					/* nobody: no answer comes before the next one's */
 	ask(77);
 	CHECK(is_answer(next_frame(), 77));
@@ -105,7 +105,7 @@ TEST(net_a_port_that_is_taken_is_named)
 	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0);
 	cfg.forward[0] = (struct net_forward){ .udp = true, .host = a.sin_addr, .host_port = ntohs(a.sin_port), .guest_port = 1 };
 	cfg.forward[1] = (struct net_forward){ .host = a.sin_addr, .host_port = ntohs(a.sin_port), .guest_port = 22 };
-	CHECK_EQ(start(&cfg, true, &err), -EADDRINUSE);
+	CHECK_EQ(start(&cfg, &err), -EADDRINUSE);
 	char want[64];
 	snprintf(want, sizeof(want), "TCP port %u of 127.0.0.1", ntohs(a.sin_port));
 	CHECK(strstr(err.text, want) != NULL);
@@ -119,7 +119,7 @@ TEST(net_frames_that_nobody_takes_are_dropped_and_counted)
 	struct error err;
 	unsigned got = 0;
 
-	CHECK_EQ(start(&cfg, true, &err), 0);
+	CHECK_EQ(start(&cfg, &err), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		ask(2);
 	struct pollfd p = { .fd = started.fd, .events = POLLIN };
@@ -140,7 +140,7 @@ TEST(net_its_end_is_noticed)
 	struct error err;
 	uint8_t frame[60] = { 0 };
 
-	CHECK_EQ(start(&cfg, true, &err), 0);
+	CHECK_EQ(start(&cfg, &err), 0);
 	kill(started.pid, SIGKILL);
 	waitpid(started.pid, NULL, 0);
 	CHECK_EQ(net_receive(started.fd, &message), -EPIPE);
@@ -157,7 +157,7 @@ TEST(net_process_confines_itself)
 
 	if (SANITIZER || !seccomp_offered())
 		SKIP();
-	CHECK_EQ(start(&cfg, true, &err), 0);
+	CHECK_EQ(start(&cfg, &err), 0);
 	ask(2);
 	CHECK(is_answer(next_frame(), 2));	/* it has come as far as its loop */
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)started.pid);

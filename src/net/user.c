@@ -1,7 +1,7 @@
 /*
  * The process of the user-mode network: frames from the socketpair to libslirp and back.	[libslirp.h]
  *
- * Everything is bounded: descriptors by RLIMIT_NOFILE, frames for a guest that takes none by QUEUE_FRAMES. What does
+ * Everything is bounded: descriptors by RLIMIT_NOFILE, memory by RLIMIT_DATA, frames for a guest that takes none by QUEUE_FRAMES. What does
  * not fit is dropped and counted; TCP sends it again.
  */
 #include <errno.h>
@@ -20,8 +20,10 @@
 #include "host/landlock.h"
 #include "host/seccomp.h"
 #include "net/net.h"
+#include "util/sanitizer.h"
 
 #define MAX_FDS		512		/* connections, mostly */
+#define MAX_MEMORY	(384u << 20)	/* two buffers of 128 KiB a connection, and what libslirp keeps of fragments */
 #define CLOSE_FDS	1024
 #define QUEUE_FRAMES	512u
 #define FRAME_ROOM	2048u		/* libslirp's frames have 1514 bytes at most */
@@ -290,6 +292,8 @@ static void __attribute__((noreturn)) user_main(const struct net_user_config *cf
 	prctl(PR_SET_NAME, "plex86-net");
 	limit(RLIMIT_NOFILE, MAX_FDS);
 	limit(RLIMIT_CORE, 0);
+	if (!SANITIZER)
+		limit(RLIMIT_DATA, MAX_MEMORY);	/* glib ends the process there, and the cable is out */
 	if (u == NULL || keep < 0)
 		_exit(1);
 	u->fd = keep;

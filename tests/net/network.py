@@ -163,6 +163,21 @@ def the_monitor_shows_the_card_and_what_it_is_on():
 
 
 @test
+def the_cable_can_be_pulled_and_put_in_again():
+    with running("-nic", "user,id=lan") as (qmp, _):
+        def set_link(**args):
+            return qmp.raw(json.dumps({"execute": "set_link", "arguments": args}))
+
+        check(set_link(name="lan", up=False), {"return": {}})
+        check_in("cable out", qmp.monitor("info network"))
+        check(qmp.monitor("set_link lan on"), "")
+        assert "cable out" not in qmp.monitor("info network")
+        check_in("no network card 'other'", qmp.monitor("set_link other on"))
+        check_in("no network card 'other'", set_link(name="other", up=True)["error"]["desc"])
+        check_in("up", set_link(name="lan")["error"]["desc"])
+
+
+@test
 def without_an_option_there_is_no_card_and_no_process():
     with running() as (qmp, p):
         check(qmp.monitor("info network"), "")
@@ -196,7 +211,10 @@ def the_networks_process_ends_with_its_machine():
 def the_monitor_gets_no_system_call_for_it():
     def calls(*options):
         with running(*options) as (qmp, _):
-            return re.search(r"^system calls: .*", qmp.monitor("info sandbox"), re.M)[0]
+            line = re.search(r"^system calls: [0-9].*", qmp.monitor("info sandbox"), re.M)
+            if line is None:
+                raise Skip("without seccomp here, or built with a sanitizer")
+            return line[0]
     check(calls("-nic", "user"), calls())
 
 
