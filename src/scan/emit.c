@@ -538,7 +538,7 @@ static bool native_form(const struct emit *e, const struct insn *in)
 		if (mem && in->name != I_LEA) {		/* the operand must get by without r8..r15 */
 			bool plain = emit_direct(e) && emit_seg(e, in->seg, emit_writes_memory(in)) == SEG_FLAT &&
 			    in->adsize == 4 && in->base != REG_ESP && in->index != REG_ESP &&
-			    !emit_through_base(in, emit_writes_memory(in));
+			    !emit_through_base(e, in, emit_writes_memory(in));
 			if (!plain)
 				return false;
 		}
@@ -765,6 +765,8 @@ static void decode_block(struct emit *e, const uint8_t *page, const uint8_t *nex
 			break;
 		src->eip = eip;
 		e->n++;
+		if (src->in.base < REG_NONE && src->in.index == REG_NONE && emit_writes_memory(&src->in))
+			e->stored_by |= (uint8_t)BIT(src->in.base);
 		eip += src->in.len;
 		off += src->in.len;
 		src->intercepted = cpu_intercepts(e->cpu, &src->in, src->eip + e->block->cs_base);
@@ -866,7 +868,7 @@ struct block *emit_block(struct scanner *s, uint32_t gpa, uint32_t next_gpa, uin
 	e->cpu = cpu;
 	e->block = blk;
 	e->mode = mode;
-	e->n = e->i = e->ncold = 0;
+	e->n = e->i = e->ncold = e->stored_by = 0;
 	e->esp_off = 0;
 	e->site = -1;
 	e->crossing = e->fpu_known = e->sse_known = false;

@@ -41,6 +41,7 @@ struct emit {
 	int esp_off;			/* guest ESP = r15 + this */
 	bool fpu_known, sse_known;	/* the gate was passed in this block and nothing closed it since */
 	enum { GATE_NONE, GATE_FPU, GATE_SSE } first_gate;	/* of the first instruction */
+	uint8_t stored_by;		/* registers that are alone the address of a store in this block */
 	bool checked;			/* memory of the current instruction: not through the window */
 	int64_t site;			/* of the current instruction, -1: none yet */
 	struct cold cold[EMIT_MAX_COLD];
@@ -97,7 +98,7 @@ static inline struct host_mem emit_seg_field(unsigned seg, size_t field)	/* of s
 
 /* emit_mem.c: memory operands. Scratch: r10, r11 (and r8 while flags are parked). */
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write);
-bool emit_through_base(const struct insn *in, bool write);	/* needs r14 as its base */
+bool emit_through_base(const struct emit *e, const struct insn *in, bool write);	/* needs r14 as its base */
 enum seg_state emit_seg(const struct emit *e, unsigned seg, bool write);	/* a code segment is never written */
 /* the same for an offset already in r11d; small: it is less than 64K */
 struct host_mem emit_mem_r11(struct emit *e, unsigned seg, unsigned size, bool write, bool small);

@@ -160,10 +160,14 @@ struct host_mem emit_guest_ea(struct emit *e, const struct insn *in)
 /*
  * Loads do without GS where they can: a shorter way from address to value. What the sum would lack is the cut to 32 bits:
  * beyond the window is its guard, also for a scaled index; with both registers, or below 0, it would be missed too often.
+ * But what has just been stored reaches a load at no cost only if both have the same base and displacement and no index: so
+ * loads go as the stores do where there are such, which is in the frame and where the block stores by that register.
  */
-bool emit_through_base(const struct insn *in, bool write)
+bool emit_through_base(const struct emit *e, const struct insn *in, bool write)
 {
-	return !write && (in->base != REG_NONE ? in->index == REG_NONE : in->index != REG_NONE && in->disp >= 0);
+	if (in->base == REG_NONE)
+		return !write && in->index != REG_NONE && in->disp >= 0;
+	return !write && in->index == REG_NONE && in->base != REG_EBP && !(e->stored_by >> in->base & 1);
 }
 
 struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, bool write)
@@ -172,7 +176,7 @@ struct host_mem emit_mem(struct emit *e, const struct insn *in, unsigned size, b
 	if (emit_direct(e) && emit_seg(e, in->seg, write) == SEG_FLAT && in->adsize == 4) {
 		if (m.base == R15 && m.index == NOREG && emit_esp_pointer(e))
 			return m;
-		if (emit_through_base(in, write)) {
+		if (emit_through_base(e, in, write)) {
 			if (m.index == NOREG)
 				m.index = m.base;
 			m.base = R14;

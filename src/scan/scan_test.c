@@ -56,6 +56,28 @@ PLANTED(lockstep_finds_a_store_of_a_wrong_value, "movb $5, 0x200000", 6, 6, "mem
 PLANTED(lockstep_finds_a_store_to_a_wrong_place, "movb $5, 0x200000", 3, 0x10, "memory")
 PLANTED(lockstep_finds_a_missing_branch, "stc; jc 1f; inc %eax; 1:", 1, 0x73, "gpr[0]")
 
+/* Where the load of instruction i begins, in the block at CODE_AT. */
+static const uint8_t *host_of(const struct machine *m, unsigned i)
+{
+	const struct scanner *s = m->cpu.scanner;
+	for (uint32_t k = 0; k < s->nblocks; k++)
+		if (s->order[k]->eip == CODE_AT && s->order[k]->mode & MODE_DIRECT)
+			return s->order[k]->host + s->order[k]->rec[i].host_off;
+	fail_msg("no block");
+	return NULL;
+}
+
+ASSEMBLE(loads_and_stores, 32, "mov 8(%ecx), %eax; mov 8(%esi), %eax; mov %eax, 8(%esi); mov 8(%ebp), %eax; mov 8(,%ebx,4), %eax")
+TEST(a_load_has_the_form_of_the_stores_by_its_register)	/* GS: 65 67 */
+{
+	static const bool by_gs[] = { false, true, true, true, false };
+	struct machine *m = flat_machine(true, prog_loads_and_stores, (size_t)(prog_loads_and_stores_end - prog_loads_and_stores));
+	must_halt(m);
+	for (unsigned i = 0; i < ARRAY_LEN(by_gs); i++)
+		CHECK_EQ(host_of(m, i)[0] == 0x65, by_gs[i]);
+	machine_free(m);
+}
+
 PROGRAM(scan_wraps_a_scaled_index_at_4_gib,
 	"mov $0xffffffff, %ecx; mov $3, %edi; 1: mov 0x200010(,%ecx,4), %eax; mov 0x200020(,%ecx,8), %edx; movzwl 0x200008(,%ecx,2), %ebx;"
 	"mov 0x200100(,%ecx,4), %bh; add 0x200040(,%ecx,4), %esi; mov $0x20000003, %ebp; add 0x200000(,%ebp,8), %eax;"
