@@ -789,6 +789,8 @@ bool scan_drop_code(struct vcpu *cpu, uint64_t fd_offset, unsigned len)
 	uint64_t page = fd_offset >> PAGE_SHIFT;
 	uint32_t lo = fd_offset & PAGE_MASK, hi = lo + len;
 	struct block *b = s->page_blocks[page], *next;
+	if (b && hi <= PAGE_BYTES && !(s->granules[page] & granule_mask(lo, hi)))
+		return false;			/* beside its code: a page may hold hundreds of blocks */
 	for (; b; b = next) {
 		bool second = b->fd_page[0] != page;
 		next = b->page_next[second ? 1 : 0];
