@@ -155,7 +155,6 @@ static void step(struct vcpu *cpu, void *arg)
 /* Carry out fn, and deliver what it raised. */
 static enum next once(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, void *arg))
 {
-	METER_SCOPE(cpu, METER_EMULATE);
 	METER_TIER0(cpu);
 	enum next next = NEXT_RUN;
 
@@ -170,10 +169,14 @@ static enum next once(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, void *arg))
 
 enum next emulate_page(struct vcpu *cpu)
 {
-	return once(cpu, stay);
+	METER_BEGIN(cpu, PAGE);
+	enum next next = once(cpu, stay);
+	METER_END(cpu, PAGE);
+	return next;
 }
 
 enum next emulate_step(struct vcpu *cpu)
 {
+	METER_SPAN(cpu, METER_EMULATE);
 	return once(cpu, step);
 }

@@ -11,8 +11,13 @@
 #include "meter/device.h"
 
 #define SEGMENT_PERIOD	128u		/* powers of two */
+#define RING_SELDOM	40000u	/* ticks between changes of ring: some 16 us, beside which a look is nothing */
 #define SPAN_PERIOD	64u
+#define SPAN_LONG	10000u	/* ticks: some 4 us, beside which it can be measured each time */
 #define SPAN_INTERRUPTED 100000u	/* ticks: some 40 us, which no such event takes by itself */
+
+static const uint8_t spans[METER_SPANS] = { [SPAN_EMULATE] = METER_EMULATE, [SPAN_LOOKUP] = METER_SCAN, [SPAN_DEVICE] = METER_DEVICE,
+	[SPAN_PAGE] = METER_EMULATE };
 
 /* Periods are drawn anew each time, so that no loop of the guest's keeps step with them. Mean: about mean. */
 static uint32_t draw(struct meters *m, uint32_t mean)
@@ -28,7 +33,7 @@ void meter_start(struct meters *m)
 	m->ring_left = 1;
 	m->exact_left = METER_EXACT_RINGS;
 	for (unsigned i = 0; i < METER_SPANS; i++)
-		m->span[i].left = m->span[i].period = 1;
+		m->span[i] = (struct meter_sampler){ .left = 1, .period = 1, .to = spans[i] };
 	m->look_ticks = UINT32_MAX;
 	for (unsigned i = 0; i < 16; i++) {
 		uint64_t first = __rdtsc(), ticks = __rdtsc() - first;
@@ -41,11 +46,10 @@ void meter_start(struct meters *m)
 enum meter_cause meter_switch(struct meters *m, enum meter_cause cause)
 {
 	uint64_t now = __rdtsc(), passed = now - m->since;
-	uint64_t usual = (m->segment_ticks[0] + m->segment_ticks[1]) / (m->segments + 1);
 	enum meter_cause was = (enum meter_cause)m->cause;
 
 	/* Rings changed unseen; but when it took much longer than they do, it was the last one that did. */
-	if (likely(m->unseen == 0) || passed > 4 * (m->unseen + 1) * usual)
+	if (likely(m->unseen == 0) || passed > 4 * (m->unseen + 1) * ((m->segment_ticks[0] + m->segment_ticks[1]) / (m->segments + 1)))
 		m->ticks[was] += passed;
 	else
 		m->mixed += passed;
@@ -73,9 +77,11 @@ void meter_ring_look(struct meters *m, unsigned was)
 	} else {
 		m->mixed += passed;
 	}
+	bool seldom = passed >= (uint64_t)RING_SELDOM * m->unseen;
 	m->unseen = 0;
-	if (m->exact_left > 0) {
-		m->exact_left--;
+	if (m->exact_left > 0 || seldom) {
+		m->exact_left -= m->exact_left > 0;
+		m->measuring = false;
 		m->ring_left = 1;
 	} else {
 		m->measuring = !m->measuring;
@@ -86,7 +92,7 @@ void meter_ring_look(struct meters *m, unsigned was)
 void meter_span_begin(struct meters *m, struct meter_sampler *s)
 {
 	s->weight = s->period;
-	s->period = s->left = draw(m, SPAN_PERIOD);
+	s->period = s->left = s->usual > SPAN_LONG ? 1 : draw(m, SPAN_PERIOD);
 	s->start = __rdtsc();
 }
 
@@ -96,7 +102,7 @@ void meter_span_begin(struct meters *m, struct meter_sampler *s)
  */
 void meter_span_end(struct meters *m, struct meter_sampler *s)
 {
-	uint64_t ticks = __rdtsc() - s->start, *debt = &s->debt[m->cause != METER_RING3];
+	uint64_t ticks = __rdtsc() - MAX(s->start, m->since), *debt = &m->debt[s->to][m->cause];
 
 	ticks = ticks > m->look_ticks ? ticks - m->look_ticks : 0;
 	if (s->usual && ticks > SPAN_INTERRUPTED && ticks / 64 > s->usual)
@@ -119,16 +125,19 @@ static void settle(uint64_t *debt, uint64_t *to, uint64_t *from)
 
 static void settle_all(struct meters *m, uint64_t *fresh)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		uint64_t *ring = &fresh[i == 0 ? METER_RING3 : METER_RING0];
+	/* A device is reached from an instruction that is emulated, or from what has no look-up table entry: it comes last. */
+	static const uint8_t order[] = { METER_SCAN, METER_EMULATE, METER_DEVICE };
 
-		settle(&m->span[SPAN_EMULATE].debt[i], &fresh[METER_EMULATE], ring);
-		settle(&m->span[SPAN_LOOKUP].debt[i], &fresh[METER_SCAN], ring);
-	}
-	/* A device is reached from an instruction that is emulated, or from what has no look-up table entry. */
-	for (unsigned i = 0; i < 2; i++) {
-		settle(&m->span[SPAN_DEVICE].debt[i], &fresh[METER_DEVICE], &fresh[METER_EMULATE]);
-		settle(&m->span[SPAN_DEVICE].debt[i], &fresh[METER_DEVICE], &fresh[i == 0 ? METER_RING3 : METER_RING0]);
+	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
+		for (unsigned from = 0; from < METER_CAUSES; from++) {
+			uint64_t *debt = &m->debt[order[i]][from];
+
+			if (from == order[i])
+				*debt = 0;	/* it is there already */
+			else if (order[i] == METER_DEVICE)
+				settle(debt, &fresh[METER_DEVICE], &fresh[METER_EMULATE]);
+			settle(debt, &fresh[order[i]], &fresh[from]);
+		}
 	}
 }
 

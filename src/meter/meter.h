@@ -7,11 +7,14 @@
  * cost more than is allowed, and time is measured at some events that stand for the others:
  *
  *  - a change between ring 3 and ring 0 is looked at each time, as long as there are fewer than METER_EXACT_RINGS
- *    of them between two slow events; beyond that one segment in about 128 is measured, and the time between is
+ *    of them between two slow events or they come seldom; beyond that one segment in about 128 is measured, and the time between is
  *    split as the measured ones say;
  *  - of call-outs to the emulator, look-ups of branches and accesses to devices one in about 64 is measured
- *    (METER_BEGIN, METER_END), and stands for all since the one before. That time is moved from the
- *    ring's account when the meters are read, and never more than is there.
+ *    (METER_BEGIN, METER_END; each, while they are long), and stands for all since the one before. That time is moved from the account that
+ *    was charged meanwhile when the meters are read, and never more than is there;
+ *  - what is longer, but happens amid all that (making a block, a window fault), is measured each time and stopped
+ *    out (METER_SPAN). As slow events they would have changes between rings looked at, which
+ *    costs more than the event's own two looks.
  *
  * Everything here is the vCPU's thread's. A fault in scanned code may charge WINDOW from its signal handler:
  * it interrupts scanned code only, never the monitor.
@@ -51,7 +54,7 @@ enum meter_window {
 #include <x86intrin.h>
 
 #define METER_EXACT_RINGS	16
-enum meter_span { SPAN_EMULATE, SPAN_LOOKUP, SPAN_DEVICE, METER_SPANS };
+enum meter_span { SPAN_EMULATE, SPAN_LOOKUP, SPAN_DEVICE, SPAN_PAGE, METER_SPANS };
 
 struct meter_sampler {			/* a kind of short event, of which some are measured */
 	uint32_t left;			/* events until the next that is */
@@ -59,7 +62,7 @@ struct meter_sampler {			/* a kind of short event, of which some are measured */
 	uint32_t weight;		/* the one under way stands for so many */
 	uint64_t usual;			/* ticks, an average of late */
 	uint64_t start;			/* TSC when the one under way began, 0: it is not measured */
-	uint64_t debt[2];		/* ticks to be moved here when the meters are read: of ring 3's, of others' */
+	uint8_t to;			/* the cause it is charged to */
 };
 
 struct meters {
@@ -77,7 +80,9 @@ struct meters {
 	uint8_t cause;
 	bool measuring;			/* a segment that was chosen */
 	bool in_device;			/* for samples of the profile */
+	uint8_t doing;			/* the same: the cause of a METER_SPAN, METER_RING3: none */
 	struct meter_sampler span[METER_SPANS];
+	uint64_t debt[METER_CAUSES][METER_CAUSES];	/* ticks to be moved to the first cause, from the second, when the meters are read */
 	/* as last read (meter_times()) */
 	uint64_t start_ns, read_ns, read_ticks[METER_CAUSES], read_segments[2];
 	uint64_t ns[METER_CAUSES];
@@ -153,6 +158,24 @@ static inline void meter_end(struct meters *m, struct meter_sampler *s)
 
 /* Charge the rest of the enclosing block to cause, then again what was before. */
 #ifdef PLEX86_METERS
+/* The same for what is no slow event, and has none in it. Left by a jump it is not measured. */
+#define METER_SPAN(cpu, cause)									\
+	__attribute__((cleanup(meter_each_end), unused)) struct meter_each meter_each_ = meter_each_begin(&(cpu)->meters, cause)
+struct meter_each { struct meters *m; uint64_t start; };
+static inline struct meter_each meter_each_begin(struct meters *m, enum meter_cause cause)
+{
+	m->doing = (uint8_t)cause;
+	return (struct meter_each){ m, __rdtsc() };
+}
+static inline void meter_each_end(struct meter_each *e)
+{
+	uint64_t ticks = __rdtsc() - MAX(e->start, e->m->since);	/* what a slow event took meanwhile is charged */
+
+	e->m->ticks[e->m->doing] += ticks;
+	e->m->since += ticks;		/* for what was running, the watch stood still */
+	e->m->doing = METER_RING3;
+}
+
 #define METER_SCOPE(cpu, cause)									\
 	__attribute__((cleanup(meter_scope_end), unused)) struct meter_scope meter_scope_ =			\
 	    { &(cpu)->meters, (uint8_t)METER_SWITCH(cpu, cause) }
@@ -174,6 +197,7 @@ static inline void meter_tier0_end(struct meter_tier0 *t)
 }
 #else
 #define METER_SCOPE(cpu, cause) ((void)0)
+#define METER_SPAN(cpu, cause) ((void)0)
 #define METER_TIER0(cpu) ((void)0)
 #endif
 

@@ -62,6 +62,8 @@ static uint8_t cause_now(const struct vcpu *cpu, bool in_guest)
 		return cpu->cpl == 3 ? METER_RING3 : METER_RING0;
 	if (m->in_device)
 		return METER_DEVICE;
+	if (m->doing)
+		return m->doing;
 	return m->cause <= METER_RING0 ? METER_EMULATE : m->cause;
 }
 

@@ -83,6 +83,33 @@ TEST(events_that_are_measured_stand_for_those_that_are_not)
 	CHECK(m.ns[METER_EMULATE] >= before);		/* a counter never falls */
 }
 
+/* As a block is made, in the guest's time. */
+static void span(struct meters *meters)
+{
+	struct { struct meters meters; } *cpu = (void *)meters;
+
+	METER_SPAN(cpu, METER_SCAN);
+	spend();
+}
+
+TEST(what_is_measured_each_time_is_taken_from_what_was_charged_meanwhile)
+{
+	struct meters m = { 0 };
+
+	meter_start(&m);
+	for (unsigned i = 0; i < 50; i++) {
+		meter_switch(&m, i & 1 ? METER_RING3 : METER_RING0);
+		spend();
+		span(&m);
+		uint64_t passed = meter_times(&m);
+		CHECK_EQ(passed, sum(&m));
+	}
+	CHECK(m.ns[METER_SCAN] > 0);
+	CHECK(m.ns[METER_RING3] > 0);
+	CHECK(m.ns[METER_RING0] > 0);
+	CHECK_EQ(m.unseen, 0);				/* it is no look at the rings */
+}
+
 TEST(an_event_that_the_host_interrupted_stands_for_itself_only)
 {
 	const uint64_t interrupted = 10000000000u;	/* ticks: seconds */
@@ -92,11 +119,11 @@ TEST(an_event_that_the_host_interrupted_stands_for_itself_only)
 	meter_start(&m);
 	for (unsigned i = 0; i < 100; i++) {
 		s->weight = 64;
-		s->start = __rdtsc() - (i == 50 ? interrupted : 2000);
+		m.since = s->start = __rdtsc() - (i == 50 ? interrupted : 2000);
 		meter_span_end(&m, s);
 	}
-	CHECK(s->debt[1] >= interrupted + 99 * 64 * 1000);
-	CHECK(s->debt[1] < 2 * interrupted);
+	CHECK(m.debt[METER_EMULATE][METER_HOST] >= interrupted + 99 * 64 * 1000);
+	CHECK(m.debt[METER_EMULATE][METER_HOST] < 2 * interrupted);
 }
 
 TEST(more_devices_than_there_are_counters_share_the_last)

@@ -265,6 +265,6 @@ bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext)
 	}
 	if (!in_blocks(s, pc) || (sig != SIGSEGV && sig != SIGFPE && sig != SIGBUS))
 		return false;
-	METER_SCOPE(cpu, METER_WINDOW);
+	METER_SPAN(cpu, METER_WINDOW);
 	return fault_in_blocks(cpu, sig, info, uc);
 }

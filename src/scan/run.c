@@ -72,7 +72,7 @@ static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
 	METER_END(cpu, LOOKUP);
-	METER_SCOPE(cpu, METER_SCAN);
+	METER_SPAN(cpu, METER_SCAN);
 	if (cache_full(s))
 		cache_reset(s);
 	bool short_of;
@@ -188,6 +188,7 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 		want = keep_want;
 		s = cpu->scanner;
 		cpu->icount += cpu->scan.counting;	/* an attempt */
+		METER_ONLY(cpu->meters.doing = METER_RING3);
 		enum next n = cpu_deliver_fault(cpu);
 		if (n != NEXT_RUN)
 			return leave(cpu, n);
