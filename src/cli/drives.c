@@ -227,6 +227,29 @@ bool drives_is_device(const char *arg, size_t len)
 	return len == 6 && (memcmp(arg, "ide-hd", 6) == 0 || memcmp(arg, "ide-cd", 6) == 0 || memcmp(arg, "floppy", 6) == 0);
 }
 
+/* Its drive may stand behind it on the command line. */
+static int postpone(struct options *options, const char *device, struct error *err)
+{
+	if (options->npostponed == ARRAY_LEN(options->postponed))
+		return error_set(err, -EINVAL, "-device: more than %zu of them before their drives", ARRAY_LEN(options->postponed));
+	const char *kept = options_keep(options, device);
+
+	if (kept == NULL)
+		return error_set(err, -ENOMEM, "no memory for the options");
+	options->postponed[options->npostponed++] = kept;
+	return 0;
+}
+
+int drives_postponed(struct options *options, struct error *err)
+{
+	int rc = 0;
+
+	options->all_seen = true;
+	for (unsigned i = 0; i < options->npostponed && rc == 0; i++)
+		rc = drives_device(options, options->postponed[i], err);
+	return rc;
+}
+
 int drives_device(struct options *options, const char *arg, struct error *err)
 {
 	struct vm_drives_config *drives = &options->vm.drives;
@@ -247,8 +270,10 @@ int drives_device(struct options *options, const char *arg, struct error *err)
 					d = &drives->loose[i];
 			if (d == NULL)
 				d = blockdevs_find(options, word + 6);
+			if (d == NULL && !options->all_seen)
+				return postpone(options, arg, err);
 			if (d == NULL)
-				return error_set(err, -EINVAL, "-device %s: there is no -drive if=none,id=%s before it, nor a -blockdev", text, word + 6);
+				return error_set(err, -EINVAL, "-device %s: there is no -drive if=none,id=%s, nor a -blockdev", text, word + 6);
 		} else if (sscanf(word, "bootindex=%u", &rank) == 1 && rank < 1000) {
 			o.d.boot_rank = rank + 1;
 		} else if (sscanf(word, "bus=ide.%u", &bus) == 1 && bus < 2) {

@@ -14,6 +14,7 @@ struct options;
 bool drives_next_property(char **at, char **key, char **val);
 /* -device ide-hd|ide-cd|floppy,drive=ID...: puts a -drive if=none or a -blockdev into a slot. */
 bool drives_is_device(const char *arg, size_t len);
+int drives_postponed(struct options *options, struct error *err);	/* those -device whose drive= came later */
 int drives_device(struct options *options, const char *arg, struct error *err);
 /* -drive file=PATH,if=ide|floppy|none,id=ID,index=N,media=disk|cdrom,format=F,readonly=on|off,snapshot=on|off,serial=S
  * werror=, rerror=ACTION. A comma in a value is written twice. The values live as long as the program. */

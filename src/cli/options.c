@@ -256,7 +256,11 @@ static int set_image(struct options *o, struct error *err)
 		o->vm.boot.kernel_guessed = true;
 		return 0;
 	}
-	return drives_set(&o->vm.drives, names[kind], o->image, err);
+	/* A -drive without a place of its own may have taken the first one. */
+	char disk[] = "hda";
+	while (disk[2] < 'd' && o->vm.drives.ide[disk[2] - 'a'].kind != VM_DRIVE_NONE)
+		disk[2]++;
+	return drives_set(&o->vm.drives, kind == VM_DRIVE_DISK ? disk : names[kind], o->image, err);
 }
 
 static bool has_drive(const struct vm_drives_config *drives)
@@ -308,7 +312,10 @@ static int check_screen(struct options *o, struct error *err)
 static int check(struct options *o, struct error *err)
 {
 	struct boot_config *b = &o->vm.boot;
+	int rc = drives_postponed(o, err);
 
+	if (rc < 0)
+		return rc;
 	if (o->flat) {
 		if (o->image == NULL)
 			return error_set(err, -EINVAL, "--flat: no program given");
@@ -320,7 +327,7 @@ static int check(struct options *o, struct error *err)
 	} else if (o->image && (b->initrd || b->append)) {
 		b->kernel = o->image;
 	} else if (o->image) {
-		int rc = set_image(o, err);
+		rc = set_image(o, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -344,7 +351,7 @@ static int check(struct options *o, struct error *err)
 		    o->vm.protect_code ? "--protect-code" : "--virtualize");
 	if (b->flat && (b->initrd || b->append))
 		return error_set(err, -EINVAL, "-initrd and -append go with -kernel only");
-	int rc = chardevs_resolve(o, err);
+	rc = chardevs_resolve(o, err);
 	if (rc == 0)
 		rc = network_check(o, err);
 	if (rc == 0)

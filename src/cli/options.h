@@ -45,6 +45,9 @@ struct options {
 	unsigned nchardevs;
 	struct cli_blockdev blockdev[CLI_BLOCKDEVS];
 	unsigned nblockdevs;
+	const char *postponed[CLI_BLOCKDEVS];	/* -device whose drive= is not known yet */
+	unsigned npostponed;
+	bool all_seen;			/* and nothing more will be */
 	struct cli_netdev netdev[CLI_NETDEVS];
 	unsigned nnetdevs;
 	struct cli_netdev *card_on, *net_user;	/* what -nic, what -net user made; NULL: nothing */

@@ -188,6 +188,9 @@ TEST(drive_without_an_interface_is_put_where_a_device_wants_it)
 	CHECK_STR(o.vm.drives.ide[3].path, "b.img");
 	CHECK_EQ(parse("-drive", "file=a.img", "-drive", "file=b.iso,media=cdrom", NULL), 0);	/* the first free place, of either kind */
 	CHECK_EQ(o.vm.drives.ide[1].kind, VM_DRIVE_CDROM);
+	CHECK_EQ(parse("-device", "ide-hd,drive=d,bus=ide.0,unit=1", "-drive", "file=a.img,if=none,id=d", NULL), 0);	/* in either order */
+	CHECK_STR(o.vm.drives.ide[1].path, "a.img");
+	CHECK(parse("-device", "ide-hd,drive=e", "-drive", "file=a.img,if=none,id=d", NULL) < 0);
 	CHECK(parse("-drive", "file=a.img,if=none", NULL) < 0);
 	CHECK(parse("-drive", "file=a.img,if=none,id=d", NULL) < 0);	/* nothing to boot */
 	CHECK(parse("-drive", "file=a.img,if=none,id=d", "-device", "ide-hd,drive=d,colour=1", NULL) < 0);
