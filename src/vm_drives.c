@@ -42,6 +42,10 @@ static int open_drive(struct vm_drives *drives, const struct vm_drive_config *d,
 		image_close(image);
 		return error_set(err, -EINVAL, "%s: is empty", d->path);
 	}
+	if (d->kind == VM_DRIVE_FLOPPY && image->size_bytes > FDC_BYTES_MAX) {
+		image_close(image);
+		return error_set(err, -EFBIG, "%s: is larger than any floppy (2.88 MB); -hda makes it a disk", d->path);
+	}
 	rc = block_open(block, &drives->pool, image, sector_bytes(d));
 	if (rc < 0) {
 		image_close(image);

@@ -7,6 +7,7 @@
 #include "dev/disk.h"
 
 #define FDC_SECTOR 512u
+#define FDC_BYTES_MAX (2880u * 1024)	/* of the largest format */
 
 struct fdc_format {			/* what a disk of this size is */
 	uint16_t kib;

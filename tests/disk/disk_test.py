@@ -249,6 +249,7 @@ def bad_images_are_refused_in_one_line():
     refused("No such file", "-hda", path("missing.img"))
     refused("directory", "-cdrom", path())
     refused("is empty", "-hda", image("empty.img", 0, b""))
+    refused("larger than any floppy", "-fda", image("large.img", 2949121, b""))
     refused("raw and qcow2", "-drive", "file=x,format=vmdk")
     refused("that drive is taken", "-hda", "a", "-hda", "b")
     refused("unknown", "-drive", "file=x,colour=red")
