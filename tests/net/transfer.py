@@ -22,7 +22,7 @@ from harness import GUESTS, INITRD, KERNEL, LIMIT_S, initramfs, need_all, skip  
 MONITOR, ENGINE = sys.argv[1:3]
 MIB = int(sys.argv[3]) if len(sys.argv) > 3 else 4
 ISOLATED = "PLEX86_ISOLATED"
-NAMES = "nslookup nowhere.test 10.0.2.3 >/dev/null 2>&1; ping -c 1 10.0.2.3 | grep received"
+NAMES = "nslookup somewhere.test 10.0.2.3"
 LEASE = b"""#!/bin/sh
 [ "$1" = bound ] || exit 0
 ip addr add $ip/$mask dev $interface
@@ -56,11 +56,32 @@ dmesg | grep -i -e 'eth0' -e 'e1000'
 
 
 def isolate():
-    """In a network of its own if the host has such: then even a question for a name, which goes to the host's server, goes nowhere."""
+    """In a network of its own, with a name server of ours, if the host gives such: questions for names go to the host's server."""
     if ISOLATED in os.environ or MONITOR == "qemu":
         return
-    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0:
-        os.execvpe("unshare", ["unshare", "-rn", sys.executable, *sys.argv], {**os.environ, ISOLATED: "1"})
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+        conf.write("nameserver 127.0.0.1\n")
+        conf.flush()
+        bind = f"mount --bind {conf.name} /etc/resolv.conf"
+        alone = ["unshare", "-rnm", "sh", "-c"]
+        if subprocess.run([*alone, bind], capture_output=True, check=False).returncode != 0:
+            return
+        sys.exit(subprocess.run([*alone, bind + ' && exec "$@"', "sh", sys.executable, *sys.argv], env={**os.environ, ISOLATED: "1"},
+                                check=False).returncode)
+
+
+def serve_names():
+    """A name server that knows one answer: 10.1.2.3.       [RFC 1035]"""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+
+    def serve():
+        while True:
+            question, who = server.recvfrom(512)
+            is_address = question[-4:] == b"\0\1\0\1"
+            server.sendto(question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_address else b"\0\0") + b"\0\0\0\0" + question[12:] +
+                          (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x0a\1\2\3" if is_address else b""), who)
+    threading.Thread(target=serve, daemon=True).start()
 
 
 def loopback_up():
@@ -137,6 +158,7 @@ def main():
     isolate()
     if ISOLATED in os.environ:
         loopback_up()
+        serve_names()
     driver = card_driver()
     data = os.urandom(1 << 20) * MIB
     host = Host(data)
@@ -169,7 +191,7 @@ def judge(r, host, digest):
                      ("the card has the address that was asked for", "52:54:00:ab:cd:ef" in out),
                      ("DHCP gives the guest its address", re.search(r"lease 10\.0\.2\.15/24 router 10\.0\.2\.2 dns 10\.0\.2\.3", out)),
                      ("the host answers a ping", re.search(r"3 packets transmitted, 3 packets received", out)),
-                     ("a question for a name does no harm", ISOLATED not in os.environ or "1 packets transmitted, 1 packets received" in out),
+                     ("a question for a name is answered by the host's server", ISOLATED not in os.environ or "10.1.2.3" in out),
                      ("what the host sends arrives, and what a forwarded port brings", len(re.findall(digest, out)) == 2),
                      ("what the guest sends arrives", host.got.get("taken") == host.data),
                      ("what the guest sends through a forwarded port arrives", host.got.get("forwarded") == host.data),
