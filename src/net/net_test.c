@@ -122,15 +122,22 @@ TEST(net_frames_that_nobody_takes_are_dropped_and_counted)
 	CHECK_EQ(start(&cfg, &err), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		ask(2);
+	/* What is left comes now. The answer to another question, asked until it is not lost itself, says how many were. */
 	struct pollfd p = { .fd = started.fd, .events = POLLIN };
-	while (poll(&p, 1, 2000) == 1)		/* until nothing comes any more */
-		got += is_answer(next_frame(), 2);
-	ask(3);
-	while (!is_answer(next_frame(), 3))
-		got += is_answer((int)sizeof(message.frame), 2);
+	unsigned asked = 0;
+	for (bool answered = false; !answered; ) {
+		if (poll(&p, 1, 1000) == 0) {
+			ask(3);
+			asked++;
+			continue;
+		}
+		int n = next_frame();
+		got += is_answer(n, 2);
+		answered = is_answer(n, 3);
+	}
 	CHECK(message.lost > 0);
 	CHECK(got < MANY);
-	CHECK_EQ(got + message.lost, MANY);
+	CHECK(got + message.lost >= MANY && got + message.lost < MANY + asked);
 	stop();
 }
 
