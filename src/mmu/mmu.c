@@ -169,7 +169,7 @@ void mmu_flush_page(struct vcpu *cpu, lin_t lin)
 		clear_entry(cpu, 0, page);
 		clear_entry(cpu, 1, page);
 	}
-	if (code != 0)			/* else nothing can return there that was sure of it */
+	if (code != 0 || cpu->stops)	/* else nothing can return there that was sure of it (code that is held has no entry) */
 		cpu->scan.epoch++;
 }
 
@@ -320,8 +320,10 @@ static void remember(struct vcpu *cpu, unsigned user, uint32_t page, const struc
 		cpu->watcher->enters(cpu->watcher, user, page);
 	if (t->read[page] | t->write[page] | t->code[page])
 		return;				/* listed when its first entry was made */
-	if (list->n == FILL_MAX)
+	if (list->n == FILL_MAX) {
 		flush_list(cpu, user, list);
+		cpu->scan.epoch++;		/* mmu_flush_page() does not see any more where code ran */
+	}
 	list->page[list->n++] = page;
 }
 

@@ -4,6 +4,7 @@
  */
 #include <x86intrin.h>
 
+#include "cpu/stops.h"
 #include "scan/internal.h"
 #include "scan/test_machine.h"
 
@@ -91,6 +92,40 @@ PROGRAM(invlpg_of_the_callers_page_is_seen_by_the_return,
 	"call 2f; 2: pop %esi; add $4f-2b, %esi; mov $3, %ecx; 3: call *%edi; add %ebx, %ebp; loop 3b;"
 	"add $5f-4f, %esi; call *%edi; add %ebx, %ebp; jmp 6f;"
 	"4: invlpg 0x120000; ret; 5: movl $0x112007, 0x280440; invlpg 0x110000; ret; 6:")
+
+TEST(invlpg_of_the_callers_page_is_seen_by_the_return_where_a_debugger_holds_another_place_of_it)
+{
+	const uint8_t *code = prog_invlpg_of_the_callers_page_is_seen_by_the_return;
+	struct machine *m = flat_machine(true, code, (size_t)(prog_invlpg_of_the_callers_page_is_seen_by_the_return_end - code));
+	struct stops *s = calloc(1, sizeof(*s));
+	s->brk[s->nbrk++] = 0x110800;
+	stops_changed(&m->cpu, s);
+	must_halt(m);
+	CHECK_EQ(m->cpu.gpr[REG_EBP], 5);
+	machine_free(m);
+	free(s);
+}
+
+/* The same, but before that so many pages are looked at that the software TLB is emptied. LAR is a call-out, so each fills an entry. */
+ASSEMBLE(full_tlb, 32,
+	"mov $0x280000, %edi; mov $7, %eax; 1: stosl; add $0x1000, %eax; cmp $0x400007, %eax; jb 1b; mov $0x281000, %edi; movl $0x280007, %eax; stosl;"
+	"mov $0x87, %eax; mov $1023, %ecx; rep stosl; mov $0x281000, %eax; mov %eax, %cr3; mov %cr4, %eax; or $0x10, %eax; mov %eax, %cr4;"
+	"movl $0x01bbd6ff, 0x110000; movl $0xc3000000, 0x110004; movl $0x02bbd6ff, 0x112000; movl $0xc3000000, 0x112004;"
+	"mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; mov $0x110000, %edi; call 2f; 2: pop %esi; add $4f-2b, %esi;"
+	"call *%edi; jmp 6f; 4: mov $0x400000, %eax; mov $0x10010, %ecx; 5: lar (%eax), %edx; add $0x1000, %eax; loop 5b;"
+	"movl $0x112007, 0x280440; invlpg 0x110000; ret; 6:")
+TEST(invlpg_of_the_callers_page_is_seen_behind_an_overflow_of_the_tlb)
+{
+	for (unsigned scan = 0; scan < 2; scan++) {
+		struct machine *m = flat_machine(scan, prog_full_tlb, (size_t)(prog_full_tlb_end - prog_full_tlb));
+		if (scan)
+			must_halt(m);
+		else
+			CHECK_EQ(emulate_run(&m->cpu), NEXT_HALT);
+		CHECK_EQ(m->cpu.gpr[REG_EBX], 2);
+		machine_free(m);
+	}
+}
 
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
