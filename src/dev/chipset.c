@@ -195,12 +195,14 @@ static uint32_t lapic_mmio_read(void *arg, gpa_t offset, unsigned size)
 static void lapic_mmio_write(void *arg, gpa_t offset, unsigned size, uint32_t val)
 {
 	struct chipset *cs = arg;
-	ns_t now = pc_now(cs->pc), next = lapic_next(&cs->lapic, now);
+	const struct lapic *apic = &cs->lapic;
+	ns_t now = pc_now(cs->pc), next = lapic_next(apic, now), start = apic->start;
 
 	lapic_write(&cs->lapic, offset & 0xFFF, val, now);
 	pc_update_intr(cs->pc);
-	if (lapic_next(&cs->lapic, now) != next) {
-		cs->pc->stirred |= lapic_tick(&cs->lapic) == 0;
+	if (lapic_next(apic, now) != next) {
+		/* no tick; or started anew: from now, but for a steady beat, and what the last was late is lost */
+		cs->pc->stirred |= lapic_tick(apic) == 0 || (apic->start != start && apic->beat.period == 0);
 		pc_timers_changed(cs->pc);
 	}
 }

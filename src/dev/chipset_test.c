@@ -303,6 +303,48 @@ TEST(chipset_apic_one_shots_are_never_late_but_for_those_of_a_steady_beat)
 	done(w);
 }
 
+TEST(chipset_apic_timer_started_anew_by_each_of_its_ticks_stirs_the_board)
+{
+	struct world *w = fresh();
+
+	virtual_wire(w);
+	set_mem(w, DIVIDE, 0xB);
+	set_mem(w, LVT_TIMER, 0x20060);
+	set_mem(w, INITIAL, 4000000);
+	for (unsigned i = 0; i < 5; i++) {
+		w->now += 4000000;
+		w->pc.stirred = false;
+		take_tick(w);
+		CHECK(!w->pc.stirred);
+		w->now += 1000;
+		set_mem(w, INITIAL, 4000000);
+		CHECK(w->pc.stirred);
+	}
+	done(w);
+}
+
+TEST(chipset_apic_one_shot_of_another_divider_is_off_the_beat)
+{
+	struct world *w = fresh();
+
+	virtual_wire(w);
+	set_mem(w, DIVIDE, 0xB);
+	set_mem(w, LVT_TIMER, 0x60);
+	for (unsigned i = 0; i < 100; i++) {
+		ns_t due = (w->now / 4000000 + 1) * 4000000;
+		set_mem(w, INITIAL, (uint32_t)(due - w->now));
+		w->now = due + 20000 + i * 7919 % 40 * 1000;
+		take_tick(w);
+	}
+	set_mem(w, INITIAL, (uint32_t)((w->now / 4000000 + 1) * 4000000 - w->now));
+	CHECK(pc_next_event_late(&w->pc, w->now, 12000000) > pc_next_event(&w->pc, w->now));
+	w->pc.stirred = false;
+	set_mem(w, DIVIDE, 0);				/* half as fast */
+	CHECK_EQ(pc_next_event_late(&w->pc, w->now, 12000000), pc_next_event(&w->pc, w->now));
+	CHECK(w->pc.stirred);
+	done(w);
+}
+
 TEST(chipset_ide_channels_answer_at_their_ports_and_interrupt_on_14_and_15)
 {
 	struct world *w = fresh();

@@ -308,6 +308,8 @@ static void timer_divide(struct lapic *apic, uint32_t val, ns_t now)
 	uint32_t left = current_count(apic, now);
 
 	lapic_update(apic, now);
+	if (apic->divide != (val & 0xB))
+		beat_lost(&apic->beat);
 	apic->divide = val & 0xB;
 	if (apic->running) {
 		uint64_t done = (uint64_t)(apic->initial - left) * ns_per_count(apic);

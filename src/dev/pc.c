@@ -321,6 +321,7 @@ void pc_reset(struct pc *pc)
 	pc->late_ticks = 0;
 	pc->tick_held = false;
 	pc->ferr = false;
+	pc->stirred = true;
 	pc_set_a20(pc, true);
 	if (pc->reset_hook)
 		pc->reset_hook(pc->hook_arg);

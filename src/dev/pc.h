@@ -110,7 +110,7 @@ struct pc {
 	uint8_t apm[2];			/* B2h, B3h */
 	bool timers_cut;		/* lines 0 and 8 are HPET's */
 	bool ferr;			/* FERR# latched towards IRQ 13 */
-	bool stirred;			/* something other than ticks came about since the run loop looked */
+	bool stirred;			/* something other than ticks came about since the run loop looked, or their timer was set */
 
 	/* derived */
 	bool rx_wanted[PC_SERIAL_PORTS];	/* pc_serial_input() was refused since the last room */

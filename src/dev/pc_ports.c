@@ -86,8 +86,10 @@ void pc_pit_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 {
 	struct pc *pc = arg;
 
-	if (port == 0x40 || (port == 0x43 && (val & 0xC0) == 0 && (val & 0x30) != 0))
+	if (port == 0x40 || (port == 0x43 && (val & 0xC0) == 0 && (val & 0x30) != 0)) {
 		pc->late_ticks = 0;		/* another rate or mode: what was owed is in no unit the guest counts in */
+		pc->stirred = true;
+	}
 	pit_write(&pc->pit, port, (uint8_t)val, pc_now(pc));
 	pc_timer_irq(pc);
 	pc_timers_changed(pc);

@@ -248,6 +248,29 @@ TEST(input_and_interrupts_other_than_ticks_stir_the_board)
 	free(w);
 }
 
+/* Who starts it anew at each tick, to count from then on, would lose what that was late. */
+TEST(a_timer_that_is_set_stirs_the_board)
+{
+	struct world *w = fresh();
+
+	for (unsigned i = 0; i < 5; i++) {
+		w->pc.stirred = false;
+		timer(w, 2, 4772);
+		CHECK(w->pc.stirred);
+	}
+	w->pc.stirred = false;
+	out(w, 0x43, 0);				/* to read the count is not to set it, nor is another counter's */
+	in(w, 0x40);
+	in(w, 0x40);
+	out(w, 0x43, 0xB6);
+	out(w, 0x42, 0);
+	out(w, 0x42, 0x10);
+	CHECK(!w->pc.stirred);
+	pc_reset(&w->pc);
+	CHECK(w->pc.stirred);
+	free(w);
+}
+
 /* Linux: handle_level_irq() masks the line and ends the interrupt, then handles it, then unmasks. */
 TEST(late_ticks_survive_a_handler_that_masks_the_line)
 {
