@@ -275,6 +275,7 @@ void lapic_update(struct lapic *apic, ns_t now)
 	if (!periodic(apic)) {
 		apic->running = false;
 		apic->periods = elapsed;
+		beat_came(&apic->beat, now);
 	} else if (apic->lvt[LAPIC_LVT_TIMER] & LVT_MASKED) {
 		apic->periods = elapsed;	/* nobody counts them */
 	} else if (!timer_busy(apic)) {

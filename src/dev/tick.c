@@ -4,14 +4,14 @@
 enum {
 	RUN = 32,			/* deadlines that make a beat */
 	NEAR = 64,			/* off the beat is more than this part of the period */
-	STEADY = 4,			/* deadlines vary so many times less than what the timer is set to */
+	STEADY = 4,			/* deadlines vary so many times less than what the timer is set to, and than they are late */
 };
 #define REST_AFTER_NS	1000000000u
 #define AWAKE_NS	250000u		/* more than a tick's work */
 
 static void begin(struct beat *b, ns_t due)
 {
-	*b = (struct beat){ .due = due, .first = due, .apart = { UINT64_MAX, 0 }, .ahead = { UINT64_MAX, 0 } };
+	*b = (struct beat){ .due = due, .first = due, .apart = { UINT64_MAX, 0 }, .ahead = { UINT64_MAX, 0 }, .late = { UINT64_MAX, 0 } };
 }
 
 void beat_lost(struct beat *b)
@@ -24,6 +24,12 @@ static ns_t note(ns_t range[2], ns_t value)
 	range[0] = MIN(range[0], value);
 	range[1] = MAX(range[1], value);
 	return range[1] - range[0];
+}
+
+void beat_came(struct beat *b, ns_t now)
+{
+	if (now >= b->due)
+		note(b->late, now - b->due);
 }
 
 void beat_set(struct beat *b, ns_t now, ns_t due)
@@ -52,11 +58,11 @@ void beat_set(struct beat *b, ns_t now, ns_t due)
 		begin(b, due);
 		b->run = 1;
 	} else if (++b->run > RUN) {
-		ns_t period = (due - b->first) / RUN;
+		ns_t period = (due - b->first) / RUN, late = b->late[1] - MIN(b->late[0], b->late[1]);
 
 		begin(b, due);
 		b->run = 1;
-		b->period = varies * STEADY < sets ? period : 0;
+		b->period = varies * STEADY < MIN(sets, late) ? period : 0;
 	}
 }
 

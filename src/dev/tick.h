@@ -17,17 +17,18 @@
 /*
  * Is a one-shot timer set to the beat of a clock: to deadlines that lie a period apart however late the one before was
  * seen to? A guest that keeps such a beat finds out by itself how many periods have passed. One that sets the timer to
- * a time from now would lose what it is late, and is not taken for one: its deadlines differ by as much as
- * it is late, and what it sets the timer to does not.
+ * a time from now, or from when it was woken, would lose what it is late, and is not taken for one: its deadlines differ by
+ * as much as it is late, and what it sets the timer to does not, or only as much as it takes to do so.
  */
 struct beat {
 	ns_t due, first;		/* the last deadline; that of the run's beginning */
-	ns_t apart[2], ahead[2];	/* least and most in the run: between deadlines, and from now to them */
+	ns_t apart[2], ahead[2], late[2];	/* least and most in the run: between deadlines, from now to them, until they were seen to */
 	unsigned run;			/* deadlines */
 	ns_t period;			/* 0: no beat */
 };
 
 void beat_set(struct beat *b, ns_t now, ns_t due);	/* the timer is set */
+void beat_came(struct beat *b, ns_t now);		/* the deadline is seen to */
 void beat_lost(struct beat *b);				/* it is stopped, or no one-shot any more */
 
 /*
