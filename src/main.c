@@ -80,6 +80,8 @@ static int run(struct options *o)
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int rc = 0;
 
+	/* That a helper has ended is seen at its socket: none stays as a zombie to be waited for. */
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	/* First of all: the network's process has nothing of what comes after, nor the namespaces. */
 	if (vm && cfg->net.user)
 		rc = net_user_start(&cfg->net.at, o->sandbox.mode != SANDBOX_OFF && !SANITIZER, &o->vm.net_process, &err);

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/helper.h"
 #include "host/landlock.h"
 #include "host/pass.h"
 #include "host/seccomp.h"
@@ -23,7 +23,6 @@
 #define MAX_ROOTS	16
 #define MAX_UNLINKS	32
 #define MAX_MADE	256
-#define MAX_FDS		1024
 
 enum op { OP_ALLOW, OP_ALLOW_UNLINK, OP_SEAL, OP_OPEN, OP_UNLINK };
 
@@ -297,21 +296,9 @@ static void __attribute__((noreturn)) serve(struct broker *b)
 
 static void __attribute__((noreturn)) broker_main(int fd)
 {
+	int keep = helper_begin(fd, "plex86-broker");
 	struct broker *b = calloc(1, sizeof(*b));
-	sigset_t all;
 
-	/* Not the terminal's business, nor its signals: Ctrl-C is for the monitor. */
-	setsid();
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i <= 2 && null >= 0; i++)
-		dup2(null, i);
-	int keep = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	for (int i = 3; i < MAX_FDS; i++)
-		if (i != keep)
-			close(i);
-	prctl(PR_SET_NAME, "plex86-broker");
 	if (b == NULL || keep < 0 || getcwd(b->cwd, sizeof(b->cwd)) == NULL)
 		_exit(1);
 	b->fd = keep;

@@ -125,7 +125,7 @@ int host_sandbox_prepare(const struct sandbox_config *cfg, struct error *err)
 
 /* --- the measures --- */
 
-static void set_limit(__rlimit_resource_t what, rlim_t value)
+void host_sandbox_limit(__rlimit_resource_t what, rlim_t value)
 {
 	struct rlimit old;
 
@@ -142,10 +142,10 @@ static void set_limits(void)
 		if (fcntl(fd, F_GETFD) >= 0)
 			highest = (unsigned)fd;
 	state.fds = highest + 1 + MORE_FDS;
-	set_limit(RLIMIT_NOFILE, state.fds);
-	set_limit(RLIMIT_CORE, 0);		/* a core holds the guest's memory */
-	set_limit(RLIMIT_MEMLOCK, 0);
-	set_limit(RLIMIT_MSGQUEUE, 0);
+	host_sandbox_limit(RLIMIT_NOFILE, state.fds);
+	host_sandbox_limit(RLIMIT_CORE, 0);		/* a core holds the guest's memory */
+	host_sandbox_limit(RLIMIT_MEMLOCK, 0);
+	host_sandbox_limit(RLIMIT_MSGQUEUE, 0);
 }
 
 /* /proc/self/fdinfo has no entry that is a folder: an empty place to be shut in. */

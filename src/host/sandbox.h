@@ -9,6 +9,7 @@
 #define PLEX86_HOST_SANDBOX_H
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "util/error.h"
 
@@ -35,6 +36,9 @@ int host_sandbox_enter(const struct sandbox_config *cfg, struct error *err);
 
 /* In threads, before each piece of work: once the process is locked down, this thread is further. */
 void host_sandbox_role(enum sandbox_role role);
+
+/* A limit of this process's: value, or less if the host allows less. */
+void host_sandbox_limit(__rlimit_resource_t what, rlim_t value);
 
 /* What is in force, a line each. */
 void host_sandbox_describe(FILE *f, const char *eol);

@@ -5,9 +5,7 @@
  * not fit is dropped and counted; TCP sends it again.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +15,15 @@
 #include <unistd.h>
 
 #include "host/clock.h"
+#include "host/helper.h"
 #include "host/landlock.h"
+#include "host/sandbox.h"
 #include "host/seccomp.h"
 #include "net/net.h"
 #include "util/sanitizer.h"
 
 #define MAX_FDS		512		/* connections, mostly */
 #define MAX_MEMORY	(384u << 20)	/* two buffers of 128 KiB a connection, and what libslirp keeps of fragments */
-#define CLOSE_FDS	1024
 #define QUEUE_FRAMES	512u
 #define FRAME_ROOM	2048u		/* libslirp's frames have 1514 bytes at most */
 #define VISIT_FRAMES	64u		/* from the guest, between two looks at the sockets */
@@ -249,14 +248,6 @@ static int forward(struct user *u, const struct net_user_config *cfg, unsigned *
 	return 0;
 }
 
-static void limit(__rlimit_resource_t what, rlim_t value)
-{
-	struct rlimit old;
-
-	if (getrlimit(what, &old) == 0)
-		setrlimit(what, &(struct rlimit){ MIN(value, old.rlim_max), MIN(value, old.rlim_max) });
-}
-
 /*
  * No file but the one that names the host's name servers, and those below tftp=; no program, nothing executable. What cannot be had
  * here is done without, as in the monitor, whose report says what the host offers.
@@ -275,25 +266,14 @@ struct hello { int32_t error; uint32_t forward; };	/* forward: which one; UINT32
 
 static void __attribute__((noreturn)) user_main(const struct net_user_config *cfg, int fd, bool sandbox)
 {
+	int keep = helper_begin(fd, "plex86-net");
 	struct user *u = calloc(1, sizeof(*u));
 	struct hello hello = { 0, UINT32_MAX };
-	sigset_t all;
 
-	setsid();
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i <= 2 && null >= 0; i++)
-		dup2(null, i);
-	int keep = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	for (int i = 3; i < CLOSE_FDS; i++)
-		if (i != keep)
-			close(i);
-	prctl(PR_SET_NAME, "plex86-net");
-	limit(RLIMIT_NOFILE, MAX_FDS);
-	limit(RLIMIT_CORE, 0);
+	host_sandbox_limit(RLIMIT_NOFILE, MAX_FDS);
+	host_sandbox_limit(RLIMIT_CORE, 0);
 	if (!SANITIZER)
-		limit(RLIMIT_DATA, MAX_MEMORY);	/* glib ends the process there, and the cable is out */
+		host_sandbox_limit(RLIMIT_DATA, MAX_MEMORY);	/* glib ends the process there, and the cable is out */
 	if (u == NULL || keep < 0)
 		_exit(1);
 	u->fd = keep;

@@ -194,8 +194,17 @@ def the_end_of_the_networks_process_is_the_cables_and_the_machine_goes_on():
         os.kill(pid, signal.SIGKILL)
         until(lambda: "process has ended" in qmp.monitor("info network"))
         check(qmp.cmd("query-status")["status"], "running")
+        until(lambda: not os.path.exists(f"/proc/{pid}"))       # nor does it stay as a zombie
         p.kill()
         check(p.stderr.read(), "plex86: the network's process has ended: the card's cable is out\n")
+
+
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().split(")")[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 @test
@@ -204,7 +213,18 @@ def the_networks_process_ends_with_its_machine():
         pid = int(re.search(r"process (\d+)", qmp.monitor("info network"))[1])
         p.kill()
         p.wait()
-        until(lambda: not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat", encoding="ascii").read().split(")")[1].split()[0] == "Z")
+        until(lambda: has_ended(pid))
+
+
+@test
+def a_networks_process_that_hangs_neither_holds_the_machine_up_nor_outlives_it():
+    with running("-nic", "user") as (qmp, p):
+        pid = int(re.search(r"process (\d+)", qmp.monitor("info network"))[1])
+        os.kill(pid, signal.SIGSTOP)
+        check(qmp.cmd("query-status")["status"], "running")
+        qmp.cmd("quit")
+        check(p.wait(LIMIT_S), 0)
+        until(lambda: has_ended(pid))
 
 
 @test
