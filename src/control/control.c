@@ -103,9 +103,20 @@ void control_event(struct control *c, const char *name, json_t *data)
 	json_decref(data);
 }
 
+/* The text may name a file in another encoding, or have been cut within a character: an answer there is in any case. */
 static json_t *error_answer(const char *class, const char *text)
 {
-	return json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text);
+	char ascii[sizeof(((struct error *)NULL)->text)];
+	json_t *desc = json_string(text);
+
+	if (desc == NULL) {
+		snprintf(ascii, sizeof(ascii), "%s", text);
+		for (char *p = ascii; *p; p++)
+			if ((unsigned char)*p >= 0x80)
+				*p = '?';
+		desc = json_string(ascii);
+	}
+	return json_pack("{s:{s:s,s:o}}", "error", "class", class, "desc", desc);
 }
 
 /* What is wrong with the request's form; NULL: nothing. */

@@ -62,7 +62,10 @@ class Machine(MachineCase):
         for request, says in (('{"execute":"stop","arguments":{"now":1}}', "Parameter 'now' is unexpected"),
                               ('{"execute":"stop","at":1}', "QMP input member 'at' is unexpected"),
                               ('{"execute":"stop","arguments":[]}', "'arguments' must be an object"),
-                              ('{"execute":7}', "'execute' must be a string")):
+                              ('{"execute":7}', "'execute' must be a string"),
+                              # Names that are cut for the answer, within a character.
+                              ('{"execute":"stop","%s":1}' % ('a' * 59 + '\u00e9'), "QMP input member 'aaa"),
+                              ('{"execute":"stop","arguments":{"%s":1}}' % ('a' * 59 + '\u00e9'), "Parameter 'aaa")):
             self.assertIn(says, q.raw(request)['error']['desc'])
         drive = q.cmd('query-block')[0]
         self.assertEqual((drive['device'], drive['inserted']['image']['virtual-size']), ('ide0-hd0', 1 << 20))
