@@ -20,7 +20,9 @@ static int parse_mac(const char *option, const char *text, uint8_t mac[6], struc
 	unsigned b[6];
 	int end = 0;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || text[end] != '\0')
+	/* sscanf() would take signs and blanks, too. */
+	if (strspn(text, "0123456789abcdefABCDEF:") != strlen(text) ||
+	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || text[end] != '\0')
 		return error_set(err, -EINVAL, "%s mac=%s: not an address (as 52:54:00:12:34:56)", option, text);
 	if (b[0] & 1)
 		return error_set(err, -EINVAL, "%s mac=%s: is a group's address, no card's (its first byte must be even)", option, text);
@@ -44,7 +46,7 @@ static int parse_switch(const char *key, const char *text, bool *on, struct erro
 static bool parse_port(const char *text, size_t len, uint16_t *port)
 {
 	char digits[8];
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (len == 0 || len >= sizeof(digits))
 		return false;
@@ -99,7 +101,7 @@ static int parse_net(struct net_user_config *u, const char *text, struct error *
 	if (inet_pton(AF_INET, address, &u->net) != 1 || (~mask & (~mask + 1)) != 0 || ~mask < 31)
 		return error_set(err, -EINVAL, "net=%s: it is ADDRESS/BITS, with at most 27 bits, as 10.0.2.0/24", text);
 	u->net.s_addr &= u->mask.s_addr;
-	return 0;
+	return u->net.s_addr ? 0 : error_set(err, -EINVAL, "net=%s: is no network's address (as 10.0.2.0/24)", text);
 }
 
 /* --- the network --- */
@@ -142,12 +144,16 @@ static int user_property(struct net_user_config *u, const char *key, const char 
 
 static int check_user(const struct net_user_config *u, struct error *err)
 {
-	const struct in_addr *in[] = { &u->host, &u->dhcp_start, &u->dns };
-	uint32_t net = u->net.s_addr ? u->net.s_addr : htonl(0x0A000200), mask = u->net.s_addr ? u->mask.s_addr : htonl(0xFFFFFF00);
+	struct net_user_config all = *u;
 
-	for (size_t i = 0; i < ARRAY_LEN(in); i++)
-		if (in[i]->s_addr && (in[i]->s_addr & mask) != net)
+	net_user_defaults(&all);
+	const uint32_t in[] = { all.host.s_addr, all.dhcp_start.s_addr, all.dns.s_addr };
+	for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+		if ((in[i] & all.mask.s_addr) != all.net.s_addr)
 			return error_set(err, -EINVAL, "-netdev user: host=, dhcpstart= and dns= must lie in net=");
+		if (in[i] == in[(i + 1) % ARRAY_LEN(in)])
+			return error_set(err, -EINVAL, "-netdev user: host=, dhcpstart= and dns= must differ (where not given: .2, .15 and .3 of net=)");
+	}
 	if (u->no_ipv4 && u->no_ipv6)
 		return error_set(err, -EINVAL, "-netdev user: ipv4=off and ipv6=off leave nothing");
 	return 0;

@@ -144,6 +144,10 @@ TEST(options_of_the_network_say_what_is_wrong)
 		{ "-nic", "user,hostfwd=tcp::0-:22", "HOSTPORT" }, { "-nic", "user,hostfwd=sctp::1-:22", "HOSTPORT" }, { "-nic", "user,net=10.0.2.0/31", "net=" },
 		{ "-nic", "user,net=10.0.3.0/24,dns=10.0.2.3", "must lie in" }, { "-nic", "user,ipv4=off,ipv6=off", "nothing" }, { "-nic", "user,smb=/", "cannot be had" },
 		{ "-device", "e1000,netdev=b", "no -netdev" }, { "-device", "virtio-net-pci", "e1000" }, { "-device", "e1000,speed=1", "speed" },
+		{ "-nic", "user,mac=-2:54:00:01:02:03", "not an address" }, { "-nic", "user,mac=52: 54:00:01:02:3", "not an address" },
+		{ "-nic", "user,net=0.0.0.0/0", "no network's address" }, { "-nic", "user,net=0.1.0.0/8", "no network's address" },
+		{ "-nic", "user,host=10.0.2.15", "must differ" }, { "-nic", "user,dns=10.0.2.2", "must differ" },
+		{ "-nic", "user,net=10.1.0.0/16,dhcpstart=10.1.0.3", "must differ" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {

@@ -25,7 +25,7 @@ struct net_forward {			/* a port of the host's that leads to one of the guest's 
 struct net_user_config {
 	bool restricted;		/* nothing but what is forwarded: no way out */
 	bool no_ipv4, no_ipv6;
-	struct in_addr net, mask, host, dhcp_start, dns;	/* 0: 10.0.2.0/24, and .2, .15, .3 in it */
+	struct in_addr net, mask, host, dhcp_start, dns;	/* 0: see net_user_defaults() */
 	const char *hostname, *domain, *tftp, *bootfile;	/* NULL: none */
 	struct net_forward forward[NET_FORWARDS];
 	unsigned nforwards;
@@ -53,6 +53,8 @@ struct net_process {
 	pid_t pid;
 };
 
+/* Addresses that are 0 are 10.0.2.0/24, and .2, .15, .3 of the network. */
+void net_user_defaults(struct net_user_config *cfg);
 /* Start it, while there is one thread; sandbox: it confines itself. 0, or -errno with err set. */
 int net_user_start(const struct net_user_config *cfg, bool sandbox, struct net_process *process, struct error *err);
 

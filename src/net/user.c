@@ -209,9 +209,21 @@ static void __attribute__((noreturn)) serve(struct user *u)
 
 /* --- set up --- */
 
-static uint32_t or_default(struct in_addr a, struct in_addr net, uint32_t host)
+static void set_default(struct in_addr *a, uint32_t address)
 {
-	return a.s_addr ? a.s_addr : net.s_addr | htonl(host);
+	if (a->s_addr == 0)
+		a->s_addr = htonl(address);
+}
+
+void net_user_defaults(struct net_user_config *cfg)
+{
+	set_default(&cfg->net, 0x0A000200);
+	set_default(&cfg->mask, 0xFFFFFF00);
+	uint32_t net = ntohl(cfg->net.s_addr);
+
+	set_default(&cfg->host, net | 2);
+	set_default(&cfg->dns, net | 3);
+	set_default(&cfg->dhcp_start, net | 15);
 }
 
 static Slirp *make(struct user *u, const struct net_user_config *cfg)
@@ -219,11 +231,9 @@ static Slirp *make(struct user *u, const struct net_user_config *cfg)
 	static const SlirpCb calls = { .send_packet = on_packet, .guest_error = on_guest_error, .clock_get_ns = on_clock,
 	    .timer_new_opaque = on_timer_new, .timer_free = on_timer_free, .timer_mod = on_timer_mod,
 	    .register_poll_fd = on_poll_fd, .unregister_poll_fd = on_poll_fd, .notify = on_notify };
-	struct in_addr net = { cfg->net.s_addr ? cfg->net.s_addr : htonl(0x0A000200) };
 	SlirpConfig c = { .version = 4, .restricted = cfg->restricted, .in_enabled = !cfg->no_ipv4, .in6_enabled = !cfg->no_ipv6,
-	    .vnetwork = net, .vnetmask.s_addr = cfg->mask.s_addr ? cfg->mask.s_addr : htonl(0xFFFFFF00),
-	    .vhost.s_addr = or_default(cfg->host, net, 2), .vdhcp_start.s_addr = or_default(cfg->dhcp_start, net, 15),
-	    .vnameserver.s_addr = or_default(cfg->dns, net, 3), .vhostname = cfg->hostname, .vdomainname = cfg->domain,
+	    .vnetwork = cfg->net, .vnetmask = cfg->mask, .vhost = cfg->host, .vdhcp_start = cfg->dhcp_start, .vnameserver = cfg->dns,
+	    .vhostname = cfg->hostname, .vdomainname = cfg->domain,
 	    .tftp_path = cfg->tftp, .bootfile = cfg->bootfile, .vprefix_len = 64 };
 
 	inet_pton(AF_INET6, "fec0::", &c.vprefix_addr6);
@@ -235,11 +245,9 @@ static Slirp *make(struct user *u, const struct net_user_config *cfg)
 /* 0, or -errno with *failed the forward that could not be had. */
 static int forward(struct user *u, const struct net_user_config *cfg, unsigned *failed)
 {
-	struct in_addr first = cfg->net.s_addr ? cfg->net : (struct in_addr){ htonl(0x0A000200) };
-
 	for (unsigned i = 0; i < cfg->nforwards; i++) {
 		const struct net_forward *f = &cfg->forward[i];
-		struct in_addr guest = f->guest.s_addr ? f->guest : (struct in_addr){ or_default(cfg->dhcp_start, first, 15) };
+		struct in_addr guest = f->guest.s_addr ? f->guest : cfg->dhcp_start;
 
 		*failed = i;
 		if (slirp_add_hostfwd(u->slirp, f->udp, f->host, f->host_port, guest, f->guest_port) < 0)
@@ -264,8 +272,9 @@ static int confine(const struct net_user_config *cfg)
 
 struct hello { int32_t error; uint32_t forward; };	/* forward: which one; UINT32_MAX: none */
 
-static void __attribute__((noreturn)) user_main(const struct net_user_config *cfg, int fd, bool sandbox)
+static void __attribute__((noreturn)) user_main(const struct net_user_config *given, int fd, bool sandbox)
 {
+	struct net_user_config filled = *given, *cfg = &filled;
 	int keep = helper_begin(fd, "plex86-net");
 	struct user *u = calloc(1, sizeof(*u));
 	struct hello hello = { 0, UINT32_MAX };
@@ -277,6 +286,7 @@ static void __attribute__((noreturn)) user_main(const struct net_user_config *cf
 	if (u == NULL || keep < 0)
 		_exit(1);
 	u->fd = keep;
+	net_user_defaults(cfg);
 	u->slirp = make(u, cfg);
 	hello.error = u->slirp ? forward(u, cfg, &hello.forward) : -EINVAL;
 	if (hello.error == 0)
