@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/drives.h"
+#include "util/words.h"
 
 const struct vm_drive_config *blockdevs_find(const struct options *o, const char *name)
 {

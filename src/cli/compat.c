@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/words.h"
+
 /* One "key=value" or word of a list that commas part; *arg moves on. false: there is none left. */
 static bool next_word(const char **arg, char *word, size_t room, char **value)
 {

@@ -12,6 +12,7 @@
 #include "cli/blockdevs.h"
 #include "cli/options.h"
 #include "dev/fdc.h"
+#include "util/words.h"
 #include "vm.h"
 
 /* What QEMU takes for the name of a protocol: "fat:FOLDER", "nbd:...", "http://...". A name with "./" before it is a file's. */

@@ -27,18 +27,6 @@ bool parse_number(const char *text, uint64_t max, uint64_t *n)
 	return errno == 0 && *end == '\0' && *n <= max;
 }
 
-bool word_in(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (size_t n; *list; list += n + strspn(list + n, " ")) {
-		n = strcspn(list, " ");
-		if (n == len && memcmp(list, word, len) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int set_help(struct options *o, const char *arg, struct error *err)
 {
 	o->command = CLI_HELP;

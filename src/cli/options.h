@@ -78,8 +78,6 @@ const char *options_front(struct options *o, const char *arg, const char *key);
 void options_help(FILE *f);
 
 bool parse_number(const char *text, uint64_t max, uint64_t *n);
-/* Is it one of a list's words, which blanks part? */
-bool word_in(const char *list, const char *word);
 
 /* One option, as if it stood on the command line. */
 int options_set(struct options *o, const char *name, const char *arg, struct error *err);

@@ -2,6 +2,7 @@
 
 #include "cli/options.h"
 #include "tests/test.h"
+#include "util/words.h"
 
 static struct options o;
 static struct error err;

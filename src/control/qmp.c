@@ -9,6 +9,7 @@
 
 #include "control/devices.h"
 #include "host/broker.h"
+#include "util/words.h"
 #include "vm.h"
 #include "vm_meter.h"
 
@@ -468,17 +469,6 @@ static json_t *query_commands(struct call *q)
 	return list;
 }
 
-/* Is the name in the list, which blanks part? */
-static bool listed(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *p = list; p && (p = strstr(p, name)) != NULL; p += len)
-		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
-			return len != 0;
-	return false;
-}
-
 /* An argument that is not known would be one that is not obeyed. */
 static json_t *execute(const struct command *command, struct call *q)
 {
@@ -486,7 +476,7 @@ static json_t *execute(const struct command *command, struct call *q)
 	json_t *value;
 
 	json_object_foreach(q->args, key, value)
-		if (!listed(command->args, key))
+		if (command->args == NULL || !word_in(command->args, key))
 			return result(error_set(q->err, -EINVAL, "Parameter '%.60s' is unexpected", key));
 	return command->run(q);
 }
