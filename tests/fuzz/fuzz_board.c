@@ -13,6 +13,7 @@
 #include "dev/chipset.h"
 #include "dev/vga.h"
 #include "mmu/phys.h"
+#include "tests/fuzz/input.h"
 #include "tests/medium.h"
 #include "vm.h"
 
@@ -31,33 +32,12 @@ struct world {
 	bool no_room;			/* for frames that the network card sends */
 	unsigned sent;
 	ns_t now;
-	const uint8_t *data;
-	size_t size, more;
-	uint64_t random;
+	struct fuzz_input in;
 };
 
 /* C leaves it open which operand or argument comes first: whoever takes two, does so in two statements. */
-static uint8_t next(struct world *w)
-{
-	if (w->size > 0) {
-		w->size--;
-		w->random = (w->random ^ *w->data) * 1099511628211u;
-		return *w->data++;
-	}
-	if (w->more > 0)
-		w->more--;
-	w->random = w->random * 6364136223846793005u + 1442695040888963407u;
-	return (uint8_t)(w->random >> 56);
-}
-
-static uint32_t next32(struct world *w)
-{
-	uint32_t v = next(w);
-
-	v |= (uint32_t)next(w) << 8;
-	v |= (uint32_t)next(w) << 16;
-	return v | (uint32_t)next(w) << 24;
-}
+static uint8_t next(struct world *w) { return fuzz_next(&w->in); }
+static uint32_t next32(struct world *w) { return fuzz_next32(&w->in); }
 
 static uint32_t dice(void *arg) { return next(arg); }
 
@@ -87,7 +67,7 @@ static struct world *world_new(const uint8_t *data, size_t size)
 	};
 
 	assert(w && phys_init(&w->phys, RAM_BYTES, 64 << 20) == 0);
-	*w = (struct world){ .phys = w->phys, .data = data, .size = size, .more = MORE, .random = 14695981039346656037u, .now = 1 };
+	*w = (struct world){ .phys = w->phys, .in = fuzz_input(data, size, MORE), .now = 1 };
 	w->cpu.phys = &w->phys;
 	assert(pc_init(&w->pc, &w->cpu, &w->phys, &cfg) == 0);
 	assert(chipset_init(&w->chipset, &w->pc, &(struct chipset_config){ .firmware = false }) == 0);
@@ -329,7 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world *w = world_new(data, size);
 
-	while (w->size > 0 || w->more > 0)
+	while (fuzz_input_left(&w->in))
 		one(w);
 	works_after_reset(w);
 	world_free(w);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dev/e1000_internal.h"
+#include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,36 +19,15 @@ enum { MEMORY = 1 << 18, TX_RING = 0x1000, RX_RING = 0x3000, RING = 64, MORE = 1
 struct world {
 	struct e1000 e;
 	uint8_t memory[MEMORY];
-	const uint8_t *data;
-	size_t size, more;
-	uint64_t random;
+	struct fuzz_input in;
 	ns_t now;
 	bool level, no_room;
 	unsigned sent;
 	size_t last_len;
 };
 
-static uint8_t next(struct world *w)
-{
-	if (w->size > 0) {
-		w->size--;
-		w->random = (w->random ^ *w->data) * 1099511628211u;
-		return *w->data++;
-	}
-	if (w->more > 0)
-		w->more--;
-	w->random = w->random * 6364136223846793005u + 1442695040888963407u;
-	return (uint8_t)(w->random >> 56);
-}
-
-static uint32_t next32(struct world *w)
-{
-	uint32_t v = next(w);
-
-	v |= (uint32_t)next(w) << 8;
-	v |= (uint32_t)next(w) << 16;
-	return v | (uint32_t)next(w) << 24;
-}
+static uint8_t next(struct world *w) { return fuzz_next(&w->in); }
+static uint32_t next32(struct world *w) { return fuzz_next32(&w->in); }
 
 /* --- what is around the card --- */
 
@@ -240,14 +220,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct e1000_host host = { w, set_irq, mem_read, mem_write, send, nothing, nothing };
 
 	assert(w != NULL);
-	w->data = data;
-	w->size = size;
-	w->more = MORE;
-	w->random = 14695981039346656037u;
+	w->in = fuzz_input(data, size, MORE);
 	w->now = 1;
 	e1000_init(&w->e, (const uint8_t[]){ 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, &host);
 	start(w);
-	while (w->size > 0 || w->more > 0)
+	while (fuzz_input_left(&w->in))
 		one(w);
 	works_after_reset(w);
 	free(w);
