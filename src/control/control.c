@@ -12,6 +12,7 @@
 
 #include "host/broker.h"
 #include "host/pass.h"
+#include "util/json_text.h"
 #include "vm.h"
 
 int control_directory(char *path, size_t room, struct error *err)
@@ -103,20 +104,9 @@ void control_event(struct control *c, const char *name, json_t *data)
 	json_decref(data);
 }
 
-/* The text may name a file in another encoding, or have been cut within a character: an answer there is in any case. */
 static json_t *error_answer(const char *class, const char *text)
 {
-	char ascii[sizeof(((struct error *)NULL)->text)];
-	json_t *desc = json_string(text);
-
-	if (desc == NULL) {
-		snprintf(ascii, sizeof(ascii), "%s", text);
-		for (char *p = ascii; *p; p++)
-			if ((unsigned char)*p >= 0x80)
-				*p = '?';
-		desc = json_string(ascii);
-	}
-	return json_pack("{s:{s:s,s:o}}", "error", "class", class, "desc", desc);
+	return json_pack("{s:{s:s,s:o}}", "error", "class", class, "desc", json_text(text));
 }
 
 /* What is wrong with the request's form; NULL: nothing. */

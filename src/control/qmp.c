@@ -9,6 +9,7 @@
 
 #include "control/devices.h"
 #include "host/broker.h"
+#include "util/json_text.h"
 #include "util/words.h"
 #include "vm.h"
 #include "vm_meter.h"
@@ -59,7 +60,7 @@ static json_t *query_name(struct call *q)
 {
 	const char *name = q->c->cfg->name;
 
-	return name ? json_pack("{s:s}", "name", name) : json_object();
+	return name ? json_pack("{s:o}", "name", json_text(name)) : json_object();
 }
 
 static json_t *query_kvm(struct call *q)
@@ -250,7 +251,7 @@ static json_t *human_monitor_command(struct call *q)
 	char *said = monitor_said(q->c, line, &len);
 	if (said == NULL)
 		return result(error_set(q->err, -ENOMEM, "no memory"));
-	json_t *value = json_stringn_nocheck(said, len);
+	json_t *value = json_text_n(said, len);
 	free(said);
 	return value;
 }
@@ -278,19 +279,19 @@ static unsigned backing_depth(const struct image *image)
 
 static json_t *inserted(const struct drive_view *v)
 {
-	json_t *image = json_pack("{s:s,s:s,s:I}", "filename", v->file, "format", v->format, "virtual-size", (json_int_t)v->size_bytes);
+	json_t *image = json_pack("{s:o,s:s,s:I}", "filename", json_text(v->file), "format", v->format, "virtual-size", (json_int_t)v->size_bytes);
 	const struct image *backing = v->block->image->backing;
 
 	if (backing && backing->path)
-		json_object_set_new(image, "backing-filename", json_string(backing->path));
-	json_t *d = json_pack("{s:s,s:s,s:s,s:b,s:b,s:i,s:s,s:o,s:{s:b,s:b,s:b}}", "file", v->file, "node-name", v->name, "drv", v->format,
+		json_object_set_new(image, "backing-filename", json_text(backing->path));
+	json_t *d = json_pack("{s:o,s:s,s:s,s:b,s:b,s:i,s:s,s:o,s:{s:b,s:b,s:b}}", "file", json_text(v->file), "node-name", v->name, "drv", v->format,
 	    "ro", v->read_only, "encrypted", 0, "backing_file_depth", (int)backing_depth(v->block->image), "detect_zeroes", "off",
 	    "image", image, "cache", "writeback", 1, "direct", 0, "no-flush", 0);
 	static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "write_threshold" };
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		json_object_set_new(d, limits[i], json_integer(0));
 	if (backing && backing->path)
-		json_object_set_new(d, "backing_file", json_string(backing->path));
+		json_object_set_new(d, "backing_file", json_text(backing->path));
 	return d;
 }
 

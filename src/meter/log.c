@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/json_text.h"
+
 int meter_log_open(struct meter_log *log, const char *path, struct error *err)
 {
 	char last = '\n';
@@ -63,7 +65,7 @@ void meter_log_record(struct meter_log *log, const char *kind, const struct mete
 	json_object_set_new(j, "record", json_string(kind));
 	json_object_set_new(j, "sequence", json_integer((json_int_t)log->records));
 	if (reason) {
-		json_object_set_new(j, "reason", json_string(reason));
+		json_object_set_new(j, "reason", json_text(reason));
 		json_object_set_new(j, "exit_status", json_integer(exit_status));
 	}
 	char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));

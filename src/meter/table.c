@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "meter/meter.h"
+#include "util/json_text.h"
 
 const struct meter_row meter_table[METER_COUNT] = {
 #define METER(id, ...) [METER_##id] = { __VA_ARGS__ },
@@ -81,7 +82,7 @@ json_t *meter_json(const struct meter_snapshot *s)
 		}
 		json_object_set_new(at, key, json_value(m));
 	}
-	return json_pack("{s:s,s:i,s:f,s:o,s:[o]}", "name", s->name, "pid", s->pid, "time", s->time_s, "vm", vm, "vcpus", vcpu);
+	return json_pack("{s:o,s:i,s:f,s:o,s:[o]}", "name", json_text(s->name), "pid", s->pid, "time", s->time_s, "vm", vm, "vcpus", vcpu);
 }
 
 /* --- the Prometheus text format --- */

@@ -3,6 +3,7 @@
 
 usage: control_test.py PLEX86. Boots SeaBIOS without a disk; needs Debian's seabios package (else: skipped).
 """
+import json
 import os
 import signal
 import socket
@@ -149,6 +150,20 @@ class Machine(MachineCase):
             self.assertEqual(card in q.monitor('info pci'), has, args)
             q.cmd('quit')
             p.wait(LIMIT_S)
+
+    def test_a_name_or_file_that_is_no_utf8_is_shown_with_question_marks(self):
+        image = os.path.join(os.fsencode(self.path('')), b'caf\xe9.img')
+        with open(image, 'wb') as f:
+            f.truncate(1 << 20)
+        log = self.path('log')
+        _, q = self.start('-S', '-name', b'box\xe9', '-hdb', image, '--meter-log', log)
+        self.assertEqual(q.cmd('query-name'), {'name': 'box?'})
+        self.assertTrue(q.cmd('query-block')[1]['inserted']['image']['filename'].endswith('/caf?.img'))
+        self.assertIn('/caf?.img', q.cmd('human-monitor-command', **{'command-line': 'info block'}))
+        q.cmd('quit')
+        self.procs[-1].wait(LIMIT_S)
+        with open(log) as f:
+            self.assertEqual(json.loads(f.readlines()[-1])['name'], 'box?')
 
     def test_trays_move_with_events_and_the_drives_say_what_is_in_them(self):
         with open(self.path('cd.iso'), 'wb') as f:
