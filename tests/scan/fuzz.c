@@ -35,7 +35,7 @@ struct runner {
 	bool interrupts;		/* the program has a handler for them */
 };
 
-struct totals { unsigned long programs, whole, images, tables, kicks, interrupts, ended[NEXT_STOP + 1]; uint64_t insns; };
+struct totals { unsigned long programs, whole, images, tables, noticed, kicks, interrupts, ended[NEXT_STOP + 1]; uint64_t insns; };
 
 static void must(int err)
 {
@@ -279,6 +279,30 @@ static bool tables_written(const struct runner *e, const struct program *p)
 	return false;
 }
 
+/*
+ * Does an interrupt after each of its instructions in ring 3 make it end otherwise, under the emulator too? It has written over
+ * the handlers, their stack or the TSS, or looks at them. Then it can be compared without interrupts only.
+ */
+static bool notices_interrupts(struct runner *m, const struct program *p, const struct runner *e, enum next e_next)
+{
+	struct vcpu *cpu = &m->m.cpu;
+	enum next next = NEXT_RUN;
+
+	runner_load(m, p);
+	for (uint64_t steps = 0; m->interrupts && next == NEXT_RUN && steps < 32 * limit; steps++) {
+		if (cpu->attention & ATTN_EVENT && (next = cpu_check_events(cpu)) != NEXT_RUN)
+			break;
+		bool user = cpu->cpl == 3;
+		next = emulate_step(cpu);
+		if (user && cpu->cpl == 3 && cpu->eflags & EFLAGS_IF) {
+			cpu->intr_line = true;
+			cpu_attend(cpu, ATTN_EVENT);
+		}
+	}
+	return m->interrupts && (next != e_next || difference(e, m, next == NEXT_TRIPLE_FAULT) ||
+	    memory_difference(p, e, m, next == NEXT_TRIPLE_FAULT) != RAM_BYTES);
+}
+
 static struct rig {
 	struct runner m[ENGINES];
 	struct host_kick kick;
@@ -324,6 +348,16 @@ static bool run_program(unsigned long number, uint64_t seed, unsigned slots)
 		t->images++;
 		ok[SCANNED] = ok[CROWDED] = true;
 	}
+	if ((!ok[SCANNED] || !ok[CROWDED]) && notices_interrupts(&m[SCANNED], &p, e, next[EMULATED])) {
+		printf("program %lu: notices interrupts: compared without\n", number);
+		t->noticed++;
+		for (enum engine i = SCANNED; i <= CROWDED; i++) {
+			runner_load(&m[i], &p);
+			m[i].interrupts = false;
+			next[i] = runner_run(&m[i], &rig.kick, rig.timer, t);
+			ok[i] = agrees(number, &p, e, next[EMULATED], &m[i], next[i]);
+		}
+	}
 	return ok[SCANNED] && ok[CROWDED] && ok[LOCKSTEP];
 }
 
@@ -349,9 +383,9 @@ int main(int argc, char **argv)
 	for (unsigned long i = first; i < first + n && bad < 5; i++)
 		bad += !run_program(i, seed, slots);
 	printf("%lu programs (%lu also unlimited), %llu instructions; ended by HLT %lu, triple fault %lu, limit %lu; "
-	    "%lu kicks, %lu interrupts; %lu wrote to their page tables, %lu stored x87 pointers; %u differences\n", t->programs,
+	    "%lu kicks, %lu interrupts; %lu wrote to their page tables, %lu stored x87 pointers, %lu noticed interrupts; %u differences\n", t->programs,
 	    t->whole, (unsigned long long)t->insns, t->ended[NEXT_HALT], t->ended[NEXT_TRIPLE_FAULT], t->ended[NEXT_ATTENTION],
-	    t->kicks, t->interrupts, t->tables, t->images, bad);
+	    t->kicks, t->interrupts, t->tables, t->images, t->noticed, bad);
 	for (enum engine i = SCANNED; i <= LOCKSTEP; i++)
 		scan_verify_summary(&rig.m[i].m.cpu, stdout);
 	scan_lockstep_summary(&rig.m[LOCKSTEP].m.cpu, stdout);
