@@ -36,6 +36,10 @@ uint32_t emit_branch_target(const struct emit *e)
 /* Load an r/m operand into a scratch register (not r10, r11 for memory that is written later). */
 static void load_operand(struct emit *e, const struct operand *o, unsigned dst)
 {
+	if (o->kind == OPND_REG && o->reg == REG_ESP) {
+		emit_flush_esp(e);
+		emit_begin(e);
+	}
 	if (o->kind == OPND_REG)
 		asm_mov_rr(&e->b, dst, emit_gpr(o->reg));
 	else

@@ -146,6 +146,11 @@ PROGRAM(scan_pairs_calls_and_returns,
 	"pop %edx; add %edx, %eax; 2: ret\n"
 	"9:")
 
+/* ret, and jmp *%edx, on the stack, where ESP has just been pushed to. */
+PROGRAM(scan_calls_and_jumps_to_esp,
+	"mov $2, %ecx; call 1f; 1: pop %edx; add $2f-1b, %edx; push %ebx; push $0xc3; call *%esp; push %ecx; push $0xe2ff; jmp *%esp; nop;"
+	"2: lea 4(%esp), %esi; mov %esp, %edi; add $16, %esp; mov $7, %ebp")
+
 PROGRAM(scan_survives_returns_that_match_no_call,
 	"mov $50, %ecx; 1: call 2f; 2: pop %eax; add $(3f-2b), %eax; push %eax; ret; 3: dec %ecx; jnz 1b\n"
 	"mov $200000, %edi; 4: call 5f; 5: dec %edi; jnz 4b; mov %esp, %ebp; mov $0x300000, %esp\n"
