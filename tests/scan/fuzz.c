@@ -98,13 +98,13 @@ static void kick_every(timer_t timer, long ns)
 }
 
 /* Kicks come at any moment; one in ring 3 becomes an interrupt. */
-static enum next run_kicked(struct runner *m, struct host_kick *kick, timer_t timer, struct totals *t)
+static enum next run_kicked(struct runner *m, enum next (*run)(struct vcpu *cpu), timer_t timer, long every_ns, struct totals *t)
 {
 	struct vcpu *cpu = &m->m.cpu;
 	enum next next;
 
-	kick_every(timer, KICK_NS);
-	while ((next = scan_run(cpu)) == NEXT_ATTENTION) {
+	kick_every(timer, every_ns);
+	while ((next = run(cpu)) == NEXT_ATTENTION) {
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 		t->kicks++;
 		if (m->interrupts && cpu->cpl == 3 && cpu->eflags & EFLAGS_IF) {
@@ -129,7 +129,7 @@ static enum next runner_run(struct runner *m, struct host_kick *kick, timer_t ti
 	cpu->scanner->emulate_one = false;
 	cpu->scanner->stop_text[0] = 0;
 	if (m->engine != LOCKSTEP)
-		return run_kicked(m, kick, timer, t);
+		return run_kicked(m, scan_run, timer, KICK_NS, t);
 	enum next next = scan_run(cpu);
 	while (next == NEXT_ATTENTION && cpu->attention == 0 && cpu->icount < cpu->icount_stop)
 		next = scan_run(cpu);
@@ -280,27 +280,24 @@ static bool tables_written(const struct runner *e, const struct program *p)
 }
 
 /*
- * Does an interrupt after each of its instructions in ring 3 make it end otherwise, under the emulator too? It has written over
- * the handlers, their stack or the TSS, or looks at them. Then it can be compared without interrupts only.
+ * Do interrupts make it end otherwise under the emulator, too? It has written over the handlers, their stack or the TSS,
+ * or looks at them. Then it can be compared without interrupts only.
  */
-static bool notices_interrupts(struct runner *m, const struct program *p, const struct runner *e, enum next e_next)
+static bool notices_interrupts(struct runner *m, const struct program *p, const struct runner *e, enum next e_next,
+    struct host_kick *kick, timer_t timer)
 {
-	struct vcpu *cpu = &m->m.cpu;
-	enum next next = NEXT_RUN;
+	struct totals unused = { 0 };
 
-	runner_load(m, p);
-	for (uint64_t steps = 0; m->interrupts && next == NEXT_RUN && steps < 32 * limit; steps++) {
-		if (cpu->attention & ATTN_EVENT && (next = cpu_check_events(cpu)) != NEXT_RUN)
-			break;
-		bool user = cpu->cpl == 3;
-		next = emulate_step(cpu);
-		if (user && cpu->cpl == 3 && cpu->eflags & EFLAGS_IF) {
-			cpu->intr_line = true;
-			cpu_attend(cpu, ATTN_EVENT);
-		}
+	kick->attention = &m->m.cpu.attention;
+	kick->hook_arg = &m->m.cpu;
+	for (unsigned i = 0; i < 20 && !p->sixteen; i++) {
+		runner_load(m, p);
+		enum next next = run_kicked(m, emulate_run, timer, KICK_NS / 8, &unused);
+		if (next != e_next || difference(e, m, next == NEXT_TRIPLE_FAULT) ||
+		    memory_difference(p, e, m, next == NEXT_TRIPLE_FAULT) != RAM_BYTES)
+			return true;
 	}
-	return m->interrupts && (next != e_next || difference(e, m, next == NEXT_TRIPLE_FAULT) ||
-	    memory_difference(p, e, m, next == NEXT_TRIPLE_FAULT) != RAM_BYTES);
+	return false;
 }
 
 static struct rig {
@@ -348,7 +345,7 @@ static bool run_program(unsigned long number, uint64_t seed, unsigned slots)
 		t->images++;
 		ok[SCANNED] = ok[CROWDED] = true;
 	}
-	if ((!ok[SCANNED] || !ok[CROWDED]) && notices_interrupts(&m[SCANNED], &p, e, next[EMULATED])) {
+	if ((!ok[SCANNED] || !ok[CROWDED]) && notices_interrupts(&m[SCANNED], &p, e, next[EMULATED], &rig.kick, rig.timer)) {
 		printf("program %lu: notices interrupts: compared without\n", number);
 		t->noticed++;
 		for (enum engine i = SCANNED; i <= CROWDED; i++) {
