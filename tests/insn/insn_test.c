@@ -111,6 +111,10 @@ static const char *compare(const struct insn_case *c, const struct insn_state *h
 
 	if (wide_operand(&c->in))
 		cr2 &= ~PAGE_MASK;
+	/* over two pages that are both absent, as each says of one: which is looked at first is the processor's choice */
+	if (wide_operand(&c->in) && h->trap == EXC_PF && g->trap == EXC_PF && !((h->error | g->error) & 1) &&
+	    (h->cr2 >> PAGE_SHIFT) - (g->cr2 >> PAGE_SHIFT) == 1 && h->cr2 - g->cr2 < 512)
+		cr2 = 0;
 	uint32_t error = h->error ^ g->error;
 	if (g->trap == EXC_PF && g->cr2 >> 22 == SYSTEM >> 22)
 		error &= ~1u;			/* present, but not for ring 3 */
