@@ -217,6 +217,17 @@ static void write_checked(struct vcpu *cpu, void *arg)
 	}
 }
 
+/* A selector's descriptor may lie where nothing is mapped: that fault was the debugger's, the guest's CR2 is not touched. */
+static bool write_tried(struct vcpu *cpu, struct write *w)
+{
+	uint32_t cr2 = cpu->cr2;
+
+	if (!cpu_try(cpu, write_checked, w))
+		return true;
+	cpu->cr2 = cr2;
+	return false;
+}
+
 static bool write_eflags(struct vcpu *cpu, uint32_t v)
 {
 	const uint32_t may = EFLAGS_ARITH | EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_AC |
@@ -267,7 +278,7 @@ bool register_write(struct vcpu *cpu, unsigned n, const uint8_t buf[REGISTER_MAX
 		return write_base(cpu, w.r->index, w.val);
 	case R_SEG: case R_CR: case R_EFER: case R_DR:
 		memcpy(&w.val64, buf, w.r->bytes);
-		return !cpu_try(cpu, write_checked, &w);
+		return write_tried(cpu, &w);
 	default:
 		return read32(cpu, w.r) == w.val;	/* only for looking; a 'G' packet writes all of them back */
 	}

@@ -236,6 +236,15 @@ class Packets(Guest):
         self.assertEqual(r.say('P%x=28000000' % SS), 'E14')             # beyond the table
         self.assertEqual(r.register(SS), 0x10)
 
+    def test_a_write_that_is_refused_leaves_the_guests_cr2_alone(self):
+        r = self.attach(self.start())
+        r.say('Z0,%x,1' % SYM['mapped'])
+        self.assertEqual(r.say('c')[:3], 'T05')
+        self.assertEqual(r.say('P%x=00003000' % (CR0 + 2)), 'OK')       # CR3: nothing is mapped, the descriptors neither
+        self.assertEqual(r.say('P%x=bc0a0000' % (CR0 + 1)), 'OK')
+        self.assertEqual(r.say('P%x=10000000' % SS), 'E14')
+        self.assertEqual(r.register(CR0 + 1), 0xABC)
+
     def test_memory_that_is_not_there_is_an_error(self):
         r = self.attach(self.start())
         self.assertEqual(r.say('mfff00000,4'), 'E14')
