@@ -232,7 +232,7 @@ static void halt(struct vm *vm)
 	ns_t next = service(vm, true);
 	if (dead)
 		next = NS_NEVER;
-	if (cpu->attention == 0)
+	if (cpu_attention(cpu) == 0)
 		wait_until(vm, next);
 	vm->slack_ns = 0;
 	cpu_attend(cpu, ATTN_KICK | ATTN_EVENT);
@@ -279,7 +279,7 @@ static void wait_paused(struct vm *vm)
 
 	__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_KICK, __ATOMIC_SEQ_CST);
 	service_host(vm);
-	if (!vm->paused || vm->stop_reason != STOP_NONE || cpu->attention & (ATTN_KICK | ATTN_RESET))
+	if (!vm->paused || vm->stop_reason != STOP_NONE || cpu_attention(cpu) & (ATTN_KICK | ATTN_RESET))
 		return;
 	METER_SCOPE(cpu, METER_PAUSED);
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
@@ -303,13 +303,13 @@ void vm_run(struct vm *vm)
 		vm_pause(vm);
 	cpu_attend(cpu, ATTN_KICK);
 	while (vm->stop_reason == STOP_NONE) {
-		if (cpu->attention & ATTN_RESET)
+		if (cpu_attention(cpu) & ATTN_RESET)
 			vm_reset(vm, false);
 		if (vm->paused) {
 			wait_paused(vm);
 			continue;
 		}
-		if ((cpu->attention & ATTN_KICK) || cpu->icount >= cpu->icount_stop)
+		if ((cpu_attention(cpu) & ATTN_KICK) || cpu->icount >= cpu->icount_stop)
 			service(vm, false);
 		if (vm->stop_reason != STOP_NONE)
 			break;

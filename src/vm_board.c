@@ -83,7 +83,7 @@ static void on_panic(void *arg, uint8_t events)
 /* May the thread sleep while the guest waits for something that it only looks for? */
 static bool may_sleep(const struct vm *vm)
 {
-	return vm->cpu.attention == 0 && vm->cfg->clock == CLOCK_HOST && vm->cfg->engine != ENGINE_LOCKSTEP;
+	return cpu_attention(&vm->cpu) == 0 && vm->cfg->clock == CLOCK_HOST && vm->cfg->engine != ENGINE_LOCKSTEP;
 }
 
 /* The guest waits for the end of a count of the PIT: until just before it. */

@@ -42,10 +42,21 @@ void cpu_software_interrupt(struct vcpu *cpu, uint8_t vector, enum int_kind kind
  */
 enum next cpu_check_events(struct vcpu *cpu);
 
-/* Have the run loop look up at the next boundary. Callable from a signal handler or another thread. */
+/* Have the run loop look up at the next boundary. Callable from another thread. */
 static inline void cpu_attend(struct vcpu *cpu, uint32_t bits)
 {
 	__atomic_or_fetch(&cpu->attention, bits, __ATOMIC_SEQ_CST);
+}
+
+/* The same in a handler that may have come at any place. */
+IN_SIGNAL static inline void cpu_attend_in_signal(struct vcpu *cpu, uint32_t bits)
+{
+	__atomic_or_fetch(&cpu->attention, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t cpu_attention(const struct vcpu *cpu)
+{
+	return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED);
 }
 
 /* Run fn(cpu, arg); true if it left through cpu_raise() (exc_vector and exc_error say what). */

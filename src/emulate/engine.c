@@ -37,7 +37,7 @@ static inline void run_ops(struct vcpu *cpu, const struct op *op, unsigned n)
 		cpu->eip = eip;
 		op->fn(cpu, &op->in);
 		cpu->icount++;
-	} while (++op != end && likely(!cpu->attention));
+	} while (++op != end && likely(!cpu_attention(cpu)));
 }
 
 /*
@@ -70,7 +70,7 @@ static __attribute__((noinline)) void run_blocks(struct vcpu *cpu)
 
 	do
 		run_block(cpu, em);
-	while (likely(!cpu->attention && cpu->icount < cpu->icount_stop));
+	while (likely(!cpu_attention(cpu) && cpu->icount < cpu->icount_stop));
 }
 
 static void fault_counts(struct vcpu *cpu)
@@ -87,7 +87,7 @@ static void leave_block(struct vcpu *cpu)
 
 	em->running = NULL;
 	em->stepping = false;
-	if (cpu->attention & ATTN_CODE)
+	if (cpu_attention(cpu) & ATTN_CODE)
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	if (em->flush_wanted)
 		emulate_flush(cpu);
@@ -108,9 +108,9 @@ static COMES_BACK __attribute__((noinline)) enum next run(struct vcpu *cpu)
 	for (;;) {
 		leave_block(cpu);
 		/* The budget first: what its end brings (a timer) takes part in the choice of the event. */
-		if (cpu->attention & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
+		if (cpu_attention(cpu) & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
 			return NEXT_ATTENTION;
-		if (cpu->attention) {
+		if (cpu_attention(cpu)) {
 			enum next next = cpu_check_events(cpu);
 			if (next != NEXT_RUN)
 				return next;
@@ -132,7 +132,7 @@ static void stay(struct vcpu *cpu, void *arg)
 
 	do
 		run_block(cpu, cpu->emulator);
-	while (!cpu->attention && cpu->icount < cpu->icount_stop && (cpu->eip ^ begun) >> PAGE_SHIFT == 0);
+	while (!cpu_attention(cpu) && cpu->icount < cpu->icount_stop && (cpu->eip ^ begun) >> PAGE_SHIFT == 0);
 }
 
 static void step(struct vcpu *cpu, void *arg)

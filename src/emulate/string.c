@@ -400,7 +400,7 @@ static inline void repeat(struct vcpu *cpu, const struct insn *in, one_fn *one, 
 		count -= n;
 		if (compares)
 			on = goes_on(in, &last);
-	} while (left > 0 && on && !cpu->attention);
+	} while (left > 0 && on && !cpu_attention(cpu));
 	cpu->icount--;				/* the run loop counts the last one */
 	METER_ADD(cpu, rep_elements, -1);
 	if (count > 0 && on) {

@@ -99,12 +99,12 @@ TEST(kick_comes_when_no_signal_can_be_queued_at_first)
 	setrlimit(RLIMIT_SIGPENDING, &none);
 	CHECK(sigqueue(getpid(), SIGRTMAX, (union sigval){ 0 }) < 0 && errno == EAGAIN);
 	CHECK_EQ(pthread_create(&t, NULL, kick_it, &kick), 0);
-	while (!(attention & KICK))
+	while (!(__atomic_load_n(&attention, __ATOMIC_RELAXED) & KICK))
 		usleep(1000);
-	attention = 0;			/* that much comes without a signal */
+	__atomic_store_n(&attention, 0, __ATOMIC_RELAXED);	/* that much comes without a signal */
 	usleep(3000);			/* time to give up */
 	setrlimit(RLIMIT_SIGPENDING, &before);
-	while (!(attention & KICK))
+	while (!(__atomic_load_n(&attention, __ATOMIC_RELAXED) & KICK))
 		host_kick_sleep(&kick, host_clock_ns() + 1000000);
 	pthread_join(t, NULL);
 	while (sigtimedwait(&mine, &info, &(struct timespec){ 0 }) > 0)

@@ -18,7 +18,7 @@ static struct host_kick *the_kick;
 
 static const int user_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
 
-static void kick_set(struct host_kick *kick, void *ucontext)
+IN_SIGNAL static void kick_set(struct host_kick *kick, void *ucontext)
 {
 	__atomic_or_fetch(kick->attention, kick->kick_bit, __ATOMIC_SEQ_CST);
 	if (kick->kick_hook)
@@ -26,7 +26,7 @@ static void kick_set(struct host_kick *kick, void *ucontext)
 }
 
 /* In a signal. */
-static void on_kick(void *arg, siginfo_t *info, void *ucontext)
+IN_SIGNAL static void on_kick(void *arg, siginfo_t *info, void *ucontext)
 {
 	struct host_kick *kick = arg;
 
@@ -36,7 +36,7 @@ static void on_kick(void *arg, siginfo_t *info, void *ucontext)
 }
 
 /* In a signal. */
-static void on_tick(void *arg, void *ucontext)
+IN_SIGNAL static void on_tick(void *arg, void *ucontext)
 {
 	struct host_kick *kick = arg;
 
@@ -45,7 +45,7 @@ static void on_tick(void *arg, void *ucontext)
 }
 
 /* In a signal. */
-static void on_sample(void *arg, void *ucontext)
+IN_SIGNAL static void on_sample(void *arg, void *ucontext)
 {
 	struct host_kick *kick = arg;
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,32 @@ const struct host_hooks *host_hooks_set(const struct host_hooks *new)
 }
 
 /*
+ * sigaction() by the kernel's call: what stands before the C library's in a program with ThreadSanitizer keeps signals back
+ * until that program makes a call itself, which scanned code never does, and a kick would never come. (The kernel's structure is
+ * not the C library's, and wants the way back from a handler named.)
+ */
+struct kernel_sigaction {
+	union {
+		host_crash_fn *handler;
+		void (*plain)(int);
+	};
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+#define SA_RESTORER_GIVEN	0x04000000
+
+/* The very bytes by which unwinders and debuggers know a signal's frame. */
+void host_signal_return(void) __attribute__((visibility("hidden")));
+__asm__(".text\n.type host_signal_return, @function\n\tnop\nhost_signal_return:\n\tmov $15, %rax\n\tsyscall\n"
+	".size host_signal_return, . - host_signal_return");
+
+static int signal_action(int sig, const struct kernel_sigaction *new, struct kernel_sigaction *old)
+{
+	return (int)syscall(SYS_rt_sigaction, sig, new, old, sizeof(uint64_t));
+}
+
+/*
  * To the handler that was there before us, if there was one; false: nobody took it. Who came before us once may
  * have come again behind us, and pass on to us: then it is nobody's.
  */
@@ -53,7 +80,7 @@ static bool pass_on(unsigned slot, int sig, siginfo_t *info, void *ucontext)
 }
 
 /* In a signal. One that comes late, from a timer that is gone, means nothing. */
-static void on_kick(int sig, siginfo_t *info, void *ucontext)
+IN_SIGNAL static void on_kick(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
 
@@ -65,7 +92,7 @@ static void on_kick(int sig, siginfo_t *info, void *ucontext)
 }
 
 /* In a signal. */
-static void on_tick(int sig, siginfo_t *info, void *ucontext)
+IN_SIGNAL static void on_tick(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
 
@@ -77,7 +104,7 @@ static void on_tick(int sig, siginfo_t *info, void *ucontext)
 }
 
 /* In a signal. */
-static void on_sample(int sig, siginfo_t *info, void *ucontext)
+IN_SIGNAL static void on_sample(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
 
@@ -119,18 +146,21 @@ void host_handler_mask(sigset_t *mask)
 
 static void install(int sig, unsigned slot, host_crash_fn *handler)
 {
-	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, old;
+	struct kernel_sigaction sa = { .handler = handler, .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_GIVEN,
+		.restorer = host_signal_return }, old;
+	sigset_t mask;
 
-	sigaction(sig, NULL, &old);
-	if (old.sa_sigaction == handler && (old.sa_flags & sa.sa_flags) == sa.sa_flags)
+	signal_action(sig, NULL, &old);
+	if (old.handler == handler && (old.flags & sa.flags) == sa.flags)
 		return;
 	/* before the new one can run */
-	if (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)
+	if (old.plain == SIG_DFL || old.plain == SIG_IGN)
 		__atomic_store_n(&previous[slot], NULL, __ATOMIC_RELEASE);
-	else if (old.sa_sigaction != handler)
-		__atomic_store_n(&previous[slot], old.sa_sigaction, __ATOMIC_RELEASE);
-	host_handler_mask(&sa.sa_mask);
-	sigaction(sig, &sa, NULL);
+	else if (old.handler != handler)
+		__atomic_store_n(&previous[slot], old.handler, __ATOMIC_RELEASE);
+	host_handler_mask(&mask);
+	memcpy(&sa.mask, &mask, sizeof(sa.mask));	/* signals 1 to 64 are its first bits */
+	signal_action(sig, &sa, NULL);
 }
 
 void host_signals_install(host_crash_fn *crash)
@@ -149,9 +179,9 @@ void host_signals_install(host_crash_fn *crash)
 
 bool host_signals_ours(void)
 {
-	struct sigaction now;
+	struct kernel_sigaction now;
 
-	return sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == on_fault && now.sa_flags & SA_ONSTACK;
+	return signal_action(SIGSEGV, NULL, &now) == 0 && now.handler == on_fault && now.flags & SA_ONSTACK;
 }
 
 void host_signals_let_through(sigset_t *old)

@@ -83,8 +83,8 @@ struct plex86 {
 	uint64_t tsc_base;		/* instruction count at which the counter was 0 */
 
 	/* host */
-	volatile bool kicked;
-	volatile pid_t thread;		/* that runs scanned code, or 0 */
+	bool kicked;			/* by any thread: atomic */
+	pid_t thread;			/* that runs scanned code, or 0: atomic */
 	struct host_hooks hooks;
 	void *stack;			/* for signal handlers */
 	timer_t timer;

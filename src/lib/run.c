@@ -43,7 +43,7 @@ void lib_stop(plex86 *m, enum plex86_reason reason, uint64_t address)
 
 void plex86_kick(plex86 *m)
 {
-	m->kicked = true;
+	__atomic_store_n(&m->kicked, true, __ATOMIC_RELAXED);
 	cpu_attend(&m->cpu, ATTN_KICK);		/* orders the two: whoever sees the attention sees who kicked */
 	pid_t thread = __atomic_load_n(&m->thread, __ATOMIC_SEQ_CST);
 	if (thread)
@@ -52,15 +52,15 @@ void plex86_kick(plex86 *m)
 
 /* --- in signals --- */
 
-static void on_kick(void *arg, siginfo_t *info, void *ucontext)
+IN_SIGNAL static void on_kick(void *arg, siginfo_t *info, void *ucontext)
 {
 	plex86 *m = arg;
 
-	cpu_attend(&m->cpu, ATTN_KICK);
+	cpu_attend_in_signal(&m->cpu, ATTN_KICK);
 	scan_kick(&m->cpu, ucontext);
 }
 
-static void on_tick(void *arg, void *ucontext)
+IN_SIGNAL static void on_tick(void *arg, void *ucontext)
 {
 	plex86 *m = arg;
 
@@ -173,8 +173,7 @@ static void run(plex86 *m, const struct bounds *b)
 	cpu_attend(cpu, ATTN_EVENT);
 	while (!m->stopped) {
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)(ATTN_KICK | ATTN_STOP), __ATOMIC_SEQ_CST);
-		if (m->kicked) {
-			m->kicked = false;
+		if (__atomic_exchange_n(&m->kicked, false, __ATOMIC_RELAXED)) {
 			lib_stop(m, PLEX86_STOP_KICK, 0);
 			break;
 		}

@@ -140,7 +140,7 @@ static bool may_leave(struct vcpu *cpu, const struct block *b, int i, const uint
 }
 
 /* At an instruction boundary: leave. Elsewhere in scanned code: on to the next host instruction. stepped: one was carried out. */
-static void step_or_leave(struct vcpu *cpu, ucontext_t *uc, bool stepped)
+IN_SIGNAL static void step_or_leave(struct vcpu *cpu, ucontext_t *uc, bool stepped)
 {
 	struct scanner *s = cpu->scanner;
 	greg_t *r = uc->uc_mcontext.gregs;
@@ -164,7 +164,7 @@ static void step_or_leave(struct vcpu *cpu, ucontext_t *uc, bool stepped)
 }
 
 /* The ticker: user code has used up a slice of CPU time. On the checked path, is it? */
-void scan_tick(void *arg, void *ucontext)
+IN_SIGNAL void scan_tick(void *arg, void *ucontext)
 {
 	struct vcpu *cpu = arg;
 	struct scanner *s = cpu->scanner;
@@ -178,12 +178,12 @@ void scan_tick(void *arg, void *ucontext)
 	if (cpu->cpl != 3 || !(scanned || wary_waits(s)))
 		return;
 	s->tick_in_user = true;
-	cpu_attend(cpu, ATTN_EVENT);
+	cpu_attend_in_signal(cpu, ATTN_EVENT);
 	if (scanned)
 		step_or_leave(cpu, uc, false);
 }
 
-void scan_kick(void *arg, void *ucontext)
+IN_SIGNAL void scan_kick(void *arg, void *ucontext)
 {
 	struct vcpu *cpu = arg;
 	if (cpu->scanner)

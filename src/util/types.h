@@ -30,6 +30,9 @@ typedef uint64_t ns_t;		/* nanoseconds since the VM started */
 #define COMES_BACK
 #endif
 
+/* What a signal brings in at any place, the sanitizer's own code too: ThreadSanitizer's must not be entered again from there. */
+#define IN_SIGNAL	__attribute__((no_sanitize_thread))
+
 #define PAGE_SHIFT	12
 #define PAGE_BYTES	4096u
 #define PAGE_MASK	(PAGE_BYTES - 1)

@@ -72,6 +72,18 @@ static = [os.path.join(libs, 'libplex86.a')] + [f for f in flags('--libs', '--st
 text = compile_and_run('flat.c with the static library', 'gcc', 'flat.c', static, hello)
 check(text == 'hello from ring 0\n', 'the static library runs a program', text)
 
+ended = 'every run ended as it was told\n'
+for sanitizer in ([], ['-fsanitize=thread']):
+    out, what = os.path.join(root, 'program'), ' '.join(['a program'] + sanitizer)
+    p = run('gcc', *warnings, *sanitizer, os.path.join(source, 'tests/lib/kicked.c'), '-o', out, *flags('--cflags', '--libs'), '-pthread')
+    check(p.returncode == 0, what + ' compiles', p.stderr)
+    for engine in ([], ['emulate']):
+        p = run(out, *engine, env=env)
+        if sanitizer and 'unexpected memory mapping' in p.stderr:
+            print('skip ' + what + ': the host places memory where this ThreadSanitizer cannot have it')
+            continue
+        check((p.returncode, p.stdout) == (0, ended), ' '.join([what, *engine]) + ' ends its machines by time and by kicks', p.stdout + p.stderr)
+
 for what, args in (('libplex86.so', ['-D']), ('libplex86.a', ['-g'])):
     p = run('nm', '--defined-only', *args, os.path.join(libs, what))
     names = re.findall(r'^[0-9a-f]+ [A-Z] (\S+)$', p.stdout, re.M)
