@@ -81,7 +81,7 @@ struct record {			/* there are some 20 a block: 12 bytes */
 	uint32_t guest_off : 10;	/* from block.eip */
 	uint32_t live : 6;	/* record_live(): arithmetic flags that are exact here; the others will be overwritten before they are read */
 	uint32_t shadow : 1;	/* behind STI: not to be left here */
-	uint32_t lock : 5;	/* lock-step's: LOCK_xxx */
+	uint32_t lock : 6;	/* lock-step's: LOCK_xxx */
 	uint32_t run_left : 7;	/* instructions counted: from here to where the run that was counted ends; else 0 */
 };
 

@@ -12,7 +12,8 @@
  *
  * A and D bits may differ: where scanned code stops before an instruction that the window refused, this
  * one's walk is done already; and a window, like a TLB, may still know a translation whose entry has
- * changed. At such a stop the host has also made TOP 0 if it is an MMX one.
+ * changed. A block in whose own bytes a walk sets them is the emulator's alone. At such a stop the host
+ * has also made TOP 0 if it is an MMX instruction, and set flags in MXCSR if an SSE one with an unmasked exception.
  *
  * Blocks are not chained and returns not paired here. Not compared: x87 instruction and operand
  * pointers; arithmetic flags that scanned code knows to be dead, in EFLAGS and in the image that an
@@ -50,14 +51,16 @@ struct lockstep {
 	struct {
 		uint32_t eip[BLOCK_MAX_INSNS + 1];
 		uint16_t flags_live[BLOCK_MAX_INSNS + 1];
-		bool shadow[BLOCK_MAX_INSNS + 1], mmx[BLOCK_MAX_INSNS + 1], rep[BLOCK_MAX_INSNS + 1];
+		bool shadow[BLOCK_MAX_INSNS + 1], mmx[BLOCK_MAX_INSNS + 1], xmm[BLOCK_MAX_INSNS + 1], rep[BLOCK_MAX_INSNS + 1];
 		bool call[BLOCK_MAX_INSNS + 1];		/* leaves the block even if it goes to the next instruction */
+		uint64_t fd_page[2];			/* it lies in */
 		unsigned n, stop;			/* stop: instructions before the first that is done once */
 		uint32_t mode;
 	} b;
 	FILE *report;
 	struct vcpu before, emulated, scanned;
-	bool watching, overflow;
+	bool watching;
+	bool overflow;			/* too many pages, or the block's own code: not compared */
 	struct saved_page *page[MAX_PAGES];	/* written by this block */
 	unsigned npages;
 	struct saved_page pool[POOL_PAGES];
@@ -100,6 +103,7 @@ static void on_write(struct memory_watcher *w, uint64_t fd_page, bool table)
 {
 	struct lockstep *l = (struct lockstep *)w;
 	struct saved_page *p = pool_page(l, fd_page);
+	l->overflow |= table && (fd_page == l->b.fd_page[0] || fd_page == l->b.fd_page[1]);
 	if (!l->watching) {
 		p->known = false;
 		return;
@@ -267,7 +271,7 @@ static bool done_once(const struct insn *in)
 	}
 }
 
-enum { LOCK_ONCE = BIT(0), LOCK_CALL = BIT(1), LOCK_REP = BIT(2), LOCK_NEVER = BIT(3), LOCK_MMX = BIT(4) };
+enum { LOCK_ONCE = BIT(0), LOCK_CALL = BIT(1), LOCK_REP = BIT(2), LOCK_NEVER = BIT(3), LOCK_MMX = BIT(4), LOCK_XMM = BIT(5) };
 
 /* What to know of each instruction, once for a block. */
 static void look_at(const struct scanner *s, struct block *b)
@@ -280,12 +284,11 @@ static void look_at(const struct scanner *s, struct block *b)
 		if (in.name == I_CALL)
 			lock |= LOCK_CALL;
 		for (unsigned k = 0; k < in.nopnd; k++)
-			if (in.opnd[k].kind == OPND_MMX)
-				lock |= LOCK_MMX;
+			lock |= in.opnd[k].kind == OPND_MMX ? LOCK_MMX : in.opnd[k].kind == OPND_XMM ? LOCK_XMM : 0;
 		if (in.prefix & (PREFIX_REP | PREFIX_REPNE))
 			lock |= LOCK_REP;
-		/* a taken Jcc to the next instruction looks like one not taken */
-		if ((in.name == I_JCC || in.name == I_JCXZ) && in.imm == 0)
+		/* a taken Jcc to the next instruction looks like one not taken, a call that was emulated like one that returned */
+		if ((in.name == I_JCC || in.name == I_JCXZ || (in.name == I_CALL && in.opnd[0].kind == OPND_REL)) && in.imm == 0)
 			lock |= LOCK_NEVER;
 		b->rec[i].lock = lock;
 	}
@@ -297,6 +300,7 @@ static void take_block(struct lockstep *l, struct block *b)
 	if (!b->lock_known)
 		look_at(l->s, b);
 	l->b.n = l->b.stop = b->ninsns;
+	memcpy(l->b.fd_page, b->fd_page, sizeof(l->b.fd_page));
 	l->b.mode = b->mode & ~(uint32_t)MODE_DIRECT;
 	for (unsigned i = 0; i <= b->ninsns; i++) {
 		const struct record *r = &b->rec[i];
@@ -306,6 +310,7 @@ static void take_block(struct lockstep *l, struct block *b)
 		l->b.rep[i] = r->lock & LOCK_REP;
 		l->b.shadow[i] = r->shadow;
 		l->b.mmx[i] = r->lock & LOCK_MMX;
+		l->b.xmm[i] = r->lock & LOCK_XMM;
 		if (r->lock & LOCK_ONCE)
 			l->b.stop = MIN(l->b.stop, i);
 		if (r->lock & LOCK_NEVER)
@@ -449,6 +454,9 @@ static const char *compare(struct lockstep *l, int begun, unsigned emulated)
 
 	if (within && l->b.shadow[emulated])	/* an STI with IF set already casts none, which scanned code does not know */
 		cpu->shadow = l->emulated.shadow;
+	uint32_t mxcsr = l->emulated.fx.mxcsr, more = cpu->fx.mxcsr & ~mxcsr;
+	if (refused && l->b.xmm[emulated] && (more & ~0x3Fu) == 0 && cpu->fx.mxcsr == (mxcsr | more))
+		cpu->fx.mxcsr = mxcsr;			/* status flags of the exception that the emulator will raise */
 	const char *what = state_difference(&l->emulated, cpu, ~dead, refused && l->b.mmx[emulated]);
 	for (unsigned i = 0; !what && i < l->npages; i++) {
 		struct saved_page *p = l->page[i];
