@@ -37,7 +37,7 @@ void trace_list_items(FILE *f)
 /* --- what is asked for --- */
 
 /* "N", "N-M", several of them with + between: up to the end of the item. */
-static bool parse_numbers(const char *p, const char *end, struct trace_range *range, unsigned *n)
+static bool parse_numbers(const char *p, const char *end, uint32_t most, struct trace_range *range, unsigned *n)
 {
 	*n = 0;
 	while (p < end) {
@@ -51,7 +51,7 @@ static bool parse_numbers(const char *p, const char *end, struct trace_range *ra
 			if (next == p)
 				return false;
 		}
-		if (last < first || last > UINT32_MAX || (next != end && (*next != '+' || next + 1 == end)))
+		if (last < first || last > most || (next != end && (*next != '+' || next + 1 == end)))
 			return false;
 		range[*n].first = (uint32_t)first;
 		range[(*n)++].last = (uint32_t)last;
@@ -73,13 +73,17 @@ static int parse_item(struct trace *t, const char *word, size_t len, struct erro
 	t->items |= trace_items[i].item;
 	if (name == len)
 		return 0;
-	bool ok = false;
-	if (trace_items[i].item == TRACE_INT)
-		ok = parse_numbers(word + name + 1, word + len, t->vector, &t->nvectors);
-	else if (trace_items[i].item == TRACE_IO)
-		ok = parse_numbers(word + name + 1, word + len, t->port, &t->nports);
-	return ok ? 0 : error_set(err, -EINVAL, "-d '%.*s': numbers go with int and io only, as int:14 or io:0x3f8-0x3ff+0x80",
-	    (int)len, word);
+	const char *p = word + name + 1;
+	if (trace_items[i].item == TRACE_INT) {
+		if (!parse_numbers(p, word + len, 0xFF, t->vector, &t->nvectors))
+			return error_set(err, -EINVAL, "-d '%.*s': vectors are 0 to 255, as int:14 or int:0x20-0x2f+0x80", (int)len, word);
+	} else if (trace_items[i].item == TRACE_IO) {
+		if (!parse_numbers(p, word + len, 0xFFFF, t->port, &t->nports))
+			return error_set(err, -EINVAL, "-d '%.*s': ports are 0 to 0xffff, as io:0x60 or io:0x3f8-0x3ff+0x80", (int)len, word);
+	} else {
+		return error_set(err, -EINVAL, "-d '%.*s': numbers go with int and io only, as int:14 or io:0x60", (int)len, word);
+	}
+	return 0;
 }
 
 static int parse_items(struct trace *t, const char *list, struct error *err)

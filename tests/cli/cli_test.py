@@ -192,6 +192,8 @@ def flat_program_beyond_memory():
 @test
 def trace_item_that_is_unknown():
     one_line_error(1, "unknown item", "run", "-d", "everything", "--flat", "0x100000", guest("hello"))
+    for items, said in (("int:300", "vectors are 0 to 255"), ("io:0x3f8-0x3f0", "ports are 0 to 0xffff"), ("hlt:1", "int and io only")):
+        one_line_error(1, said, "run", "-d", items, "--flat", "0x100000", guest("hello"))
 
 
 @test
