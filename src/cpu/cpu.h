@@ -70,6 +70,13 @@ enum dr7_rw { DR7_EXEC, DR7_WRITE, DR7_IO, DR7_ACCESS };
 void cpu_debug_trap(struct vcpu *cpu, uint32_t dr6_bits);
 /* DR6 B0-B3 of the enabled breakpoints of this kind that [addr, addr + size) hits. DR7_ACCESS asks for a
  * read, DR7_WRITE for a write (which DR7_ACCESS breakpoints see too), DR7_IO needs CR4.DE. */
+/* Instruction breakpoints are compared with each instruction of their pages, for which nobody keeps a translation
+ * of code; elsewhere they cost nothing. */
+bool cpu_breaks_in_page(const struct vcpu *cpu, lin_t lin);
+static inline bool cpu_breaks_near(const struct vcpu *cpu, lin_t lin)
+{
+	return unlikely(cpu->dr[7] & 0xFF) && cpu_breaks_in_page(cpu, lin);
+}
 uint32_t cpu_breakpoints_hit(const struct vcpu *cpu, enum dr7_rw kind, uint32_t addr, unsigned size);
 /* IN, OUT, INS, OUTS, after the access: an I/O breakpoint traps. */
 static inline void cpu_io_breakpoint(struct vcpu *cpu, uint16_t port, unsigned size)

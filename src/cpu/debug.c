@@ -48,6 +48,16 @@ uint32_t cpu_breakpoints_hit(const struct vcpu *cpu, enum dr7_rw kind, uint32_t 
 	return hit;
 }
 
+bool cpu_breaks_in_page(const struct vcpu *cpu, lin_t lin)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		bool exec = (cpu->dr[7] >> 2 * i & 3) && (cpu->dr[7] >> (16 + 4 * i) & 3) == DR7_EXEC;
+		if (exec && cpu->dr[i] >> PAGE_SHIFT == lin >> PAGE_SHIFT)
+			return true;
+	}
+	return false;
+}
+
 uint32_t cpu_get_dr(struct vcpu *cpu, unsigned n)
 {
 	return cpu->dr[n == 4 || n == 5 ? n + 2 : n];

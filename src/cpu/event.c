@@ -27,15 +27,6 @@ static void events_retire(struct vcpu *cpu)
 	}
 }
 
-static bool exec_breakpoints(const struct vcpu *cpu)
-{
-	for (unsigned i = 0; i < 4; i++) {
-		if ((cpu->dr[7] >> 2 * i & 3) && (cpu->dr[7] >> (16 + 4 * i) & 3) == DR7_EXEC)
-			return true;
-	}
-	return false;
-}
-
 /* The event that comes first, if any may come now. */
 static bool event_next(struct vcpu *cpu, struct event *ev)
 {
@@ -55,7 +46,7 @@ static bool event_next(struct vcpu *cpu, struct event *ev)
 		*ev = (struct event){ .vector = cpu->bus->intr_ack(cpu->bus_arg), .external = true };
 		return true;
 	}
-	if (!cpu->halted && !(cpu->eflags & EFLAGS_RF) && !cpu->shadow_ss && exec_breakpoints(cpu)) {
+	if (!cpu->halted && !(cpu->eflags & EFLAGS_RF) && !cpu->shadow_ss && cpu_breaks_near(cpu, cpu->seg[SEG_CS].base + cpu->eip)) {
 		uint32_t hit = cpu_breakpoints_hit(cpu, DR7_EXEC, cpu->seg[SEG_CS].base + cpu->eip, 1);
 		if (hit) {
 			cpu->dr[6] = (cpu->dr[6] & ~0xFu) | hit;
@@ -97,7 +88,8 @@ enum next cpu_check_events(struct vcpu *cpu)
 	cpu->tf_armed = cpu->eflags & EFLAGS_TF;
 	cpu->rf_armed = cpu->eflags & EFLAGS_RF;
 	cpu->shadow_armed = cpu->shadow;
-	if (cpu->tf_armed || cpu->rf_armed || cpu->shadow_armed || cpu->halted || exec_breakpoints(cpu))
+	cpu->breaks_looked = cpu_breaks_near(cpu, cpu->seg[SEG_CS].base + cpu->eip);
+	if (cpu->tf_armed || cpu->rf_armed || cpu->shadow_armed || cpu->halted || cpu->breaks_looked)
 		cpu_attend(cpu, ATTN_EVENT);
 	return cpu->halted ? NEXT_HALT : NEXT_RUN;
 }

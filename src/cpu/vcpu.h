@@ -228,6 +228,7 @@ struct vcpu {
 	bool event_ext;			/* delivering what is not the program's doing: EXT in error codes */
 	/* what cpu_check_events() saw at the last boundary it looked at: it ends when an instruction retires */
 	bool tf_armed, shadow_armed, rf_armed;
+	bool breaks_looked;		/* at the guest's instruction breakpoints, in a page that has one */
 	bool interrupts_held;		/* a debugger's single step: INTR and NMI wait */
 	uint64_t check_icount;
 	uint64_t icount;		/* instructions retired */

@@ -342,11 +342,18 @@ static void exec_hold(struct vcpu *cpu, const struct insn *in)
 	__atomic_or_fetch(&cpu->attention, ATTN_DEBUG, __ATOMIC_RELAXED);
 }
 
-static struct op_block *make_hold(struct emulator *em)
+/* The same before an instruction of a page with breakpoints of the guest's, for cpu_check_events() to compare. */
+static void exec_look(struct vcpu *cpu, const struct insn *in)
+{
+	cpu->icount--;
+	cpu_attend(cpu, ATTN_EVENT);
+}
+
+static struct op_block *make_hold(struct emulator *em, void (*fn)(struct vcpu *cpu, const struct insn *in))
 {
 	struct op_block *b = em->scratch;
 
-	b->op[0] = (struct op){ .fn = exec_hold, .in.name = I_MOVS, .in.prefix = PREFIX_REP };	/* keeps RF */
+	b->op[0] = (struct op){ .fn = fn, .in.name = I_MOVS, .in.prefix = PREFIX_REP };	/* keeps RF */
 	b->n = 1;
 	b->bytes = 0;
 	return b;
@@ -357,7 +364,10 @@ struct op_block *block_find_slow(struct vcpu *cpu, struct emulator *em)
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
 
 	if (unlikely(cpu->stops && !em->stepping && stops_page(cpu->stops, lin)))
-		return make_hold(em);
+		return make_hold(em, exec_hold);
+	if (cpu_breaks_near(cpu, lin) && !em->stepping && !cpu->breaks_looked)
+		return make_hold(em, exec_look);
+	cpu->breaks_looked = false;		/* for one instruction */
 
 	cpu->insn_eip = cpu->eip;		/* a fault here is the instruction's own */
 	if (cpu->eip > cpu->seg[SEG_CS].limit)

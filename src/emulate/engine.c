@@ -164,6 +164,8 @@ static enum next once(struct vcpu *cpu, void (*fn)(struct vcpu *cpu, void *arg))
 		next = cpu_deliver_fault(cpu);
 	}
 	leave_block(cpu);
+	if (cpu_breaks_near(cpu, cpu->seg[SEG_CS].base + cpu->eip))
+		cpu_attend(cpu, ATTN_EVENT);	/* the next step's may be one */
 	return next != NEXT_RUN ? next : cpu->halted ? NEXT_HALT : NEXT_RUN;
 }
 

@@ -406,7 +406,7 @@ gpa_t mmu_code(struct vcpu *cpu, lin_t lin)
 	gpa_t gpa = w.gpa & cpu->phys->a20_mask;
 	if (gpa >> 32)				/* nothing there: not worth an entry, which has no room for it */
 		return gpa;
-	if (unlikely(cpu->stops && stops_page(cpu->stops, lin)))
+	if (unlikely(cpu->stops && stops_page(cpu->stops, lin)) || cpu_breaks_near(cpu, lin))
 		return gpa;			/* code that is held is looked for every time */
 	remember(cpu, user, page, &w);
 	cpu->tlbs[user].code[page] = (uint32_t)(gpa >> PAGE_SHIFT) + 1;

@@ -332,7 +332,10 @@ bool lockstep_stops(struct scanner *s, const struct site *st)
 /* --- the two passes --- */
 
 /* It comes between blocks, for both. */
-static bool event_waits(const struct vcpu *cpu) { return cpu->intr_line || cpu->nmi_pending || cpu->dr6_pending; }
+static bool event_waits(const struct vcpu *cpu)
+{
+	return cpu->intr_line || cpu->nmi_pending || cpu->dr6_pending || cpu_breaks_near(cpu, cpu->seg[SEG_CS].base + cpu->eip);
+}
 
 /*
  * Carry out up to limit instructions of the block, REP ones to their end: at least as far as scanned code
@@ -669,7 +672,10 @@ enum next lockstep_block(struct vcpu *cpu)
 	enum next next, scan_next;
 
 	clear_entries(l, true);
-	if (cpu_try(cpu, find, &b) || !b)		/* the fetch faults: it will again */
+	bool faults = cpu_try(cpu, find, &b);		/* the fetch: it will again */
+	if (!faults && !b && cpu->attention & ATTN_EVENT)
+		return NEXT_RUN;			/* breakpoints are to be looked at */
+	if (faults || !b)
 		return alone(l);
 	take_block(l, b);
 	if (cpu->icount_stop - cpu->icount < l->b.n || l->b.stop == 0) {

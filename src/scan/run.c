@@ -29,6 +29,7 @@
 #define TICK_NS 1000000		/* thread CPU time */
 #define TICKS_TO_PROMOTE 2
 #define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
+#define BREAKS_CHUNK 32		/* and in a page with instruction breakpoints, which the emulator compares for itself */
 #define CHURN_WRITTEN 4		/* from so many changes of its code on, a page... */
 #define CHURN_RUNS 4		/* ...is emulated so often after each before it is scanned */
 #define CHURN_INSNS 2048	/* and that long at a time */
@@ -160,6 +161,10 @@ static struct block *find_block(struct vcpu *cpu, uint32_t mode)
 	lin_t lin = cpu->seg[SEG_CS].base + cpu->eip;
 	if (unlikely(cpu->stops && stops_at(cpu->stops, lin)))
 		return NULL;
+	if (cpu_breaks_near(cpu, lin)) {	/* each instruction there is compared, by the emulator */
+		cpu_attend(cpu, ATTN_EVENT);
+		return NULL;
+	}
 	if (cpu->eip > cpu->seg[SEG_CS].limit)
 		return NULL;			/* the emulator raises #GP */
 	uint32_t gpa = (uint32_t)mmu_code(cpu, lin);
@@ -631,6 +636,8 @@ static enum next run_on(struct vcpu *cpu)
 			lockstep_begin(s);
 		if (page)
 			n = emulate_some(cpu, CHURN_INSNS, emulate_page);
+		else if (one && cpu->breaks_looked && !s->lock && !cpu->stops)
+			n = emulate_some(cpu, BREAKS_CHUNK, emulate_run);
 		else if (one)
 			n = emulate_step(cpu);
 		else if (scan_mode(cpu) == MODE_NONE)
