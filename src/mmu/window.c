@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 #include "mmu/mmu.h"
 #include "mmu/phys.h"
@@ -33,6 +34,10 @@
 #define ALIASES_MAX		512u
 #define FLIPS_MAX		4u			/* then it stays read-only in user windows: stores go checked */
 #define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
+
+#define LOSSES			16u			/* of the kernel window in quick succession: then it rests */
+#define QUICK			300000u			/* TSC cycles from one to the next: to fill it again costs some 50,000 */
+#define QUIET_MOST		64u			/* ticks without a loss before it is used again, after many returns */
 
 enum { PAGE_MAPPED = BIT(0), PAGE_WRITABLE = BIT(1), PAGE_GLOBAL = BIT(2), PAGE_VOLATILE = BIT(3) };
 
@@ -75,6 +80,11 @@ struct windows {
 	unsigned naliases;
 	uint32_t *nonglobal;		/* [LINEAR_PAGES] linear pages of the kernel window without G */
 	uint32_t n_nonglobal, nonglobal_drops;
+	/* global flushes, which empty the kernel window */
+	uint64_t lost;			/* TSC at the last one */
+	uint32_t losses;
+	uint8_t quiet, quiet_wanted;	/* ticks */
+	bool rests, lost_since_tick;
 	uint32_t budget;		/* mappings in all windows, if no other vCPU of the process has any */
 	uint64_t clock;
 	uint32_t copies_used;
@@ -585,7 +595,7 @@ static void set_current(struct vcpu *cpu, struct window *w)
 
 bool window_wanted(struct vcpu *cpu)
 {
-	return cpu->windows && (cpu->cpl != 3 || cpu->windows->current);
+	return cpu->windows && (cpu->cpl != 3 ? !cpu->windows->rests : cpu->windows->current != NULL);
 }
 
 uint64_t window_select(struct vcpu *cpu)
@@ -632,10 +642,45 @@ static struct window *window_of(struct windows *ws, uint32_t cr3)
 	return NULL;
 }
 
+/* Guests that set CR0.WP, PE or CR4.PGE back and forth: a window that is emptied each time costs more than it gives. */
+static void kernel_lost(struct windows *ws)
+{
+	uint64_t now = __rdtsc();
+	ws->lost_since_tick = true;
+	if (ws->kernel.mappings == 0)
+		return;
+	ws->losses = now - ws->lost < QUICK ? ws->losses + 1 : 1;
+	ws->lost = now;
+	if (ws->losses < LOSSES)
+		return;
+	ws->rests = true;
+	ws->losses = ws->quiet = 0;
+	ws->quiet_wanted = (uint8_t)MIN(MAX(ws->quiet_wanted * 2, 1), QUIET_MOST);
+}
+
+IN_SIGNAL bool window_kernel_rests(const struct vcpu *cpu)
+{
+	return cpu->windows && cpu->windows->rests;
+}
+
+void window_tick(struct vcpu *cpu)
+{
+	struct windows *ws = cpu->windows;
+	if (!window_kernel_rests(cpu))
+		return;
+	ws->quiet = ws->lost_since_tick ? 0 : ws->quiet + 1;
+	ws->lost_since_tick = false;
+	if (ws->quiet < ws->quiet_wanted)
+		return;
+	ws->rests = false;
+	mmu_update_direct(cpu);
+}
+
 void window_flush(struct vcpu *cpu, bool global)
 {
 	struct windows *ws = cpu->windows;
 	if (global) {
+		kernel_lost(ws);
 		empty(ws, &ws->kernel);
 		for (unsigned i = 0; i < USER_WINDOWS; i++)
 			ws->user[i].drop = true;

@@ -39,6 +39,10 @@ enum window_result window_fault(struct vcpu *cpu, lin_t lin, bool write);
 uint64_t window_select(struct vcpu *cpu);
 bool window_wanted(struct vcpu *cpu);		/* would window_select() find one? Cheap, changes nothing */
 
+/* Does the kernel's memory go checked for a while, as its window was emptied again and again? Then for the vCPU's ticks. */
+bool window_kernel_rests(const struct vcpu *cpu);
+void window_tick(struct vcpu *cpu);
+
 /* The current user address space was seen busy on the checked path: open a window for it. */
 void window_promote(struct vcpu *cpu);
 

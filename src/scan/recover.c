@@ -163,7 +163,7 @@ IN_SIGNAL static void step_or_leave(struct vcpu *cpu, ucontext_t *uc, bool stepp
 		r[REG_EFL] &= ~(greg_t)HOST_TF;
 }
 
-/* The ticker: user code has used up a slice of CPU time. On the checked path, is it? */
+/* The ticker: a slice of CPU time is used up. On the checked path, is it? */
 IN_SIGNAL void scan_tick(void *arg, void *ucontext)
 {
 	struct vcpu *cpu = arg;
@@ -175,7 +175,7 @@ IN_SIGNAL void scan_tick(void *arg, void *ucontext)
 	s->ticking = false;
 	bool scanned = within(pc, s->rx, s->rx + s->used);
 	/* a checked REP instruction spends its time in the emulator: that is user code's time as well */
-	if (cpu->cpl != 3 || !(scanned || wary_waits(s)))
+	if (cpu->cpl == 3 ? !scanned && !wary_waits(s) : !window_kernel_rests(cpu))
 		return;
 	s->tick_in_user = true;
 	cpu_attend_in_signal(cpu, ATTN_EVENT);

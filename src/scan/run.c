@@ -100,7 +100,8 @@ static void set_gs_base(struct scanner *s, uint64_t base)
 static void set_window(struct scanner *s, uint32_t mode)
 {
 	struct vcpu *cpu = s->cpu;
-	if ((mode & MODE_USER) && (!(mode & MODE_DIRECT) || wary_waits(s)) && s->has_ticker && !s->ticking) {
+	bool waits = mode & MODE_USER ? !(mode & MODE_DIRECT) || wary_waits(s) : window_kernel_rests(cpu);
+	if (waits && s->has_ticker && !s->ticking) {
 		struct itimerspec in = { .it_value = { .tv_nsec = TICK_NS } };
 		s->ticking = true;
 		timer_settime(s->ticker, 0, &in, NULL);
@@ -556,6 +557,7 @@ static void consider_promotion(struct vcpu *cpu)
 	struct scanner *s = cpu->scanner;
 	s->tick_in_user = false;
 	bool direct_again = wary_tick(s);
+	window_tick(cpu);
 	if (cpu->cpl != 3)
 		return;
 	if (direct_again)

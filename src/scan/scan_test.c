@@ -5,6 +5,7 @@
 #include <x86intrin.h>
 
 #include "cpu/stops.h"
+#include "mmu/window.h"
 #include "scan/internal.h"
 #include "scan/test_machine.h"
 
@@ -144,6 +145,32 @@ TEST(an_instruction_breakpoint_in_another_page_leaves_code_scanned)
 	struct machine *m = flat_machine(true, prog_loop, (size_t)(prog_loop_end - prog_loop));
 	must_halt(m);
 	CHECK(m->cpu.icount < 1000);		/* what the emulator or the monitor saw of them */
+	machine_free(m);
+}
+
+ASSEMBLE(flips_wp, 32, "mov $1000, %ecx; 1: mov %cr0, %eax; xor $0x10000, %eax; mov %eax, %cr0; incl 0x200000; push %eax; pop %eax; loop 1b")
+ASSEMBLE(counts, 32, "mov $1000000, %ecx; 1: incl 0x200000; dec %ecx; jnz 1b")
+TEST(a_kernel_window_that_flushes_empty_again_and_again_rests_until_they_end)
+{
+	struct machine *m = flat_machine(true, prog_flips_wp, (size_t)(prog_flips_wp_end - prog_flips_wp));
+	uint32_t sum;
+	memcpy(&sum, m->phys.ram + DATA_AT, sizeof(sum));
+	for (unsigned i = 0; i < 1000 && !window_kernel_rests(&m->cpu); i++, sum += 1000) {
+		m->cpu.halted = false;
+		m->cpu.eip = CODE_AT;
+		must_halt(m);
+	}
+	CHECK(window_kernel_rests(&m->cpu));
+	machine_write(m, CODE_AT, prog_counts, (size_t)(prog_counts_end - prog_counts));
+	emulate_code_written(&m->cpu, CODE_AT, 64);
+	scan_flush(&m->cpu);
+	for (unsigned i = 0; i < 100000 && window_kernel_rests(&m->cpu); i++, sum += 1000000) {
+		m->cpu.halted = false;
+		m->cpu.eip = CODE_AT;
+		must_halt(m);
+	}
+	CHECK(!window_kernel_rests(&m->cpu));
+	CHECK_EQ(memcmp(m->phys.ram + DATA_AT, &sum, sizeof(sum)), 0);
 	machine_free(m);
 }
 
