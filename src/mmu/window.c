@@ -35,6 +35,9 @@
 #define FLIPS_MAX		4u			/* then it stays read-only in user windows: stores go checked */
 #define NONGLOBAL_DROPS_MAX	32u			/* after so many, pages that go at every CR3 load stay checked */
 
+#define KERNEL_FLIPS_MAX	16u			/* of a page in the kernel window in quick succession, and for how long it is read-only then... */
+#define FLIP_CLOCK_SHIFT	20			/* ...in 2^20 TSC cycles */
+#define FLIP_QUIET		4096u
 #define LOSSES			16u			/* of the kernel window in quick succession: then it rests */
 #define QUICK			300000u			/* TSC cycles from one to the next: to fill it again costs some 50,000 */
 #define QUIET_MOST		64u			/* ticks without a loss before it is used again, after many returns */
@@ -73,6 +76,9 @@ struct windows {
 	uint32_t *kernel_rmap;		/* [memfd page] linear page + 1 mapped writable */
 	uint32_t *user_rmap;		/* [memfd page] (window << 20 | linear page) + 1 */
 	uint8_t *flips;			/* [memfd page] how often user code made it code and wrote to it again */
+	struct kernel_flips {		/* the same for the kernel's stores: they may be for a page's next life, so only lately */
+		uint32_t when, n;
+	} *kernel_flips;
 	struct alias {			/* further writable mappings of a page */
 		uint32_t fd_page, slot;
 		bool kernel;
@@ -133,9 +139,10 @@ int windows_init(struct vcpu *cpu)
 	ws->kernel_rmap = pages_map(pages * sizeof(uint32_t));
 	ws->user_rmap = pages_map(pages * sizeof(uint32_t));
 	ws->flips = pages_map(pages);
+	ws->kernel_flips = pages_map(pages * sizeof(*ws->kernel_flips));
 	ws->nonglobal = pages_map(LINEAR_PAGES * sizeof(uint32_t));
 	ws->copies = pages_map((size_t)USER_WINDOWS * TABLES_MAX * PAGE_BYTES);
-	int err = ws->kernel_rmap && ws->user_rmap && ws->flips && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
+	int err = ws->kernel_rmap && ws->user_rmap && ws->flips && ws->kernel_flips && ws->nonglobal && ws->copies ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < USER_WINDOWS && !err; i++) {
 		err = reserve(&ws->user[i]);
 		for (unsigned k = 0; k < TABLES_MAX; k++)
@@ -177,6 +184,8 @@ void windows_free(struct vcpu *cpu)
 		munmap(ws->user_rmap, pages * sizeof(uint32_t));
 	if (ws->flips)
 		munmap(ws->flips, pages);
+	if (ws->kernel_flips)
+		munmap(ws->kernel_flips, pages * sizeof(*ws->kernel_flips));
 	if (ws->nonglobal)
 		munmap(ws->nonglobal, LINEAR_PAGES * sizeof(uint32_t));
 	if (ws->copies)
@@ -377,6 +386,29 @@ static struct window *in_use(const struct vcpu *cpu)
 	return cpu->cpl == 3 ? cpu->windows->current : &cpu->windows->kernel;
 }
 
+static uint32_t flip_clock(void) { return (uint32_t)(__rdtsc() >> FLIP_CLOCK_SHIFT); }
+
+/* Does the page become code and is written to again so often that it stays read-only? */
+static bool flips(const struct windows *ws, const struct window *w, uint32_t fd_page)
+{
+	const struct kernel_flips *k = &ws->kernel_flips[fd_page];
+	if (!w->kernel)
+		return ws->flips[fd_page] >= FLIPS_MAX;
+	return unlikely(k->n >= KERNEL_FLIPS_MAX) && flip_clock() - k->when < FLIP_QUIET;
+}
+
+static void flipped(struct windows *ws, const struct window *w, uint32_t fd_page)
+{
+	struct kernel_flips *k = &ws->kernel_flips[fd_page];
+	if (w->kernel) {
+		uint32_t now = flip_clock();
+		k->n = now - k->when <= 1 ? k->n + 1 : 1;
+		k->when = now;
+	} else if (ws->flips[fd_page] < FLIPS_MAX) {
+		ws->flips[fd_page]++;
+	}
+}
+
 /* One linear page as the window would hold it. */
 struct candidate {
 	bool ok;
@@ -399,7 +431,7 @@ static struct candidate candidate(struct vcpu *cpu, const struct window *w, cons
 		return (struct candidate){ .ok = false };
 	c.holds_code = flags & (PAGE_CODE | PAGE_SCAN);
 	c.writable = k->writable && k->dirty && phys_host(cpu->phys, k->gpa, true);
-	if (!w->kernel && (c.holds_code || cpu->windows->flips[c.fd_page] >= FLIPS_MAX))
+	if ((!w->kernel && c.holds_code) || flips(cpu->windows, w, c.fd_page))
 		c.writable = false;
 	c.global = k->global;
 	c.large = k->large;
@@ -739,8 +771,7 @@ static void protect(struct windows *ws, struct window *w, uint32_t page)
 	}
 	w->mappings++;
 	w->state[page] &= (uint8_t)~PAGE_WRITABLE;
-	if (!w->kernel && ws->flips[w->fd_page[page]] < FLIPS_MAX)
-		ws->flips[w->fd_page[page]]++;
+	flipped(ws, w, w->fd_page[page]);
 }
 
 void window_drop_writes(struct vcpu *cpu, uint64_t fd_page)

@@ -174,6 +174,18 @@ TEST(a_kernel_window_that_flushes_empty_again_and_again_rests_until_they_end)
 	machine_free(m);
 }
 
+/* A trampoline on the stack, written and run anew each time. */
+ASSEMBLE(trampolines, 32, "xor %edx, %edx; mov $5000, %ecx; 1: sub $16, %esp; movb $0xb8, (%esp); mov %ecx, 1(%esp); movb $0xc3, 5(%esp); call *%esp; add %eax, %edx;"
+	"add $16, %esp; loop 1b")
+TEST(a_page_of_the_kernels_that_is_code_and_data_in_turns_is_not_mapped_anew_each_time)
+{
+	struct machine *m = flat_machine(true, prog_trampolines, (size_t)(prog_trampolines_end - prog_trampolines));
+	must_halt(m);
+	CHECK_EQ(m->cpu.gpr[REG_EDX], 5000 * 5001 / 2);
+	METER_ONLY(CHECK(m->cpu.meters.window[WF_UPGRADED] < 2500));
+	machine_free(m);
+}
+
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
 
