@@ -13,70 +13,14 @@
  * Assumed, not proven here: the stubs (glue.c), the guards around the window, and that the tables
  * hold addends of pages that may be touched.
  */
-#include "scan/verify.h"
-
-#include <Zydis/Zydis.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_INSNS 8192
-#define GUEST_REGS 0x80EF		/* rax..rdi but rsp; r15 */
-#define MONITOR_REGS 0x7010		/* rsp, r12..r14: never written, read only as the base of an operand */
+#include "scan/verify_internal.h"
 
-enum kind {
-	KIND_ANY,	/* unknown: may be a host address, so it must not be looked at */
-	KIND_WIDE,	/* 64 bits, but made of guest values */
-	KIND_MONITOR,
-	KIND_WINDOW,	/* window base + 32 bits, and what the guards bear: its low half is the guest's */
-	KIND_TABLE,	/* a mode's hash of branch targets */
-	KIND_ADDEND,	/* table entry for the page of value `of` */
-	KIND_U32,	/* from here on: zero-extended */
-	KIND_U16,	/* less than 64K */
-	KIND_PAGE,	/* U32: value `of` >> 12 */
-	KIND_LAST,	/* U32: value `of` + size - 1 */
-	KIND_XOR,	/* U32: value `of` ^ (value `of` + size - 1) */
-};
-
-struct value {
-	uint8_t kind, size;
-	bool write, not_null;		/* ADDEND; write: also of a constant that asks for one */
-	bool constant;
-	uint8_t zero[3];		/* states are compared as bytes */
-	int32_t id, of;			/* id: its name; two registers of one id hold the same */
-};
-#define NO_ID (-1)
-
-enum test { TEST_NONE, TEST_NULL, TEST_ALIGN, TEST_CROSS };
-
-struct state {
-	bool reached;
-	struct value reg[16];
-	struct { uint8_t test, reg, size, zero; int32_t id; } flags;	/* what ZF tells */
-	struct { int32_t id; uint8_t size, zero[3]; } inside;		/* accesses of size bytes at value id stay in one page */
-};
-
-struct host_insn {
-	uint32_t off;
-	struct state in;
-};
-
-struct run {
-	const struct verify_code *code;
-	struct verify_totals totals;		/* of this code */
-	struct verify_finding *finding;
-	ZydisDecoder decoder;
-	struct host_insn insn[MAX_INSNS];
-	unsigned n;
-	/* the instruction being looked at */
-	ZydisDecodedInstruction d;
-	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
-	uint32_t off;
-	bool changed;
-};
-
-static bool violation(struct run *r, const char *what)
+bool verify_violation(struct run *r, const char *what)
 {
 	ZydisFormatter f;
 	struct verify_finding *v = r->finding;
@@ -92,17 +36,7 @@ static bool violation(struct run *r, const char *what)
 
 /* --- registers --- */
 
-/* 0..15 for any part of a general register, -1 for another register. */
-static int gpr_number(ZydisRegister reg)
-{
-	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
-	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
-		return -1;
-	return (int)(whole - ZYDIS_REGISTER_RAX);
-}
-
 static bool in_set(unsigned set, int reg) { return set >> reg & 1; }
-static bool is_u32(struct value v) { return v.kind >= KIND_U32; }
 static int32_t name_of(const struct run *r, int reg) { return (int32_t)(r->off << 4 | (unsigned)reg); }
 
 static struct value u32_of(enum kind kind, unsigned size, int32_t of)
@@ -131,188 +65,6 @@ static void set_reg(struct state *s, int reg, struct value v)
 	if (s->flags.test == TEST_NULL && s->flags.reg == reg)
 		memset(&s->flags, 0, sizeof(s->flags));
 	s->reg[reg] = v;
-}
-
-/* --- memory operands --- */
-
-struct field { uint32_t off, len; };
-#define FIELD(f) { offsetof(struct vcpu, f), sizeof(((struct vcpu *)0)->f) }
-#define FIELDS(first, last) { offsetof(struct vcpu, first), offsetof(struct vcpu, last) + \
-    sizeof(((struct vcpu *)0)->last) - offsetof(struct vcpu, first) }
-
-/* Fields scanned code may store to: guest state only. */
-static const struct field writable[] = { FIELD(gpr), FIELD(eip), FIELD(eflags), FIELD(shadow), FIELD(icount), FIELD(pauses),
-	FIELD(scan.left)
-#ifdef PLEX86_METERS
-	, FIELD(meters.insns)
-#endif
-};
-/* Fields it may load: guest state and what the emitters test; no host address. */
-static const struct field readable[] = { FIELDS(gpr, dr6_pending), FIELD(cpl), FIELD(attention), FIELD(icount),
-	FIELD(icount_stop), FIELD(scan.r15), FIELD(scan.flags), FIELD(scan.fpu_closed), FIELD(scan.sse_closed),
-	FIELD(scan.epoch), FIELD(pauses), FIELD(scan.left),
-	FIELD(tsc_line)
-#ifdef PLEX86_METERS
-	, FIELD(meters.insns)
-#endif
-};
-
-static bool in_fields(const struct field *f, size_t n, int64_t off, unsigned size)
-{
-	for (size_t i = 0; i < n; i++)
-		if (off >= f[i].off && off + size <= (int64_t)f[i].off + f[i].len)
-			return true;
-	return false;
-}
-
-/* What a segment load in real mode changes. The limit is not among it: accesses are compared with it. */
-static bool in_segment(int64_t off, unsigned size)
-{
-	static const struct field field[] = { { offsetof(struct segment, selector), 2 }, { offsetof(struct segment, base), 4 },
-		{ offsetof(struct segment, data_state), 1 }, { offsetof(struct segment, code_state), 1 } };
-	int64_t at = off - (int64_t)offsetof(struct vcpu, seg);
-	return at >= 0 && at < (int64_t)sizeof(((struct vcpu *)0)->seg) &&
-	    in_fields(field, ARRAY_LEN(field), at % (int64_t)sizeof(struct segment), size);
-}
-
-static bool state_operand(struct run *r, const ZydisDecodedOperandMem *m, unsigned size, bool read, bool write)
-{
-	if (m->index != ZYDIS_REGISTER_NONE)
-		return violation(r, "the vCPU's state, indexed");
-	r->totals.state++;
-	if (write && !in_fields(writable, ARRAY_LEN(writable), m->disp.value, size) && !in_segment(m->disp.value, size))
-		return violation(r, "a store to a field of struct vcpu that is not scanned code's");
-	if (read && !in_fields(readable, ARRAY_LEN(readable), m->disp.value, size))
-		return violation(r, "a load from a field of struct vcpu that is not scanned code's");
-	return true;
-}
-
-static bool table_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
-{
-	int64_t disp = m->disp.value;
-	r->totals.table++;
-	if (write)
-		return violation(r, "a store to the software TLB");
-	if (m->index == ZYDIS_REGISTER_NONE) {
-		if (size == 4 && disp >= (int64_t)TLB_CODE_OFFSET && disp + 4 <= (int64_t)(TLB_CODE_OFFSET + TLB_PAGES * 4))
-			return true;
-		return violation(r, "the software TLB outside its code table");
-	}
-	int index = gpr_number(m->index);
-	if (index < 0 || s->reg[index].kind != KIND_PAGE || m->scale != 8 || size != 8 ||
-	    (disp != 0 && disp != (int64_t)TLB_WRITE_OFFSET) || r->d.mnemonic != ZYDIS_MNEMONIC_MOV)
-		return violation(r, "the software TLB by another index than a page number");
-	return true;
-}
-
-static bool window_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m)
-{
-	r->totals.window++;
-	if (m->index == ZYDIS_REGISTER_NONE)
-		return true;
-	int index = gpr_number(m->index);
-	if (m->base != ZYDIS_REGISTER_R14 || index < 0 || !is_u32(s->reg[index]))
-		return violation(r, "a window access without a zero-extended index");
-	return true;
-}
-
-/* (r10, r11): the addend of a page and the linear address it was looked up for. */
-static bool checked_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m, unsigned size, bool write)
-{
-	int a = gpr_number(m->base), b = gpr_number(m->index);
-	r->totals.checked++;
-	if (a < 0 || b < 0 || m->scale > 1 || m->disp.value != 0)
-		return violation(r, "a memory operand of no allowed form");
-	if (s->reg[a].kind != KIND_ADDEND) {
-		int swap = a;
-		a = b;
-		b = swap;
-	}
-	const struct value *addend = &s->reg[a], *lin = &s->reg[b];
-	if (addend->kind != KIND_ADDEND || !is_u32(*lin) || lin->id == NO_ID || addend->of != lin->id)
-		return violation(r, "an access with an address that was not looked up");
-	if (!addend->not_null)
-		return violation(r, "an access before the look-up is known to have hit");
-	if (write && !addend->write)
-		return violation(r, "a store through the read table");
-	if (size > 1 && (s->inside.id != lin->id || s->inside.size < size))
-		return violation(r, "an access that may cross its page");
-	return true;
-}
-
-/* An entry of the hash of branch targets, as the operand of a branch to the EIP in r11d. */
-static bool hash_operand(struct run *r, const struct state *s, const ZydisDecodedOperandMem *m)
-{
-	int index = gpr_number(m->index);
-	bool target = r->d.meta.category == ZYDIS_CATEGORY_UNCOND_BR || r->d.meta.category == ZYDIS_CATEGORY_CALL;
-	r->totals.table++;
-	if (index < 0 || s->reg[index].kind != KIND_U16 || m->scale != 8 || m->disp.value != 0)
-		return violation(r, "the hash of branch targets by another index than an EIP's");
-	if (!target)
-		return violation(r, "the hash of branch targets as data");
-	return is_u32(s->reg[11]) || violation(r, "a branch through the hash without its target in r11d");
-}
-
-/* A register that forms an address or is an operand: may its value be seen there? cut: to 32 bits or less. */
-static bool may_read(struct run *r, const struct state *s, ZydisRegister reg, bool cut)
-{
-	int n = gpr_number(reg);
-	if (n < 0)
-		return true;
-	if (s->reg[n].kind == KIND_MONITOR)
-		return violation(r, "one of the monitor's registers as a value");
-	if (s->reg[n].kind == KIND_ADDEND || s->reg[n].kind == KIND_ANY || s->reg[n].kind == KIND_TABLE ||
-	    (s->reg[n].kind == KIND_WINDOW && !cut))
-		return violation(r, "a value that may be a host address");
-	return true;
-}
-
-/* A 64-bit LEA that makes a host address in the window: r14 + a guest value, or another such address moved
- * by no more than a block can move ESP (an access comes before the guards are used up). */
-static bool window_pointer(const struct state *s, const ZydisDecodedOperandMem *m)
-{
-	int base = gpr_number(m->base), index = gpr_number(m->index);
-	if (m->base == ZYDIS_REGISTER_R14)
-		return index >= 0 && m->scale <= 1 && m->disp.value == 0 && is_u32(s->reg[index]);
-	return base >= 0 && index < 0 && s->reg[base].kind == KIND_WINDOW && m->disp.value < 0x40000 && m->disp.value > -0x40000;
-}
-
-static bool memory_operand(struct run *r, const struct state *s, const ZydisDecodedOperand *o)
-{
-	const ZydisDecodedOperandMem *m = &o->mem;
-	unsigned size = o->size / 8;
-	bool read = o->actions & ZYDIS_OPERAND_ACTION_MASK_READ, write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-
-	if (m->type == ZYDIS_MEMOP_TYPE_AGEN) {		/* LEA, and NOP: no access */
-		bool cut = r->o[0].size <= 32;
-		return window_pointer(s, m) || (may_read(r, s, m->base, cut) && may_read(r, s, m->index, cut));
-	}
-	if (m->type != ZYDIS_MEMOP_TYPE_MEM)
-		return violation(r, "a memory operand of another type");
-	if (m->segment == ZYDIS_REGISTER_GS) {
-		if (r->d.address_width != 32)
-			return violation(r, "a GS access whose address is not cut to 32 bits");
-		r->totals.window++;
-		return may_read(r, s, m->base, true) && may_read(r, s, m->index, true);
-	}
-	if (m->segment == ZYDIS_REGISTER_FS)
-		return violation(r, "an FS access");
-	if (r->d.address_width != 64)
-		return violation(r, "an address cut to 32 bits without the window's base");
-	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_WINDOW)
-		return window_operand(r, s, m);
-	if (gpr_number(m->base) >= 0 && s->reg[gpr_number(m->base)].kind == KIND_TABLE)
-		return hash_operand(r, s, m);
-	switch (m->base) {
-	case ZYDIS_REGISTER_R12:
-		return table_operand(r, s, m, size, write);
-	case ZYDIS_REGISTER_R13:
-		return state_operand(r, m, size, read, write);
-	case ZYDIS_REGISTER_R14:
-		return window_operand(r, s, m);
-	default:
-		return checked_operand(r, s, m, size, write);
-	}
 }
 
 /* --- what instructions may be there at all --- */
@@ -375,17 +127,17 @@ static bool register_operand(struct run *r, const struct state *s, const ZydisDe
 
 	if (class == ZYDIS_REGCLASS_SEGMENT || class == ZYDIS_REGCLASS_CONTROL || class == ZYDIS_REGCLASS_DEBUG ||
 	    class == ZYDIS_REGCLASS_TABLE || class == ZYDIS_REGCLASS_TEST)
-		return violation(r, "a segment, control or debug register");
+		return verify_violation(r, "a segment, control or debug register");
 	if (n < 0)
 		return true;
 	if (in_set(MONITOR_REGS, n))
-		return violation(r, "one of the monitor's registers");
+		return verify_violation(r, "one of the monitor's registers");
 	/* TEST of a table entry with itself is the one look at a host address that is allowed. */
 	bool null_test = r->d.mnemonic == ZYDIS_MNEMONIC_TEST && r->o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 	    r->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER && r->o[0].reg.value == r->o[1].reg.value &&
 	    s->reg[n].kind == KIND_ADDEND;
 	if ((o->actions & ZYDIS_OPERAND_ACTION_MASK_READ) && !null_test)
-		return may_read(r, s, reg, o->size <= 32);
+		return verify_may_read(r, s, reg, o->size <= 32);
 	return true;
 }
 
@@ -450,7 +202,7 @@ static struct value written_value(struct run *r, const struct state *s, int reg,
 		break;
 	case ZYDIS_MNEMONIC_LEA:
 		if (bits == 64)
-			return (struct value){ .kind = window_pointer(s, &src->mem) ? KIND_WINDOW : KIND_WIDE, .id = NO_ID, .of = NO_ID };
+			return (struct value){ .kind = verify_window_pointer(s, &src->mem) ? KIND_WINDOW : KIND_WIDE, .id = NO_ID, .of = NO_ID };
 		if (src->mem.index == ZYDIS_REGISTER_NONE && base >= 0 && src->mem.disp.value > 0 && src->mem.disp.value < 64 &&
 		    is_u32(s->reg[base]))
 			return u32_of(KIND_LAST, (unsigned)src->mem.disp.value + 1, s->reg[base].id);
@@ -482,7 +234,7 @@ static bool write_register(struct run *r, const struct state *before, struct sta
 		v.kind = KIND_WINDOW;		/* the low half is the guest's, whatever it is */
 	bool pointer = v.kind == KIND_WINDOW && (n == REG_ESI || n == REG_EDI || (n == 15 && r->code->esp_pointer));
 	if (in_set(GUEST_REGS, n) && !is_u32(v) && !pointer)
-		return violation(r, "more than 32 bits written to a guest register");
+		return verify_violation(r, "more than 32 bits written to a guest register");
 	if (is_u32(v) && v.id == NO_ID) {
 		forget(s, name_of(r, n));
 		v.id = name_of(r, n);
@@ -500,9 +252,9 @@ static bool string_registers(struct run *r, const struct state *before, struct s
 		const ZydisDecodedOperand *o = &r->o[i];
 		int n = o->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(o->reg.value) : -1;
 		if (n == REG_ECX && !is_u32(before->reg[n]))
-			return violation(r, "a string count of more than 32 bits");
+			return verify_violation(r, "a string count of more than 32 bits");
 		if ((n == REG_ESI || n == REG_EDI) && before->reg[n].kind != KIND_WINDOW)
-			return violation(r, "a string instruction outside the window");
+			return verify_violation(r, "a string instruction outside the window");
 		if (n == REG_ECX) {
 			forget(s, name_of(r, n));
 			set_reg(s, n, (struct value){ .kind = KIND_U32, .id = name_of(r, n), .of = NO_ID });
@@ -582,7 +334,7 @@ static bool flow_to(struct run *r, uint64_t off, const struct state *s)
 {
 	struct host_insn *to = insn_at(r, off);
 	if (!to)
-		return violation(r, "control flow into the middle of an instruction, or past the end");
+		return verify_violation(r, "control flow into the middle of an instruction, or past the end");
 	if (!to->in.reached) {
 		to->in = *s;
 		to->in.reached = true;
@@ -619,14 +371,14 @@ static bool in_order(struct run *r, const struct state *s)
 {
 	for (int i = 0; i < 16; i++)
 		if (in_set(GUEST_REGS, i) && (i == 15 && r->code->esp_pointer ? s->reg[i].kind != KIND_WINDOW : !is_u32(s->reg[i])))
-			return violation(r, "leaves the block with a guest register in disorder");
+			return verify_violation(r, "leaves the block with a guest register in disorder");
 	return true;
 }
 
 static bool leaves(struct run *r, uint64_t target)
 {
 	r->totals.branches++;
-	return r->code->leads_to(r->code->arg, target) != LEADS_NOWHERE || violation(r, "a branch to no block and no stub");
+	return r->code->leads_to(r->code->arg, target) != LEADS_NOWHERE || verify_violation(r, "a branch to no block and no stub");
 }
 
 /* The short way out of a TLB miss: everything stays but r10. */
@@ -634,7 +386,7 @@ static bool called_fill(struct run *r, struct state *s)
 {
 	const struct value *ask = &s->reg[10], *lin = &s->reg[11];
 	if (!ask->constant || !is_u32(*lin) || lin->id == NO_ID)
-		return violation(r, "a TLB fill without a site or an address");
+		return verify_violation(r, "a TLB fill without a site or an address");
 	set_reg(s, 10, (struct value){ .kind = KIND_ADDEND, .write = ask->write, .id = NO_ID, .of = lin->id });
 	memset(&s->flags, 0, sizeof(s->flags));
 	return flow_to(r, r->off + r->d.length, s);
@@ -648,13 +400,13 @@ static bool branch(struct run *r, struct state *s)
 
 	if (r->d.meta.category == ZYDIS_CATEGORY_RET) {
 		if (r->d.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR || r->o[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-			return violation(r, "another RET than the plain one");
-		return in_order(r, s) && (is_u32(s->reg[11]) || violation(r, "a return without its target in r11d"));
+			return verify_violation(r, "another RET than the plain one");
+		return in_order(r, s) && (is_u32(s->reg[11]) || verify_violation(r, "a return without its target in r11d"));
 	}
 	bool own = false, through_hash = o->type == ZYDIS_OPERAND_TYPE_MEMORY && gpr_number(o->mem.base) >= 0 &&
 	    s->reg[gpr_number(o->mem.base)].kind == KIND_TABLE;
 	if (!through_hash && (o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !o->imm.is_relative))
-		return violation(r, "an indirect or far branch outside the stubs");
+		return verify_violation(r, "an indirect or far branch outside the stubs");
 	uint64_t target = r->code->at + next + (through_hash ? 0 : o->imm.value.u);
 	own = !through_hash && target >= r->code->at && target < r->code->at + r->code->len;
 	struct state taken = *s, not_taken = *s;
@@ -686,7 +438,7 @@ static bool step(struct run *r, struct host_insn *h)
 	bool rsp_by_itself = r->d.meta.category == ZYDIS_CATEGORY_CALL || r->d.meta.category == ZYDIS_CATEGORY_RET;
 
 	if (!allowed_mnemonic(&r->d) || !allowed_extension(r->d.meta.isa_ext))
-		return violation(r, "an instruction scanned code has no use for");
+		return verify_violation(r, "an instruction scanned code has no use for");
 	for (unsigned i = 0; i < r->d.operand_count; i++) {
 		const ZydisDecodedOperand *o = &r->o[i];
 		if (rsp_by_itself && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
@@ -697,7 +449,7 @@ static bool step(struct run *r, struct host_insn *h)
 		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && !(is_branch(&r->d) && o->reg.value == ZYDIS_REGISTER_RIP) &&
 		    !register_operand(r, &h->in, o))
 			return false;
-		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && !memory_operand(r, &h->in, o))
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && !verify_memory(r, &h->in, o))
 			return false;
 	}
 	for (unsigned i = 0; i < r->d.operand_count; i++)
@@ -720,7 +472,7 @@ static bool analyse(struct run *r)
 {
 	for (uint32_t off = 0; off < r->code->len; off += r->d.length) {
 		if (!decode(r, off) || r->n == MAX_INSNS)
-			return violation(r, "bytes that are no instruction");
+			return verify_violation(r, "bytes that are no instruction");
 		r->insn[r->n++] = (struct host_insn){ .off = off };
 	}
 	for (unsigned i = 0; i < r->code->nentries; i++) {
@@ -789,84 +541,4 @@ void verify_summary(const struct verifier *v, FILE *f)
 	    (unsigned long long)t->violations, (unsigned long long)t->insns, (unsigned long long)t->bytes,
 	    (unsigned long long)t->window, (unsigned long long)t->checked, (unsigned long long)t->state,
 	    (unsigned long long)t->table, (unsigned long long)t->branches);
-}
-
-/* --- blocks --- */
-
-static enum leads to_stub(const void *arg, uint64_t target)
-{
-	const struct glue *g = &((const struct scanner *)arg)->glue;
-	uint8_t *const stubs[] = { g->slow, g->link, g->indirect, g->fpu, g->limit, g->lookup };
-
-	if (target == (uint64_t)(uintptr_t)g->emulate || target == (uint64_t)(uintptr_t)g->quick)	/* goes on at a record's entry */
-		return LEADS_AWAY;
-	if (target == (uint64_t)(uintptr_t)g->fill)
-		return LEADS_FILL;
-	for (size_t i = 0; i < ARRAY_LEN(stubs); i++)
-		if (target == (uint64_t)(uintptr_t)stubs[i])
-			return LEADS_BACK;
-	return LEADS_NOWHERE;
-}
-
-static bool is_table(const void *arg, uint64_t imm)
-{
-	const struct scanner *s = arg;
-
-	for (size_t i = 0; i < ARRAY_LEN(s->modes); i++)
-		if (s->modes[i].jump && imm == (uint64_t)(uintptr_t)s->modes[i].jump)
-			return true;
-	return false;
-}
-
-static unsigned block_entries(const struct block *b, uint32_t *entry)
-{
-	unsigned n = 0;
-
-	entry[n++] = b->hashed;
-	entry[n++] = (uint32_t)(block_far(b) - b->host);
-	entry[n++] = b->near;
-	for (unsigned i = 0; i <= b->ninsns; i++) {
-		if (b->rec[i].entry_off >= b->host_bytes)	/* behind a block that ends with a branch */
-			continue;
-		entry[n++] = b->rec[i].entry_off;
-		entry[n++] = b->rec[i].host_off;
-	}
-	return n;
-}
-
-static bool report(struct scanner *s, const struct block *b, const struct verify_finding *f)
-{
-	unsigned i = 0;
-
-	while (i + 1 < b->ninsns && b->rec[i + 1].entry_off <= f->offset)
-		i++;
-	snprintf(s->stop_text, sizeof(s->stop_text), "--verify-code: %s: block of %08x, host +0x%x (guest %08x%s): %s",
-	    f->what, b->eip, f->offset, b->eip + b->rec[i].guest_off, f->offset >= b->host_bytes ? " or before, cold part" : "",
-	    f->text);
-	return false;
-}
-
-bool verify_block(struct scanner *s, const struct block *b, const uint8_t *end)
-{
-	uint32_t entry[2 * BLOCK_MAX_INSNS + 5];
-	struct verify_finding f = { 0 };
-	struct verify_code code = {
-		.bytes = b->host, .len = (size_t)(end - b->host), .at = (uint64_t)(uintptr_t)b->host,
-		.entry = entry, .nentries = block_entries(b, entry), .nhashed = 1, .leads_to = to_stub, .is_table = is_table, .arg = s,
-		.esp_pointer = mode_esp_is_pointer(b->mode),
-	};
-
-	return verify_code(s->verifier, &code, &f) || report(s, b, &f);
-}
-
-bool verify_link(struct scanner *s, const struct link *l, const uint8_t *target)
-{
-	const struct block *to = cache_block_at(s, target);
-
-	if (to && !to->dead && (target == block_near(to) || target == block_far(to)))
-		return true;
-	s->verifier->totals.violations++;
-	snprintf(s->stop_text, sizeof(s->stop_text), "--verify-code: the branch of block %08x to %08x leads to no block",
-	    l->from->eip, l->target_eip);
-	return false;
 }
