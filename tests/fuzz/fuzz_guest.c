@@ -125,8 +125,8 @@ static void run_steps(struct machine *m)
 
 	while (next == NEXT_RUN && cpu->icount < BUDGET && !(cpu->attention & (ATTN_RESET | ATTN_STOP))) {
 		next = cpu_check_events(cpu);
-		if (next == NEXT_RUN)
-			next = emulate_step(cpu);
+		if (next == NEXT_RUN && (next = emulate_step(cpu)) == NEXT_HALT && cpu->attention & ATTN_EVENT)
+			next = NEXT_RUN;		/* TF was set: the trap may wake it again */
 		if (next == NEXT_ATTENTION)		/* more events than it takes at once */
 			next = NEXT_RUN;
 	}

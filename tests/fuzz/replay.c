@@ -2,8 +2,9 @@
  * Runs a libFuzzer target without libFuzzer, for compilers that lack it and for plain test runs.
  *
  * usage: replay FILE...		each file is one input (a crash that the fuzzer kept, say)
- *        replay --random COUNT		inputs of 0..79 random bytes, the same ones every time
+ *        replay --random COUNT [FIRST]	inputs of 0..79 random bytes, the same ones every time; who aborts, is named
  */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +12,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_random(unsigned long count)
+static unsigned long number;
+
+static void aborted(int sig)
+{
+	fprintf(stderr, "random input %lu\n", number);		/* abort() was called from our own code, not from the middle of stdio */
+}
+
+static int replay_random(unsigned long count, unsigned long first)
 {
 	uint64_t state = 0x2545F4914F6CDD1D;
 
-	for (unsigned long i = 0; i < count; i++) {
+	signal(SIGABRT, aborted);
+	for (number = 0; number < count; number++) {
 		uint8_t data[80];
 		for (size_t n = 0; n < sizeof(data); n++) {
 			state = state * 6364136223846793005 + 1442695040888963407;
 			data[n] = state >> 56;
 		}
-		LLVMFuzzerTestOneInput(data, state >> 32 & 7 ? sizeof(data) : (state >> 40) % sizeof(data));
+		if (number >= first)
+			LLVMFuzzerTestOneInput(data, state >> 32 & 7 ? sizeof(data) : (state >> 40) % sizeof(data));
 	}
 	printf("%lu random inputs, no property broken\n", count);
 	return 0;
@@ -47,8 +57,8 @@ int main(int argc, char **argv)
 {
 	int status = 0;
 
-	if (argc == 3 && strcmp(argv[1], "--random") == 0)
-		return replay_random(strtoul(argv[2], NULL, 10));
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--random") == 0)
+		return replay_random(strtoul(argv[2], NULL, 10), argc == 4 ? strtoul(argv[3], NULL, 10) : 0);
 	for (int i = 1; i < argc; i++)
 		status |= replay_file(argv[i]);
 	return status;
