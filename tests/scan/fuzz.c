@@ -254,7 +254,7 @@ static bool shows_own(struct runner *m, const struct program *p)
 		uint8_t bytes[15];
 		gpa_t gpa;
 		unsigned n = 0;
-		if (p->user && cpu->cpl == 0 && cpu->eip >= CODE_AT)
+		if (p->user && cpu->cpl == 0 && !program_handles(cpu->eip))
 			return true;
 		if (cpu->attention & ATTN_EVENT && cpu_check_events(cpu) != NEXT_RUN)
 			return false;

@@ -150,6 +150,11 @@ void program_slots(struct random *r, struct program *p)
 
 extern const uint8_t handlers[], handlers_error[], handlers_page_fault[], handlers_interrupt[], handlers_end[];
 
+bool program_handles(uint32_t eip)
+{
+	return eip >= HANDLERS_AT && eip - HANDLERS_AT < (uint32_t)(handlers_end - handlers);
+}
+
 static uint32_t handler_of(unsigned vector)
 {
 	bool error = vector == EXC_DF || (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_AC;

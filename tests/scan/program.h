@@ -37,6 +37,7 @@ struct program {
 
 void program_make(struct program *p, struct random *r);
 void program_make_16(struct program *p, struct random *r);	/* real, vm86 or 16-bit protected mode (program16.c) */
+bool program_handles(uint32_t eip);			/* is that in the handlers of exceptions? */
 
 /* What both are made of. */
 static inline uint32_t random_flags(struct random *r)
