@@ -126,8 +126,8 @@ static void service_host(struct vm *vm)
 	}
 	vm_drives_poll(&vm->drives);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
-		if (vm->serial[i].room) {
-			vm->serial[i].room = false;
+		if (__atomic_load_n(&vm->serial[i].room, __ATOMIC_RELAXED) &&
+		    __atomic_exchange_n(&vm->serial[i].room, false, __ATOMIC_ACQUIRE)) {
 			pc_serial_tx_ready(&vm->pc, i);
 			chardev_room(&vm->serial[i].chardev);
 		}

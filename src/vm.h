@@ -107,7 +107,7 @@ struct vm_serial {			/* a serial port and what it is connected to */
 	unsigned port;
 	struct chardev chardev;
 	struct chardev_ops ops;
-	volatile bool room;		/* set by the writer's thread: the UART may send on */
+	bool room;			/* atomic: set by the writer's thread: the UART may send on */
 };
 
 struct vm {

@@ -140,11 +140,11 @@ enum next vm_debug_run(struct vm *vm)
 			s->hit = false;
 			return NEXT_ATTENTION;
 		}
-		if (cpu->attention & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
+		if (cpu_attention(cpu) & ~(uint32_t)ATTN_EVENT || cpu->icount >= cpu->icount_stop)
 			return NEXT_ATTENTION;
 		if (s->held == HELD_NO && !stops_at(s, pc(cpu))) {
 			next = vm->run(cpu);
-			if (next == NEXT_ATTENTION && cpu->attention & ATTN_DEBUG)
+			if (next == NEXT_ATTENTION && cpu_attention(cpu) & ATTN_DEBUG)
 				continue;
 		} else {
 			next = held_instruction(vm);
@@ -190,6 +190,6 @@ bool vm_debug_step(struct vm *vm, unsigned sstep)
 
 void vm_debug_settle(struct vm *vm)
 {
-	if (vm->cpu.attention & ATTN_RESET)
+	if (cpu_attention(&vm->cpu) & ATTN_RESET)
 		vm_reset(vm, false);
 }

@@ -79,7 +79,7 @@ static void on_room(void *arg)
 {
 	struct vm_serial *s = arg;
 
-	s->room = true;
+	__atomic_store_n(&s->room, true, __ATOMIC_RELEASE);
 	host_kick_now(&s->vm->kick);
 }
 

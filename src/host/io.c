@@ -14,7 +14,7 @@ static void collect(struct host_io *io, const struct epoll_event *ev, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (ev[i].data.u32 < IO_MAX_WATCHES)
-			io->watch[ev[i].data.u32].ready = true;
+			__atomic_store_n(&io->watch[ev[i].data.u32].ready, true, __ATOMIC_RELEASE);
 }
 
 static void *waiter(void *arg)
@@ -113,7 +113,7 @@ struct host_watch *host_io_add(struct host_io *io, int fd, uint32_t events, void
 void host_io_arm(struct host_io *io, struct host_watch *w)
 {
 	if (w->plain) {
-		w->ready = true;
+		__atomic_store_n(&w->ready, true, __ATOMIC_RELAXED);
 		__atomic_or_fetch(io->kick->attention, io->kick->kick_bit, __ATOMIC_SEQ_CST);
 		return;
 	}
@@ -126,7 +126,7 @@ void host_io_remove(struct host_io *io, struct host_watch *w)
 	if (!w->plain)
 		epoll_ctl(io->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fd = -1;
-	w->ready = false;
+	__atomic_store_n(&w->ready, false, __ATOMIC_RELAXED);
 }
 
 void host_io_service(struct host_io *io)
@@ -134,10 +134,8 @@ void host_io_service(struct host_io *io)
 	for (unsigned i = 0; i < IO_MAX_WATCHES; i++) {
 		struct host_watch *w = &io->watch[i];
 
-		if (w->fd >= 0 && w->ready) {
-			w->ready = false;
+		if (w->fd >= 0 && __atomic_load_n(&w->ready, __ATOMIC_RELAXED) && __atomic_exchange_n(&w->ready, false, __ATOMIC_ACQUIRE))
 			w->call(w->arg);
-		}
 	}
 }
 
@@ -146,7 +144,7 @@ void host_io_poll(struct host_io *io, int timeout_ms)
 	struct epoll_event ev[8];
 
 	for (unsigned i = 0; i < IO_MAX_WATCHES; i++)
-		if (io->watch[i].fd >= 0 && io->watch[i].ready)
+		if (io->watch[i].fd >= 0 && __atomic_load_n(&io->watch[i].ready, __ATOMIC_RELAXED))
 			timeout_ms = 0;
 	collect(io, ev, epoll_wait(io->epoll_fd, ev, (int)ARRAY_LEN(ev), timeout_ms));
 	host_io_service(io);

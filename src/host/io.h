@@ -20,7 +20,7 @@ struct host_watch {
 	int fd;				/* -1: free */
 	uint32_t events;		/* EPOLLIN, EPOLLOUT */
 	bool plain;			/* a regular file: epoll refuses it, it is always ready */
-	volatile bool ready;		/* set by the thread, cleared by the vCPU's */
+	bool ready;			/* atomic: set by the thread, cleared by the vCPU's */
 	void (*call)(void *arg);
 	void *arg;
 };

@@ -158,7 +158,7 @@ static unsigned emulate_pass(struct lockstep *l, unsigned limit, enum next *next
 
 	*next = NEXT_RUN;
 	while (i < limit && *next == NEXT_RUN) {
-		if (i > 0 && cpu->attention & ATTN_EVENT) {	/* as between any two instructions: a shadow ends */
+		if (i > 0 && cpu_attention(cpu) & ATTN_EVENT) {	/* as between any two instructions: a shadow ends */
 			if (event_waits(cpu))
 				break;
 			*next = cpu_check_events(cpu);
@@ -175,7 +175,7 @@ static unsigned emulate_pass(struct lockstep *l, unsigned limit, enum next *next
 		    (scan_mode(cpu) & ~(uint32_t)MODE_DIRECT) != l->b.mode)
 			break;
 	}
-	if (cpu->attention & ATTN_EVENT && !l->b.shadow[i] && !event_waits(cpu))
+	if (cpu_attention(cpu) & ATTN_EVENT && !l->b.shadow[i] && !event_waits(cpu))
 		cpu_check_events(cpu);			/* the shadow of an STI before is over */
 	return i;
 }
@@ -265,7 +265,7 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 
 	l->again++;
 	save_state(&l->scanned, cpu);
-	*attention |= cpu->attention;
+	*attention |= cpu_attention(cpu);
 	for (unsigned i = 0; i < n; i++)
 		memcpy(l->page[i]->scanned, lockstep_page_now(l, l->page[i]), PAGE_BYTES);
 	lockstep_undo(l, true);
@@ -278,7 +278,7 @@ static unsigned emulate_again(struct lockstep *l, int begun, uint32_t *attention
 	e = emulate_pass(l, e - part, next);
 	if (l->b.rep[e])
 		emulate_part(l, l->b.eip[e]);
-	*attention |= cpu->attention;
+	*attention |= cpu_attention(cpu);
 	keep_emulated(l);
 	lockstep_undo(l, true);
 	for (unsigned i = 0; i < n; i++)
@@ -308,7 +308,7 @@ enum next lockstep_block(struct vcpu *cpu)
 
 	lockstep_clear_entries(l, true);
 	bool faults = cpu_try(cpu, find, &b);		/* the fetch: it will again */
-	if (!faults && !b && cpu->attention & ATTN_EVENT)
+	if (!faults && !b && cpu_attention(cpu) & ATTN_EVENT)
 		return NEXT_RUN;			/* breakpoints are to be looked at */
 	if (faults || !b)
 		return alone(l);
@@ -332,7 +332,7 @@ enum next lockstep_block(struct vcpu *cpu)
 		lockstep_forget_pages(l);
 		return next;
 	}
-	uint32_t attention = cpu->attention;
+	uint32_t attention = cpu_attention(cpu);
 	keep_emulated(l);
 	lockstep_undo(l, false);
 

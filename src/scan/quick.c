@@ -97,7 +97,7 @@ static bool switch_window(struct scanner *s, uint32_t mode)
 static uint8_t *go(struct vcpu *cpu)
 {
 	struct scanner *s = cpu->scanner;
-	if (s->lock || cpu->attention || s->epoch != cpu->scan.epoch || METER_RING_LOOKS(cpu))
+	if (s->lock || cpu_attention(cpu) || s->epoch != cpu->scan.epoch || METER_RING_LOOKS(cpu))
 		return QUICK_DISPATCH;
 	const struct segment *cs = &cpu->seg[SEG_CS];
 	uint32_t mode = scan_mode(cpu);
@@ -359,7 +359,7 @@ static uint8_t *quick_string(struct vcpu *cpu, const struct site *st)
 			n = MIN(n, page_left(*esi, size));
 		void *dst = tlb_reach(cpu->tlb->write, *edi, size);
 		const void *src = moves ? tlb_reach(cpu->tlb->read, *esi, size) : dst;
-		if (n == 0 || !dst || !src || cpu->attention)
+		if (n == 0 || !dst || !src || cpu_attention(cpu))
 			return NULL;
 		if (moves)
 			copy_up(dst, src, n, size);

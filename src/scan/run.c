@@ -201,7 +201,7 @@ static COMES_BACK uint8_t *dispatch_to(struct vcpu *cpu, struct block **want)
 	}
 	uint32_t mode = scan_mode(cpu);
 	s->emulate_one |= (cpu->eflags & EFLAGS_RF) != 0;	/* it lives until the instruction retires */
-	if (cpu->attention || mode == MODE_NONE || s->emulate_one)
+	if (cpu_attention(cpu) || mode == MODE_NONE || s->emulate_one)
 		return leave(cpu, NEXT_RUN);
 	METER_BEGIN(cpu, LOOKUP);
 	cpu->insn_eip = cpu->eip;
@@ -237,7 +237,7 @@ static uint8_t *dispatch(struct vcpu *cpu)
 static uint8_t *fault(struct vcpu *cpu)
 {
 	cpu->scanner->repeating = NULL;
-	if (unlikely(cpu->attention & ATTN_CODE))
+	if (unlikely(cpu_attention(cpu) & ATTN_CODE))
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	if (cpu->scan.trapped) {		/* a stop, not a fault of the guest's */
 		scan_trap_access(cpu);
@@ -262,7 +262,7 @@ static uint8_t *after(struct vcpu *cpu, const struct site *st, uint32_t mode, bo
 	METER_END(cpu, EMULATE);
 	METER_ADD(cpu, emulated, 1);
 	bool beyond = cpu->scan.counting && cpu->icount + next->run_left > s->count_end;	/* repetitions used them up */
-	if ((st->flags & SITE_ENDS) || s->dropped || cpu->attention || cpu->eip != b->eip + next->guest_off ||
+	if ((st->flags & SITE_ENDS) || s->dropped || cpu_attention(cpu) || cpu->eip != b->eip + next->guest_off ||
 	    s->epoch != cpu->scan.epoch || mode != b->mode || beyond) {
 		METER_ADD(cpu, insns, s->callout_left ? 1 - s->callout_left : 0);
 		return beyond ? leave(cpu, NEXT_RUN) : dispatch(cpu);
@@ -282,7 +282,7 @@ static uint8_t *emulate(struct vcpu *cpu, const struct site *st, bool fpu_was_li
 	cpu->scanner->lock_at = st->index + 1;
 	cpu->scanner->repeating = st->in.prefix & (PREFIX_REP | PREFIX_REPNE) ? b : NULL;
 	st->fn(cpu, &st->in);
-	if (unlikely(cpu->attention & ATTN_CODE))
+	if (unlikely(cpu_attention(cpu) & ATTN_CODE))
 		__atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTN_CODE, __ATOMIC_RELAXED);
 	cpu->scanner->repeating = NULL;
 	return after(cpu, st, scan_mode(cpu), fpu_was_live);
@@ -596,7 +596,7 @@ static enum next emulate_some(struct vcpu *cpu, uint64_t most, enum next (*run)(
 	cpu->icount_stop = MIN(stop, cpu->icount + most);
 	enum next n = run(cpu);
 	cpu->icount_stop = stop;
-	return n == NEXT_ATTENTION && !(cpu->attention & ~(uint32_t)ATTN_EVENT) ? NEXT_RUN : n;
+	return n == NEXT_ATTENTION && !(cpu_attention(cpu) & ~(uint32_t)ATTN_EVENT) ? NEXT_RUN : n;
 }
 
 /* Blocks, as long as there is room for the longest run; what is left then is the emulator's, and exact. */
@@ -615,22 +615,22 @@ static enum next run_on(struct vcpu *cpu)
 	if (s->lock)
 		lockstep_begin(s);
 	for (;;) {
-		if (cpu->attention & ~(uint32_t)ATTN_EVENT)
+		if (cpu_attention(cpu) & ~(uint32_t)ATTN_EVENT)
 			return NEXT_ATTENTION;
 		if (cpu->icount >= cpu->icount_stop)
 			return NEXT_ATTENTION;
 		enum next n = NEXT_RUN;
-		if (s->tick_in_user || cpu->attention & ATTN_EVENT)	/* from scanned code to the emulator is no way by here */
+		if (s->tick_in_user || cpu_attention(cpu) & ATTN_EVENT)	/* from scanned code to the emulator is no way by here */
 			METER_SWITCH(cpu, METER_HOST);
 		if (s->tick_in_user)
 			consider_promotion(cpu);
 		bool one = s->emulate_one, page = s->emulate_page;
 		s->emulate_one = s->emulate_page = false;
-		if (cpu->attention & ATTN_EVENT) {
+		if (cpu_attention(cpu) & ATTN_EVENT) {
 			n = cpu_check_events(cpu);
 			if (n != NEXT_RUN)
 				return n;
-			one = cpu->attention & ATTN_EVENT;
+			one = cpu_attention(cpu) & ATTN_EVENT;
 		}
 		if (unlikely(cpu->stops && stops_hold(cpu)))
 			return NEXT_ATTENTION;
@@ -650,7 +650,7 @@ static enum next run_on(struct vcpu *cpu)
 			n = s->lock ? lockstep_block(cpu) : scan_run_blocks(cpu);
 		if (s->stop_text[0])
 			return NEXT_STOP;
-		if (n == NEXT_HALT && cpu->attention)		/* a single-step trap behind HLT wakes it */
+		if (n == NEXT_HALT && cpu_attention(cpu))		/* a single-step trap behind HLT wakes it */
 			continue;
 		if (n != NEXT_RUN && n != NEXT_ATTENTION)
 			return n;

@@ -318,7 +318,7 @@ static void *terminal_thread(void *arg)
 {
 	struct terminal *t = arg;
 
-	while (!t->ui->quit) {
+	while (!__atomic_load_n(&t->ui->quit, __ATOMIC_ACQUIRE)) {
 		input(t);
 		follow_size(t);
 		if (!t->ui->machine.refresh(t->ui->machine.arg, t->ui->view))

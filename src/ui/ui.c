@@ -29,7 +29,7 @@ void ui_close(struct ui *ui)
 {
 	if (ui == NULL)
 		return;
-	ui->quit = true;
+	__atomic_store_n(&ui->quit, true, __ATOMIC_RELEASE);
 	ui->ops->close(ui);
 	free(ui);
 }

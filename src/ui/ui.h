@@ -54,7 +54,7 @@ struct ui {
 	struct ui_config cfg;
 	struct ui_machine machine;
 	struct vga_view *view;
-	volatile bool quit;
+	bool quit;			/* atomic: read by the thread that shows it */
 	void *own;
 };
 

@@ -164,7 +164,7 @@ static void *vnc_thread(void *arg)
 	struct vnc *v = arg;
 	ns_t last = 0;
 
-	while (!v->ui->quit) {
+	while (!__atomic_load_n(&v->ui->quit, __ATOMIC_ACQUIRE)) {
 		bool busy = v->clients > 0;
 
 		rfbProcessEvents(v->screen, busy ? 10000 : 100000);
