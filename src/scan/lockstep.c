@@ -93,7 +93,7 @@ static void look_at(const struct scanner *s, struct block *b)
 			lock |= LOCK_CALL;
 		for (unsigned k = 0; k < in.nopnd; k++)
 			lock |= in.opnd[k].kind == OPND_MMX ? LOCK_MMX : in.opnd[k].kind == OPND_XMM ? LOCK_XMM : 0;
-		if (in.prefix & (PREFIX_REP | PREFIX_REPNE))
+		if (in.prefix & (PREFIX_REP | PREFIX_REPNE) && in.name >= I_MOVS && in.name <= I_OUTS)
 			lock |= LOCK_REP;
 		/* a taken Jcc to the next instruction looks like one not taken, a call that was emulated like one that returned */
 		if ((in.name == I_JCC || in.name == I_JCXZ || (in.name == I_CALL && in.opnd[0].kind == OPND_REL)) && in.imm == 0)
