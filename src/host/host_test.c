@@ -185,6 +185,25 @@ TEST(output_to_a_reader_that_was_slow_arrives_whole_and_in_order)
 	free(out);
 }
 
+TEST(output_that_comes_a_byte_at_a_time_arrives_though_nothing_follows_it)
+{
+	int p[2];
+	struct host_output *out = calloc(1, sizeof(*out));
+
+	assert_int_equal(pipe(p), 0);
+	CHECK_EQ(host_output_open(out, p[1], room, NULL), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		uint8_t byte = (uint8_t)i, back = 255;
+		CHECK_EQ(host_output_put(out, &byte, 1), 1);
+		CHECK_EQ(read(p[0], &back, 1), 1);
+		CHECK_EQ(back, byte);
+	}
+	CHECK(host_output_close(out, HOST_NEVER));
+	close(p[0]);
+	close(p[1]);
+	free(out);
+}
+
 TEST(output_to_nobody_is_dropped_and_is_no_error)
 {
 	int p[2];

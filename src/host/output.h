@@ -21,7 +21,8 @@ struct host_output {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t more, less;
-	bool waiting;			/* the thread sleeps on more */
+	bool waiting;			/* the thread sleeps on more, for the next byte */
+	bool gathering;			/* ... on more, for half a ring or a moment's end */
 	/* put() waits for room (instruction clock: the guest must not see it) as long as this word is 0;
 	 * NULL: it does not wait */
 	const volatile sig_atomic_t *wait_while_0;
