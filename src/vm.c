@@ -10,7 +10,7 @@
  * instruction takes the same time, HLT skips to the next deadline, and host input is looked at only at
  * instants of guest time, so that a run is the same every time.
  */
-#include "vm.h"
+#include "vm_lead.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,13 +152,14 @@ static ns_t service_board(struct vm *vm, bool sleeps)
 	pc_update(&vm->pc, now);
 	ns_t next = pc_next_event_late(&vm->pc, now, vm->slack_ns);
 
+	vm->event_ns = next == NS_NEVER ? next : MAX(next, now + LEAST_SLICE_NS);
 	if (vm->cfg->clock == CLOCK_INSTRUCTIONS) {
 		ns_t until = MIN(next, vm->input_ns);
 
 		cpu->icount_stop = cpu->icount + (until <= now ? 1 : (until - now + vm->insn_ns - 1) / vm->insn_ns);
 	} else if (!sleeps) {
 		/* Not at once: a timer at a rate no host can follow must not keep the guest from running at all. */
-		host_kick_at(&vm->kick, host_time_of(vm, next == NS_NEVER ? next : MAX(next, now + LEAST_SLICE_NS)));
+		host_kick_at(&vm->kick, host_time_of(vm, vm->event_ns));
 	}
 	return next;
 }
@@ -181,8 +182,7 @@ static void wait_until(struct vm *vm, ns_t next)
 {
 	METER_SCOPE(&vm->cpu, METER_IDLE);
 	if (vm->cfg->clock == CLOCK_HOST) {
-		host_kick_not_before(&vm->kick, host_time_of(vm, next));
-		host_kick_sleep(&vm->kick, host_time_of(vm, next));
+		vm_lead_sleep(vm, next);
 	} else if (next != NS_NEVER) {
 		ns_t now = vm_now(vm), until = MIN(next, vm->input_ns);
 

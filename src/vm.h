@@ -133,6 +133,8 @@ struct vm {
 	uint32_t insn_ns;
 	ns_t start_ns;
 	ns_t skipped_ns;
+	ns_t event_ns;			/* the board's next event, as it said last */
+	ns_t lead_ns;			/* of the guest over the host's time: in start_ns, to be slept off (vm_lead.h) */
 	bool paused;			/* no time passes for the guest */
 	bool shut_down;			/* it was paused because the guest powered off (-no-shutdown) */
 	bool io_error;			/* it was paused because a disk request failed, and goes on with that */

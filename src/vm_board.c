@@ -10,7 +10,7 @@
 
 #include "control/devices.h"
 #include "host/clock.h"
-#include "vm.h"
+#include "vm_lead.h"
 
 /* What the RTC shows at the start of a run by the instruction clock: 2000-01-01. */
 #define FIXED_START_S	946684800
@@ -149,13 +149,17 @@ static void on_spin(void *arg)
 {
 	struct vm *vm = arg;
 	struct vcpu *cpu = &vm->cpu;
-	ns_t until = spin_look(&vm->spin, host_clock_ns(), &cpu->pauses);
+	bool lead = vm_lead_allowed(vm);
+	ns_t until = spin_look(&vm->spin, vm_now(vm), lead, &cpu->pauses);
 
 	if (until == 0 || !may_sleep(vm))
 		return;
 	METER_SCOPE(cpu, METER_IDLE);
-	host_kick_sleep(&vm->kick, until);
-	spin_slept(&vm->spin, host_clock_ns());
+	if (lead)
+		vm_lead_to(vm, until);
+	else
+		host_kick_sleep(&vm->kick, until + vm->start_ns);
+	spin_slept(&vm->spin, vm_now(vm));
 }
 
 static void on_ferr(void *arg, bool level)

@@ -92,6 +92,17 @@ void vm_drives_poll(struct vm_drives *drives)
 	block_poll(&drives->pool);
 }
 
+bool vm_drives_busy(const struct vm_drives *drives)
+{
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		if (drives->ide[i] && drives->ide[i]->outstanding)
+			return true;
+	for (unsigned i = 0; i < VM_FLOPPIES; i++)
+		if (drives->floppy[i] && drives->floppy[i]->outstanding)
+			return true;
+	return false;
+}
+
 void vm_drives_retry(struct vm_drives *drives)
 {
 	for (unsigned n = 0; n < VM_IDE_DRIVES + VM_FLOPPIES; n++)

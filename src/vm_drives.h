@@ -50,6 +50,7 @@ int vm_drives_open(struct vm_drives *drives, const struct vm_drives_config *cfg,
 		   struct error *err);
 void vm_drives_attach(struct vm_drives *drives, const struct vm_drives_config *cfg, struct chipset *cs);
 void vm_drives_poll(struct vm_drives *drives);
+bool vm_drives_busy(const struct vm_drives *drives);	/* requests are under way */
 /* Make again what was held after an error. */
 void vm_drives_retry(struct vm_drives *drives);
 /* Requests finished, written out, images closed. What could not be written is said on standard error. */

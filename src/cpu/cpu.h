@@ -118,6 +118,11 @@ uint64_t cpu_rdmsr(struct vcpu *cpu, uint32_t index);	/* may raise #GP(0) */
 void cpu_wrmsr(struct vcpu *cpu, uint32_t index, uint64_t val);
 void cpu_cpuid(struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);	/* eax ebx ecx edx */
 uint64_t cpu_tsc(struct vcpu *cpu);
+/* The board's clock moved, and what is read of it without a call moves along (tsc.h): put forward; or it stood still for stood_ns
+ * of the of_ns since the host's counter was at since. */
+uint64_t cpu_tsc_host(const struct vcpu *cpu);
+void cpu_tsc_skip(struct vcpu *cpu, uint64_t ns);
+void cpu_tsc_stand(struct vcpu *cpu, uint64_t since, uint64_t stood_ns, uint64_t of_ns);
 bool cpu_io_allowed(struct vcpu *cpu, uint16_t port, unsigned size);	/* IOPL and the TSS bitmap; false: #GP(0) */
 void cpu_set_a20(struct vcpu *cpu, bool on);
 

@@ -56,6 +56,19 @@ uint64_t tsc_line_draw(struct tsc_line *l, uint64_t host, uint64_t guest, bool u
 	return l->guest;
 }
 
+void tsc_line_skip(struct tsc_line *l, uint64_t ticks)
+{
+	l->guest += ticks;
+	l->true_guest += ticks;
+	l->begun_guest += ticks;
+}
+
+void tsc_line_stand(struct tsc_line *l, uint64_t cycles)
+{
+	l->host += cycles;
+	l->begun_host += l->begun_host ? cycles : 0;
+}
+
 /* As tsc_line_draw(), where the two clocks were not read together: no line. */
 static uint64_t without_line(struct tsc_line *l, uint64_t host, uint64_t guest)
 {
@@ -76,4 +89,20 @@ uint64_t cpu_tsc(struct vcpu *cpu)
 	if (after - before > LONGEST_LOOK)
 		return without_line(l, after, tsc);
 	return tsc_line_draw(l, before + (after - before) / 2, tsc, !(cpu->cr4 & CR4_TSD));
+}
+
+uint64_t cpu_tsc_host(const struct vcpu *cpu)
+{
+	return cpu->tsc_line.wanted ? __rdtsc() : 0;
+}
+
+void cpu_tsc_skip(struct vcpu *cpu, uint64_t ns)
+{
+	tsc_line_skip(&cpu->tsc_line, (uint64_t)((unsigned __int128)ns * cpu->tsc_hz / 1000000000u));
+}
+
+void cpu_tsc_stand(struct vcpu *cpu, uint64_t since, uint64_t stood_ns, uint64_t of_ns)
+{
+	if (cpu->tsc_line.wanted && of_ns != 0)
+		tsc_line_stand(&cpu->tsc_line, (uint64_t)((unsigned __int128)(__rdtsc() - since) * stood_ns / of_ns));
 }

@@ -26,4 +26,8 @@ struct tsc_line {
 /* The board's counter stands at guest where the host's stands at host. What the guest reads now, and on from there. */
 uint64_t tsc_line_draw(struct tsc_line *l, uint64_t host, uint64_t guest, bool user);
 
+/* The board's clock has been put forward by so many ticks; it stood still for so many cycles of the host. */
+void tsc_line_skip(struct tsc_line *l, uint64_t ticks);
+void tsc_line_stand(struct tsc_line *l, uint64_t cycles);
+
 #endif

@@ -68,6 +68,31 @@ TEST(a_board_that_stood_still_is_not_run_past_for_long)
 	CHECK(last <= 40000000 + 1000 && last >= 40000000 - 1000);
 }
 
+TEST(a_board_that_is_put_forward_and_stands_still_is_followed_at_once)
+{
+	struct tsc_line l = { .wanted = true };
+	uint64_t last = 0, ahead = 0;
+
+	follow(&l, &last, 0, 20000000, 977, 0, 50);
+	for (uint64_t ns = 20000000; ns < 400000000; ns += 977) {
+		if (ns % 5 == 0 && ahead < 2000000) {	/* by 237 us */
+			tsc_line_skip(&l, 237000);
+			ahead += 237000;
+		} else if (ahead >= 2000000) {		/* it stands for all of it but 100 us, of 2.1 ms */
+			uint64_t slept = 2100000, paid = MIN(ahead, 2000000);
+			tsc_line_stand(&l, (cycles_at(ns + slept) - cycles_at(ns)) * paid / slept);
+			ns += slept;
+			ahead -= paid;
+		}
+		uint64_t board = ns + ahead, t = read_at(&l, ns, board);
+
+		CHECK(t >= last);
+		CHECK((t > board ? t - board : board - t) <= 100);
+		CHECK(l.limit[0] != 0);
+		last = t;
+	}
+}
+
 TEST(a_host_counter_that_jumps_is_no_measure)
 {
 	struct tsc_line l = { .wanted = true };

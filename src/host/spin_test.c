@@ -9,12 +9,13 @@ struct guest {
 	ns_t now;
 	int32_t pauses;
 	unsigned looks, sleeps;
+	bool skips;			/* its clock is put forward: nothing ends late */
 	ns_t tick_ns, next_tick;	/* an interrupt so often, or 0: it wakes, and its handler uses a port */
 };
 
 static void look(struct guest *g)
 {
-	ns_t until = spin_look(&g->spin, g->now, &g->pauses);
+	ns_t until = spin_look(&g->spin, g->now, g->skips, &g->pauses);
 
 	g->looks++;
 	CHECK(until == 0 || until > g->now);
@@ -25,7 +26,7 @@ static void look(struct guest *g)
 	while (g->tick_ns != 0 && g->next_tick <= g->now)
 		g->next_tick += g->tick_ns;
 	bool tick = g->tick_ns != 0 && g->next_tick < until;
-	g->now = (tick ? g->next_tick : until) + 5000;
+	g->now = (tick ? g->next_tick : until) + (g->skips ? 0 : 5000);
 	spin_slept(&g->spin, g->now);
 	if (!tick)
 		return;
@@ -110,6 +111,61 @@ TEST(whoever_waits_long_sleeps_half_as_long_as_he_has_waited)
 TEST(pauses_with_other_work_between_are_no_loop)
 {
 	struct guest g = { .now = 1000000, .pauses = 256 };
+
+	for (unsigned i = 0; i < 100000; i++) {
+		g.now += 3000;
+		if (--g.pauses < 0)
+			look(&g);
+	}
+	CHECK_EQ(g.sleeps, 0);
+}
+
+TEST(delays_that_are_skipped_are_little_longer_than_asked_whatever_their_length)
+{
+	for (ns_t ns = 10000; ns < 3000000; ns = ns * 3 / 2) {
+		struct guest g = { .now = 1000000, .pauses = 256, .skips = true };
+
+		for (unsigned i = 0; i < 20; i++) {
+			ns_t took = wait_loop(&g, ns);
+			CHECK(took >= ns && took < ns + ns / 7 + 2000);		/* the first: an eighth, and some PAUSEs */
+			CHECK(i < 6 || took < ns + ns / 32 + 2000);
+		}
+		g.looks = 0;
+		for (unsigned i = 0; i < 100; i++)
+			wait_loop(&g, ns);
+		CHECK(g.looks < 100 * 24);
+	}
+}
+
+TEST(short_delays_after_long_ones_that_are_skipped_are_lengthened_twice_at_most)
+{
+	struct guest g = { .now = 1000000, .pauses = 256, .skips = true };
+
+	for (unsigned i = 0; i < 8; i++)
+		wait_loop(&g, 250000);
+	CHECK(wait_loop(&g, 50000) < 252000);
+	CHECK(wait_loop(&g, 50000) < 252000);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(wait_loop(&g, 50000) < 60000);
+}
+
+TEST(an_interrupt_in_the_midst_of_a_skipped_delay_is_not_taken_for_its_end)
+{
+	struct guest g = { .now = 1000000, .pauses = 256, .skips = true };
+
+	for (unsigned i = 0; i < 8; i++)
+		wait_loop(&g, 250000);
+	g.tick_ns = 1000000;
+	g.next_tick = g.now + 100000;
+	g.looks = 0;
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(wait_loop(&g, 250000) < 275000);
+	CHECK(g.looks < 4000);
+}
+
+TEST(pauses_with_other_work_between_are_not_skipped)
+{
+	struct guest g = { .now = 1000000, .pauses = 256, .skips = true };
 
 	for (unsigned i = 0; i < 100000; i++) {
 		g.now += 3000;

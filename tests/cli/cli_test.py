@@ -340,6 +340,15 @@ def a_guest_that_rests_has_all_its_ticks():
 
 
 @test
+def delays_take_their_time_and_no_clock_goes_back():
+    for options in ((), ("--engine", "emulate"), ("--clock", "instructions")):
+        begun = time.monotonic()
+        check(flat("delays", *options), (0, "delays were made\n", ""))
+        if "--clock" not in options and time.monotonic() - begun < 0.248:	# 2 ms: LEAD_MAX_NS
+            raise Failed("a quarter of a second of delays was over too soon")
+
+
+@test
 def idle_slack_is_a_number_of_milliseconds():
     for wrong in ("51", "-1", "x", ""):
         code, out, err = flat("hello", "--idle-slack", wrong)
