@@ -14,6 +14,7 @@ _start:
 	sti
 1:	hlt
 	mov ticks, %eax
+	mov %eax, %ebx
 	call puthex
 	mov $' ', %al
 	call putc
@@ -30,7 +31,7 @@ _start:
 	call puthex
 	mov $'\n', %al
 	call putc
-	cmpl $20, ticks
+	cmp $20, %ebx
 	jb 1b
 	power_off
 	counts_interrupts tick, ticks
