@@ -189,7 +189,7 @@ struct plex86_stop {
  */
 int plex86_run(plex86 *machine, uint64_t max_instructions, uint64_t timeout_ns, struct plex86_stop *stop);
 
-/* From any thread, a signal handler or a callback: the present run ends soon, or the next as it begins. */
+/* From any thread, a signal handler (of SA_ONSTACK) or a callback: the present run ends soon, or the next as it begins. */
 void plex86_kick(plex86 *machine);
 
 /* ---- what the guest does to the world outside ----

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include "cpu/descriptor.h"
 #include "emulate/emulate.h"
@@ -52,12 +53,28 @@ void plex86_kick(plex86 *m)
 
 /* --- in signals --- */
 
+/*
+ * A handler of the program's own may have come while scanned code ran; it may even be who kicks. Nothing can be done below
+ * it, so the kick waits until it returns: blocked in what it goes on with, and sent once more.
+ */
+IN_SIGNAL static bool wait_for_handler(plex86 *m, ucontext_t *uc)
+{
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+
+	if (sp - (uintptr_t)m->stack >= HOST_STACK_BYTES && !scan_under_handler(&m->cpu, uc))
+		return false;
+	sigaddset(&uc->uc_sigmask, HOST_KICK_SIGNAL);
+	host_thread_kick(host_thread_id());
+	return true;
+}
+
 IN_SIGNAL static void on_kick(void *arg, siginfo_t *info, void *ucontext)
 {
 	plex86 *m = arg;
 
 	cpu_attend_in_signal(&m->cpu, ATTN_KICK);
-	scan_kick(&m->cpu, ucontext);
+	if (!wait_for_handler(m, ucontext))
+		scan_kick(&m->cpu, ucontext);
 }
 
 IN_SIGNAL static void on_tick(void *arg, void *ucontext)

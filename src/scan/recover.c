@@ -190,6 +190,20 @@ IN_SIGNAL void scan_kick(void *arg, void *ucontext)
 		step_or_leave(cpu, ucontext, false);
 }
 
+IN_SIGNAL bool scan_under_handler(const struct vcpu *cpu, const void *ucontext)
+{
+	const greg_t *r = ((const ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const struct scanner *s = cpu->scanner;
+	uintptr_t pc = (uintptr_t)r[REG_RIP], sp = (uintptr_t)r[REG_RSP];
+
+	if (!s || pc - (uintptr_t)s->rx < s->used)
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(s->ret); i++)
+		if (sp - (uintptr_t)s->ret[i].base < RETURN_STACK_BYTES)
+			return true;
+	return false;
+}
+
 static bool in_guard(const struct scanner *s, const uint8_t *at)
 {
 	return within(at, s->ret[0].base, s->ret[0].base + PAGE_BYTES) ||

@@ -55,6 +55,8 @@ void scan_attach(struct vcpu *cpu);
 
 /* Signal hooks (host/signals.h, host/kick.h); arg is the vcpu. Harmless where the vCPU has no scanner. */
 void scan_kick(void *arg, void *ucontext);
+/* Was a handler interrupted that itself interrupted scanned code, and runs on its return stack? */
+bool scan_under_handler(const struct vcpu *cpu, const void *ucontext);
 void scan_tick(void *arg, void *ucontext);
 bool scan_fault(void *arg, int sig, siginfo_t *info, void *ucontext);
 

@@ -31,7 +31,11 @@ typedef uint64_t ns_t;		/* nanoseconds since the VM started */
 #endif
 
 /* What a signal brings in at any place, the sanitizer's own code too: ThreadSanitizer's must not be entered again from there. */
+#ifdef __clang__	/* its no_sanitize leaves the atomics in the sanitizer's hands */
+#define IN_SIGNAL	__attribute__((disable_sanitizer_instrumentation))
+#else
 #define IN_SIGNAL	__attribute__((no_sanitize_thread))
+#endif
 
 #define PAGE_SHIFT	12
 #define PAGE_BYTES	4096u

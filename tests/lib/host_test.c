@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tests/lib/rig.h"
@@ -99,6 +100,38 @@ TEST(fault_of_the_programs_own_in_a_callback_is_its_own)
 	CHECK_EQ(reg(m, PLEX86_EAX), 0x20000);
 	plex86_destroy(m);
 	sigaction(SIGSEGV, &old, NULL);
+}
+
+static plex86 *looping;
+
+static void kick_in_handler(int sig)
+{
+	plex86_kick(looping);
+}
+
+PROGRAM(loop, "mov $0x20000, %ebx; 1: inc %eax; mov %eax, (%ebx); call 2f; jmp 1b; 2: ret")
+
+/* With its own stack and, as signal() has it, on the one that scanned code has just then. */
+TEST(kick_from_a_handler_of_the_programs_own_ends_the_run_it_interrupted)
+{
+	struct sigaction sa = { .sa_handler = kick_in_handler }, old;
+	struct itimerval often = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 }, never = { 0 };
+	struct plex86_stop stop = PLEX86_SIZED(plex86_stop);
+
+	looping = machine(PLEX86_SCAN, loop);
+	for (unsigned i = 0; i < 2; i++) {
+		sa.sa_flags = i == 0 ? SA_ONSTACK : 0;
+		sigaction(SIGALRM, &sa, &old);
+		setitimer(ITIMER_REAL, &often, NULL);
+		for (unsigned k = 0; k < 50; k++)
+			CHECK_EQ(plex86_run(looping, 0, 0, &stop), PLEX86_STOP_KICK);
+		setitimer(ITIMER_REAL, &never, NULL);
+		sigaction(SIGALRM, &old, NULL);
+	}
+	sigset_t now;
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	CHECK(!sigismember(&now, SIGRTMIN));
+	plex86_destroy(looping);
 }
 
 /* --- the thread's state --- */
