@@ -65,13 +65,38 @@ static bool memory_equal(enum guest engine)
 	    memcmp(native_data + after_hole, data + after_hole, WINDOW_BYTES - after_hole) == 0;
 }
 
+static void copy_memory_to(enum guest guest)
+{
+	memcpy(guest_data(guest), native_data, hole);
+	memcpy(guest_data(guest) + after_hole, native_data + after_hole, WINDOW_BYTES - after_hole);
+}
+
 /* Every guest's memory as the host's. */
 static void copy_memory(enum guest last)
 {
-	for (enum guest i = TIER0; i <= last; i++) {
-		memcpy(guest_data(i), native_data, hole);
-		memcpy(guest_data(i) + after_hole, native_data + after_hole, WINDOW_BYTES - after_hole);
-	}
+	for (enum guest i = TIER0; i <= last; i++)
+		copy_memory_to(i);
+}
+
+/*
+ * FBSTP over the end of its segment: some processors have stored the first eight bytes when they raise the exception
+ * for the other two. The guest stores all or nothing, as the SDM would have it.
+ */
+static bool stored_in_part(const struct insn_case *c, const struct insn_state *host, enum guest engine)
+{
+	const uint8_t *data = guest_data(engine);
+	uint32_t first = 0, last = WINDOW_BYTES - 1;
+
+	if (c->in.name != I_FBSTP || host->trap == NO_TRAP)
+		return false;
+	while (first / PAGE_BYTES == DATA_HOLE || native_data[first] == data[first])
+		first++;
+	while (last / PAGE_BYTES == DATA_HOLE || native_data[last] == data[last])
+		last--;
+	if (last - first >= 8)
+		return false;
+	copy_memory_to(engine);
+	return true;
 }
 
 static bool may_fill(unsigned page) { return page != DATA_HOLE && page != DATA_READ_ONLY; }
@@ -129,7 +154,7 @@ static const char *compare(const struct insn_case *c, const struct insn_state *h
 		return "segment registers";
 	if (flags & ~*undefined)
 		return "flags";
-	if (!memory_equal(engine))
+	if (!memory_equal(engine) && !stored_in_part(c, h, engine))
 		return "memory";
 	return NULL;
 }
@@ -249,8 +274,7 @@ static void run_scanned(struct random *r, struct insn_case *c, struct totals *t)
 		guest_run(i, c, &guest);
 		same &= judge(c, &host, i, &guest, t);
 	}
-	memcpy(guest_data(TIER0), native_data, hole);
-	memcpy(guest_data(TIER0) + after_hole, native_data + after_hole, WINDOW_BYTES - after_hole);
+	copy_memory_to(TIER0);
 	if (!same)
 		fill_memory(r, DIRECT);
 }
