@@ -39,7 +39,7 @@ void boot_load_segments(struct boot *boot, struct phys *phys)
 	for (unsigned i = 0; i < boot->nsegments; i++) {
 		const struct boot_segment *s = &boot->segment[i];
 
-		phys_write(phys, s->addr, boot->kernel.data + s->offset, s->file_bytes);
+		phys_load(phys, s->addr, boot->kernel.data + s->offset, s->file_bytes);
 		for (uint32_t at = s->file_bytes; at < s->mem_bytes; at += PAGE_BYTES)
 			phys_write(phys, (gpa_t)s->addr + at, zero, MIN(PAGE_BYTES, s->mem_bytes - at));
 	}

@@ -158,7 +158,7 @@ void linux_load(struct boot *boot, struct phys *phys, struct vcpu *cpu)
 
 		put32(bp + HDR_INITRD, m->addr);
 		put32(bp + HDR_INITRD_SIZE, (uint32_t)m->file.size);
-		phys_write(phys, m->addr, m->file.data, m->file.size);
+		phys_load(phys, m->addr, m->file.data, m->file.size);
 	}
 	fill_e820(bp, boot->ram_bytes);
 	if (boot->screen)		/* without: all zero, and the kernel looks for none */

@@ -246,3 +246,17 @@ void phys_write(struct phys *phys, gpa_t gpa, const void *buf, size_t len)
 		len -= n;
 	}
 }
+
+void phys_load(struct phys *phys, gpa_t gpa, const void *data, size_t len)
+{
+	const struct phys_region *r = phys_find(phys, gpa);
+	uint64_t from = 0, bytes = 0;
+	if (r && r->kind == PHYS_RAM) {
+		from = r->fd_offset + ((gpa - r->start) & ~(uint64_t)PAGE_MASK);
+		bytes = MIN(gpa + len, r->start + r->size) - r->start + r->fd_offset - from;
+		madvise(phys->ram + from, bytes, MADV_POPULATE_WRITE);	/* if the host cannot: faults */
+	}
+	phys_write(phys, gpa, data, len);
+	if (bytes)
+		madvise(phys->ram + from, bytes, MADV_DONTNEED);
+}

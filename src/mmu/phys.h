@@ -84,6 +84,9 @@ uint8_t *phys_host(const struct phys *phys, gpa_t gpa, bool write);
  */
 void phys_read(struct phys *phys, gpa_t gpa, void *buf, size_t len);
 void phys_write(struct phys *phys, gpa_t gpa, const void *buf, size_t len);
+/* What a loader puts there, before the guest runs: cheaper in large pieces, and not kept in the physical view, where it would
+ * count as resident beside the guest's own use of it. */
+void phys_load(struct phys *phys, gpa_t gpa, const void *data, size_t len);
 
 /* One access of 1, 2 or 4 bytes inside a page: RAM, ROM or MMIO. */
 uint32_t phys_read_n(struct phys *phys, gpa_t gpa, unsigned size);

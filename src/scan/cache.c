@@ -156,6 +156,30 @@ static void rest_view(struct scanner *s)
 	s->rested = whole;
 }
 
+/*
+ * What will be written next gets its memory a piece at a time: that costs the host half to three quarters of what as many
+ * faults would, and a tenth where the executable view finds the pages there already.
+ */
+#define PIECE_BYTES (64u << 10)
+static void make_ready(void *p, size_t *ready, size_t used, size_t bytes)
+{
+	if (used + PAGE_BYTES <= *ready || *ready + PIECE_BYTES > bytes)
+		return;
+	madvise((uint8_t *)p + *ready, PIECE_BYTES, MADV_POPULATE_WRITE);	/* if the host cannot: faults */
+	*ready += PIECE_BYTES;
+}
+
+static void make_all_ready(struct scanner *s)
+{
+	size_t code = s->ready_code;
+	make_ready(s->rw, &s->ready_code, s->used, s->bytes);
+	if (s->ready_code != code)
+		madvise(s->rx + code, PIECE_BYTES, MADV_POPULATE_READ);
+	make_ready(s->arena, &s->ready_arena, s->arena_used, s->arena_bytes);
+	make_ready(s->sites, &s->ready_sites, s->nsites * sizeof(*s->sites), s->max_sites * sizeof(*s->sites));
+	make_ready(s->links, &s->ready_links, s->nlinks * sizeof(*s->links), s->max_links * sizeof(*s->links));
+}
+
 bool cache_full(const struct scanner *s)
 {
 	return s->bytes - s->used < BLOCK_ROOM || s->arena_bytes - s->arena_used < 8192 ||
@@ -198,6 +222,7 @@ static uint64_t block_granules(const struct block *b, unsigned k)
 void cache_insert(struct scanner *s, struct block *b)
 {
 	rest_view(s);
+	make_all_ready(s);
 	unsigned h = hash_of(b->gpa, b->eip, b->mode);
 	b->hash_next = s->hash[h];
 	s->hash[h] = b;

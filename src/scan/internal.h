@@ -229,6 +229,7 @@ struct scanner {
 	uint8_t *rw, *rx;
 	size_t bytes, used, glue_bytes;
 	size_t rested;				/* of rw: given up at this fill (cache.c) */
+	size_t ready_code, ready_arena, ready_sites, ready_links;	/* up to here there is memory */
 	/* block metadata: dropped together with the code */
 	uint8_t *arena;
 	size_t arena_bytes, arena_used;
