@@ -79,7 +79,7 @@ static const struct option engine[] = {
 	    "instructions, and a run is the same every time", SET(set_clock), true },
 	{ "sandbox", NULL, "WHAT", "on (default): the running monitor can open no file or socket, and start\nnothing; strict: nothing is opened for it either; off.\n"
 	    "[,path=FOLDER] where it may write files later; [,namespaces=on]", SET(set_sandbox), true },
-	{ "code-cache", NULL, "SIZE", "room for scanned code in KiB, or with a suffix K, M, G (default 32M)", SET(set_code_cache), true },
+	{ "code-cache", NULL, "SIZE", "room for scanned code in KiB, or with K, M, G (default 32M to 64M)", SET(set_code_cache), true },
 	{ "max-mappings", NULL, "N", "get by with a share of N mappings of the host's (default: what\n"
 	    "vm.max_map_count says)", SET(set_max_mappings), true },
 };

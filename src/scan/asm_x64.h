@@ -43,7 +43,7 @@ struct host_op {
 #define OP1W(o)		((struct host_op){ .opcode = (o), .wide = true })
 #define OP2(o)		((struct host_op){ .map = 1, .opcode = (o) })
 
-/* The caller sees to it that there is room (cache_full()). */
+/* The caller sees to it that there is room (cache_make_room()). */
 static inline void asm_byte(struct asm_buf *b, unsigned v) { *b->rw++ = (uint8_t)v; }
 
 static inline void asm_u32(struct asm_buf *b, uint32_t v)

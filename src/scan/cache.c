@@ -12,11 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "mmu/phys.h"
 #include "scan/internal.h"
 #include "util/pages.h"
 
+#define SOON_CYCLES 512			/* of the TSC a byte of the cache: 32 MiB are scanned in a twentieth of that */
 #define BLOCK_ROOM (64u << 10)		/* more than the largest block with its cold part */
 
 static int map_views(struct scanner *s)
@@ -49,9 +51,10 @@ static int map_return_stacks(struct scanner *s)
 	return 0;
 }
 
-int cache_init(struct scanner *s, size_t bytes)
+int cache_init(struct scanner *s, size_t bytes, size_t at_most)
 {
-	s->bytes = bytes;
+	s->limit = bytes;
+	bytes = s->bytes = at_most;
 	s->max_blocks = (uint32_t)(bytes / 128);
 	s->max_sites = (uint32_t)(bytes / 48);
 	s->max_links = s->max_blocks * 4;
@@ -180,11 +183,29 @@ static void make_all_ready(struct scanner *s)
 	make_ready(s->links, &s->ready_links, s->nlinks * sizeof(*s->links), s->max_links * sizeof(*s->links));
 }
 
-bool cache_full(const struct scanner *s)
+static bool full(const struct scanner *s)
 {
-	return s->bytes - s->used < BLOCK_ROOM || s->arena_bytes - s->arena_used < 8192 ||
-	    s->max_blocks - s->nblocks < 1 || s->max_sites - s->nsites < 2 * BLOCK_MAX_INSNS ||
-	    s->max_links - s->nlinks < 4 * BLOCK_MAX_INSNS;
+	size_t part = s->bytes / s->limit;	/* of everything */
+	return s->limit - s->used < BLOCK_ROOM || s->arena_bytes / part - s->arena_used < 8192 ||
+	    s->max_blocks / part - s->nblocks < 1 || s->max_sites / part - s->nsites < 2 * BLOCK_MAX_INSNS ||
+	    s->max_links / part - s->nlinks < 4 * BLOCK_MAX_INSNS;
+}
+
+/*
+ * Room for a block of the largest kind. A cache that is full again soon after it was emptied does not hold what the guest
+ * runs, all of which is scanned anew each time: then it gets twice the room, as long as there is more.
+ */
+void cache_make_room(struct scanner *s)
+{
+	if (likely(!full(s)))
+		return;
+	uint64_t now = __rdtsc();
+	bool soon = s->filled && now - s->filled < s->limit * SOON_CYCLES;
+	s->filled = now;
+	if (soon && s->limit < s->bytes)
+		s->limit *= 2;
+	else
+		cache_reset(s);
 }
 
 void *cache_alloc(struct scanner *s, size_t bytes)

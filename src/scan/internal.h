@@ -228,6 +228,8 @@ struct scanner {
 	/* code cache: one memfd, two views */
 	uint8_t *rw, *rx;
 	size_t bytes, used, glue_bytes;
+	size_t limit;				/* of used: bytes, or less as long as that does */
+	uint64_t filled;			/* TSC when it was last full; 0: never */
 	size_t rested;				/* of rw: given up at this fill (cache.c) */
 	size_t ready_code, ready_arena, ready_sites, ready_links;	/* up to here there is memory */
 	/* block metadata: dropped together with the code */
@@ -299,11 +301,11 @@ struct scanner {
 };
 
 /* cache.c */
-int cache_init(struct scanner *s, size_t bytes);
+int cache_init(struct scanner *s, size_t bytes, size_t at_most);
 int cache_begin(struct scanner *s);			/* once the glue stands; 0 or -errno */
 void cache_free(struct scanner *s);
 void cache_reset(struct scanner *s);			/* every block goes; glue stays */
-bool cache_full(const struct scanner *s);		/* no room for another block of the largest kind */
+void cache_make_room(struct scanner *s);		/* for another block of the largest kind: it may be emptied for that */
 void *cache_alloc(struct scanner *s, size_t bytes);	/* metadata, 8-byte aligned */
 struct block *cache_find(struct scanner *s, uint32_t gpa, uint32_t mode);	/* at the CPU's EIP and CS */
 void cache_insert(struct scanner *s, struct block *b);

@@ -26,6 +26,7 @@
 #include "scan/wary.h"
 
 #define CACHE_BYTES_DEFAULT (32u << 20)
+#define CACHE_BYTES_MOST (64u << 20)	/* unless a size is asked for */
 #define TICK_NS 1000000		/* thread CPU time */
 #define TICKS_TO_PROMOTE 2
 #define EMULATE_CHUNK 256	/* instructions emulated at a time in a mode that is not scanned */
@@ -74,8 +75,7 @@ static struct block *make_block(struct scanner *s, uint32_t gpa, uint32_t mode)
 	struct vcpu *cpu = s->cpu;
 	METER_END(cpu, LOOKUP);
 	METER_SPAN(cpu, METER_SCAN);
-	if (cache_full(s))
-		cache_reset(s);
+	cache_make_room(s);
 	bool short_of;
 	struct block *b = emit_block(s, gpa, NO_PAGE, mode, &short_of);
 	if (!b && short_of) {
@@ -729,7 +729,7 @@ int scan_init(struct vcpu *cpu, size_t cache_bytes)
 	s->emit = calloc(1, sizeof(*s->emit));
 	int err = s->emit ? wary_init(s) : -ENOMEM;
 	if (!err)
-		err = cache_init(s, cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT);
+		err = cache_bytes ? cache_init(s, cache_bytes, cache_bytes) : cache_init(s, CACHE_BYTES_DEFAULT, CACHE_BYTES_MOST);
 	if (!err) {
 		struct asm_buf b = { .rw = s->rw, .end = s->rw + s->bytes, .rx_delta = cache_delta(s) };
 		glue_emit(s, &b);

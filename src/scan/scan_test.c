@@ -186,6 +186,34 @@ TEST(a_page_of_the_kernels_that_is_code_and_data_in_turns_is_not_mapped_anew_eac
 	machine_free(m);
 }
 
+/* 1000 blocks, each of which counts and goes on to the next: some 300 KiB of host code. */
+ASSEMBLE(long_way, 32, "mov $0x110000, %edi; mov $1000, %ecx; 1: movl $0x90904090, (%edi); movl $0x90904090, 4(%edi); movl $0x00003be9, 8(%edi);"
+	"movb $0, 12(%edi); add $72, %edi; dec %ecx; jnz 1b; movb $0xc3, (%edi); xor %eax, %eax")
+ASSEMBLE(goes_it, 32, "mov $0x110000, %edi; call *%edi")
+TEST(a_code_cache_that_is_full_again_and_again_grows_until_it_holds_what_runs)
+{
+	struct machine *m = flat_machine(true, prog_long_way, (size_t)(prog_long_way_end - prog_long_way));
+	struct scanner *s = m->cpu.scanner;
+	s->limit = s->bytes / 8;
+	must_halt(m);
+	machine_write(m, CODE_AT, prog_goes_it, (size_t)(prog_goes_it_end - prog_goes_it));
+	emulate_code_written(&m->cpu, CODE_AT, 64);
+	scan_flush(&m->cpu);
+	uint64_t flushes = 0;
+	uint32_t sum = 0;
+	for (unsigned quiet = 0, i = 0; i < 100000 && quiet < 3; i++, sum += 2000) {
+		quiet = flushes == s->flushes ? quiet + 1 : 0;
+		flushes = s->flushes;
+		m->cpu.halted = false;
+		m->cpu.eip = CODE_AT;
+		must_halt(m);
+	}
+	CHECK_EQ(s->flushes, flushes);
+	CHECK(s->limit > s->bytes / 8);
+	CHECK_EQ(m->cpu.gpr[REG_EAX], sum);
+	machine_free(m);
+}
+
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
 
