@@ -177,6 +177,7 @@ struct scan_state {
 	bool counting;			/* scan_count_to(): instructions are taken off left before they run */
 	int64_t left;			/* ... that may still begin. Below 4 GiB, so that its upper half is 0 as long as it lasts */
 	uint32_t max_mappings;		/* of the host's to get by with, as vm.max_map_count; 0: what that says */
+	bool aligned;			/* alignment is checked: no memory may be reached but by the emulator (mmu.c keeps it) */
 	uint8_t direct;			/* memory may be reached through a window now (mmu.c keeps it) */
 	uint8_t fpu_closed;		/* an x87/MMX instruction must ask first: state not loaded, CR0.TS or EM */
 	uint8_t sse_closed;		/* the same for SSE; also CR4.OSFXSR clear */

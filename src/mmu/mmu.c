@@ -251,6 +251,7 @@ void mmu_select(struct vcpu *cpu)
 {
 	cpu->mmu->check_alignment = cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
 	cpu->tlb = cpu->mmu->check_alignment ? &cpu->mmu->never : &cpu->tlbs[cpu->cpl == 3];
+	cpu->scan.aligned = cpu->mmu->check_alignment;
 	mmu_update_direct(cpu);
 }
 

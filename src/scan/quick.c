@@ -32,7 +32,8 @@ static uint32_t real_mode_segments(const struct vcpu *cpu)
 uint32_t scan_mode(const struct vcpu *cpu)
 {
 	const struct segment *cs = &cpu->seg[SEG_CS], *ss = &cpu->seg[SEG_SS];
-	if (ss->write_top == 0)		/* a stack that grows its segment downwards, or none: each push would be a call-out */
+	/* a stack that grows its segment downwards, or none, where each push would be a call-out; so would each access of any kind */
+	if (ss->write_top == 0 || cpu->scan.aligned)
 		return MODE_NONE;
 	uint32_t mode = (cs->attr & SEG_DB ? MODE_CODE32 : 0) | (ss->attr & SEG_DB ? MODE_STACK32 : 0);
 	mode |= (cpu->cpl == 3 ? MODE_USER : 0) | (cpu->cpl == 0 ? MODE_RING0 : 0);
