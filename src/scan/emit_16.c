@@ -109,6 +109,71 @@ static bool pop(struct emit *e)
 	return true;
 }
 
+/*
+ * PUSHA and POPA through the window, where all eight lie in one piece of the stack: SP wraps nowhere in between, one look at the
+ * limit is for all. In the emulator's order; registers that were loaded before a fault are loaded again.
+ */
+static struct host_mem whole_frame(struct emit *e, int offset, bool write)
+{
+	emit_flush_esp(e);
+	emit_begin(e);
+	return emit_stack(e, offset, 8u * cur(e)->in.opsize, write);
+}
+
+static struct host_mem in_frame(struct host_mem m, unsigned bytes)
+{
+	m.disp += (int32_t)bytes;
+	return m;
+}
+
+static bool pusha(struct emit *e)
+{
+	unsigned size = cur(e)->in.opsize;
+
+	if (!emit_direct(e))
+		return false;
+	struct host_mem m = whole_frame(e, -8 * (int)size, true);
+	asm_mov_rr(&e->b, R9, R15);			/* ESP before */
+	for (unsigned r = 0; r < 8; r++)
+		store(e, in_frame(m, (7 - r) * size), r == REG_ESP ? (unsigned)R9 : emit_gpr(r), size);
+	e->esp_off -= 8 * (int)size;
+	return true;
+}
+
+static bool popa(struct emit *e)
+{
+	unsigned size = cur(e)->in.opsize;
+
+	if (!emit_direct(e))
+		return false;
+	struct host_mem m = whole_frame(e, 0, false);
+	for (unsigned i = 0; i < 8; i++) {
+		if (7 - i != REG_ESP)
+			load_part(e, emit_gpr(7 - i), in_frame(m, i * size), size);
+	}
+	e->esp_off += 8 * (int)size;
+	return true;
+}
+
+/* Level 0: PUSH EBP; MOV EBP, ESP; SUB ESP, size; the new top must be writable, though nothing is written there. */
+static bool enter(struct emit *e)
+{
+	const struct insn *in = &cur(e)->in;
+	unsigned size = in->opsize, alloc = in->imm & 0xFFFF;
+
+	if ((in->imm2 & 31) != 0 || alloc > 8000 || size != (emit_stack32(e) ? 4 : 2))
+		return false;
+	emit_flush_esp(e);
+	emit_begin(e);
+	store(e, emit_stack(e, -(int)size, size, true), RBP, size);
+	struct host_mem m = emit_stack(e, -(int)(size + alloc), size, true);
+	load_scratch(e, R9, m, size);
+	store(e, m, R9, size);
+	lea_part(e, RBP, MEM_BASE(R15, -(int)size), size);
+	e->esp_off -= (int)(size + alloc);
+	return true;
+}
+
 static bool leave(struct emit *e)
 {
 	unsigned size = cur(e)->in.opsize;
@@ -322,6 +387,9 @@ bool emit_small(struct emit *e)
 	case I_PUSH: return push(e);
 	case I_POP: return pop(e);
 	case I_LEAVE: return leave(e);
+	case I_ENTER: return enter(e);
+	case I_PUSHA: return pusha(e);
+	case I_POPA: return popa(e);
 	case I_PUSHF: return pushf(e);
 	case I_CALL: return call(e);
 	case I_RET: return ret(e);

@@ -197,12 +197,20 @@ static void emit_jcc(struct emit *e)
 	emit_link(e, asm_jcc(&e->b, cur(e)->in.cond, NULL), emit_branch_target(e));
 }
 
-/* LOOPcc, JECXZ: the host has them with rel8 only: hop over. */
+/* LOOPcc, JECXZ: the host has them with rel8 only: hop over. Its LOOP takes seven cycles; LEA and JRCXZ leave the flags as well. */
 void emit_loop(struct emit *e)
 {
 	struct asm_buf *b = &e->b;
 	emit_flush_esp(e);
 	emit_begin(e);
+	if (cur(e)->in.name == I_LOOP) {
+		asm_lea(b, RCX, MEM_BASE(RCX, -1));
+		asm_byte(b, 0xE3);		/* jrcxz */
+		asm_byte(b, 5);			/* over the jmp rel32 */
+		emit_exit(e, emit_branch_target(e));
+		emit_exit(e, next_eip(e));
+		return;
+	}
 	asm_byte(b, 0x67);			/* count in ECX */
 	asm_byte(b, cur(e)->in.opcode);
 	asm_byte(b, 5);				/* over the jmp rel32 */
@@ -418,9 +426,11 @@ static bool plain(const struct emit *e)		/* 32-bit operands, stack and code, a f
 	case I_MOVS: case I_STOS: case I_LODS: case I_SCAS: case I_CMPS:
 		return string_form(e);
 	}
-	if (in->opsize != 4 || !emit_stack32(e) || in->name == I_XLAT)
+	if (in->opsize != 4 || !emit_stack32(e))
 		return false;
 	switch (in->name) {
+	case I_XLAT: case I_ENTER: case I_PUSHA: case I_POPA:
+		return false;
 	case I_JMP: case I_CALL: case I_RET: case I_JCC:
 		return !(e->mode & MODE_LIMIT);
 	case I_PUSHF:

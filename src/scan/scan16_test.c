@@ -133,6 +133,13 @@ PROGRAM16(scan_runs_a_16_bit_stack, ALL,
 	"push $0x1234; pushl $7; popl %edx; lea 8(%esp), %esp; push (%bx); pop (%si); pop %di; leave; pushl %esp; popl %edi; push %cs; pop %dx; pushl %ds\n"
 	"mov %esp, %ebp; add $2, %bp; mov %bp, %sp; pushw %es:4; popl %es:8; pusha; popa; pushal; popal; enter $8, $1; leave; pop %ax; sub $0xfe00, %sp; add $0xfe00, %sp")
 
+PROGRAM16(scan_pushes_and_pops_all_16_bit_registers, ALL,
+	"mov $9, %cx; stc; 1: pusha; adc %bx, %ax; pushf; pop %si; and $0xfff, %si; popa; pushal; adc $3, %dx; popal; enter $6, $0; mov %bp, %di; sub %sp, %di; adc %di, %ax; leave; enter $0, $0; leave\n"
+	"dec %cx; jnz 1b; mov $20, %sp; pusha; popa; mov $16, %sp; pusha; popa; mov $0x8000, %sp; pushal; mov %sp, %ax; popal; mov $6, %sp; enter $2, $0; leave")
+
+PROGRAM16(scan_wraps_sp_within_a_pusha, BIT(REAL) | BIT(VM86) | BIT(PROTECTED),
+	"mov $8, %sp; pusha; mov $0x1234, %ax; mov $0x5678, %di; popa; mov $4, %sp; enter $8, $0; mov %bp, %ax; leave")
+
 PROGRAM16(scan_wraps_sp_at_64k, BIT(REAL) | BIT(VM86) | BIT(PROTECTED),
 	"mov $4, %sp; push %ax; push %cx; push %dx; push %bx; pop %si; pop %di; pop %ax; pop %bp; mov $2, %sp; push $8; push $9\n"
 	"call 1f; jmp 2f; 1: ret; 2: add $4, %sp; pop %dx")

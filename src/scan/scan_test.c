@@ -214,6 +214,12 @@ TEST(a_code_cache_that_is_full_again_and_again_grows_until_it_holds_what_runs)
 	machine_free(m);
 }
 
+PROGRAM(scan_pushes_and_pops_all_registers_and_makes_frames,
+	"mov $100, %ecx; xor %ebp, %ebp; stc; 1: pusha; adc %eax, 28(%esp); rcll $3, 16(%esp); popa; adc $7, %ebx; pushaw; addw %ax, 4(%esp); popaw;"
+	"mov %esp, %esi; enter $16, $0; adc %ebp, %edi; mov %esp, -4(%ebp); lea -4(%esp), %edx; sub %edx, %edi; leave; sub %esp, %esi; add %esi, %eax;"
+	"enter $0, $0; leave; enter $40, $3; leave; enter $9000, $0; leave; loop 1b; pusha; mov %esp, %eax; mov $1, %ecx; 2: loop 2b; mov $0, %ecx; dec %ecx;"
+	"shr $20, %ecx; stc; 3: adc $1, %edx; loop 3b")
+
 PROGRAM(scan_runs_straight_line_code,
 	"mov $1, %eax; add $2, %eax; lea 5(%eax,%eax,4), %ecx; mov %ecx, %esi; not %esi; bswap %esi; sub %eax, %ecx")
 
